@@ -1,0 +1,65 @@
+"""`salanet COMMAND …`: finds the command, runs it, turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from salanet import __version__
+from salanet.errors import SalaNetError
+
+# Each module is imported only when its command runs, so `salanet --help` stays fast.
+COMMANDS = {
+    "prepare": ("salanet.cli.prepare", "turn labelled files or a benchmark into scenes to train on"),
+    "train": ("salanet.cli.train", "train a model with a recipe"),
+    "evaluate": ("salanet.cli.evaluate", "per-class IoU, mIoU, OA and mAcc of a model on scenes"),
+    "predict": ("salanet.cli.predict", "label point clouds: the same file out, with classes"),
+    "profile": ("salanet.cli.profile", "parameters, MACs, weight bytes and speed of a model"),
+}
+
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+def usage() -> str:
+    lines = ["usage: salanet COMMAND [options]", "", "commands:"]
+    lines += [f"  {name:<10} {summary}" for name, (_, summary) in COMMANDS.items()]
+    lines += ["", "`salanet COMMAND --help` explains one; `--debug` shows a traceback on errors."]
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns 0 on success, 2 after a user's error (one line on stderr), 130 after Ctrl-C.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    arguments = [a for a in arguments if a != "--debug"]
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage())
+        return 0
+    if arguments[0] in ("-V", "--version"):
+        print(f"salanet {__version__}")
+        return 0
+    name = arguments[0]
+    if name not in COMMANDS:
+        print(f"salanet: unknown command '{name}'\n\n{usage()}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    try:
+        command: Callable[[list[str]], int | None] = import_module(COMMANDS[name][0]).main
+        return command(arguments[1:]) or 0
+    except SalaNetError as error:
+        if debug:
+            traceback.print_exc()
+        print(f"salanet {name}: {error}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    except KeyboardInterrupt:
+        print(f"salanet {name}: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""The point cloud every other part speaks of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salanet.errors import DataError
+
+
+@dataclass
+class PointCloud:
+    """N points with named attributes, in the order of the file they came from.
+
+    Attributes:
+        xyz: float64 (N, 3), in the source's units and reference frame, offset included.
+        rgb: uint8 (N, 3), or None.
+        intensity: float32 (N,), as stored in the source, or None.
+        label: int32 (N,), the source's own codes (ASPRS codes for LAS), or None.
+        attributes: every further per-point array by name, each of length N, its dtype untouched.
+        source: what the reader needs to write the same file again (headers, VLRs, raw records),
+            opaque to everyone but the format's own writer; None for clouds made in memory.
+    """
+
+    xyz: NDArray[np.float64]
+    rgb: NDArray[np.uint8] | None = None
+    intensity: NDArray[np.float32] | None = None
+    label: NDArray[np.int32] | None = None
+    attributes: dict[str, NDArray[Any]] = field(default_factory=dict)
+    source: Any = None
+
+    def __post_init__(self) -> None:
+        self.xyz = np.ascontiguousarray(self.xyz, dtype=np.float64)
+        if self.xyz.ndim != 2 or self.xyz.shape[1] != 3:
+            raise DataError(f"coordinates must have shape (N, 3), not {self.xyz.shape}")
+        for name, array in self.arrays().items():
+            if len(array) != len(self.xyz):
+                raise DataError(f"'{name}' has {len(array)} values for {len(self.xyz)} points")
+
+    def __len__(self) -> int:
+        return len(self.xyz)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Every per-point array but the coordinates, by name; absent ones are left out."""
+        named = {"rgb": self.rgb, "intensity": self.intensity, "label": self.label}
+        return {k: v for k, v in named.items() if v is not None} | self.attributes
+
+    def require_finite(self, where: str = "point cloud") -> None:
+        """Raise DataError if the cloud is empty or a coordinate is NaN or infinite."""
+        if len(self) == 0:
+            raise DataError(f"{where}: holds no points")
+        bad = ~np.isfinite(self.xyz).all(axis=1)
+        if bad.any():
+            first = int(np.argmax(bad))
+            raise DataError(
+                f"{where}: {int(bad.sum())} of {len(self)} points have NaN or infinite "
+                f"coordinates (the first is point {first}: {self.xyz[first].tolist()}); "
+                "remove them before segmenting"
+            )

@@ -1,0 +1,38 @@
+"""The errors a user can cause. The command line prints one line for them and exits with 2."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class SalaNetError(Exception):
+    """Something the user can put right. The message says what is wrong, where, and what to do."""
+
+
+class FileError(SalaNetError):
+    """A file cannot be read or written, or does not hold what its format promises.
+
+    The message starts with the path.
+    """
+
+    def __init__(self, path: str | Path, message: str) -> None:
+        super().__init__(f"{path}: {message}")
+        self.path = Path(path)
+
+
+class DataError(SalaNetError):
+    """Values that cannot be worked with: NaN coordinates, an unknown label, a missing attribute."""
+
+
+class ConfigError(SalaNetError):
+    """A recipe, option or model file that asks for something impossible."""
+
+
+class MissingExtraError(SalaNetError):
+    """An optional dependency is not installed; the message names the extra that brings it."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(
+            f"this needs the package '{package}', which is not installed: "
+            f"pip install 'salanet[{extra}]'"
+        )
