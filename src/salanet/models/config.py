@@ -1,0 +1,63 @@
+"""What a network is built from, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+# K per level of S3DIS and ScanNet (and the default), and of PartNet.
+SCENE_NEIGHBOURS = (26, 31, 38, 41, 39)
+PARTNET_NEIGHBOURS = (23, 38, 42, 40, 36)
+
+# Parts per category, the unlabelled part 0 included, of PartNet level 3.
+PARTNET_PARTS = {
+    "Bed": 15, "Bottle": 9, "Chair": 39, "Clock": 11, "Dishwasher": 7, "Display": 4, "Door": 5,
+    "Earphone": 10, "Faucet": 12, "Knife": 10, "Lamp": 41, "Microwave": 6, "Refrigerator": 7,
+    "StorageFurniture": 24, "Table": 51, "TrashCan": 11, "Vase": 6,
+}  # fmt: skip
+
+
+class ModelConfig(BaseModel):
+    """The architecture of a SALANet.
+
+    Attributes:
+        operator: name of the local aggregation.
+        operator_options: its own options.
+        width: C, channels after the first residual block; even.
+        in_channels: d0, channels of the input features.
+        features: names of the input features, in order (empty when the model is only profiled).
+        classes: class names of a scene model.
+        parts: number of parts by category, for a PartNet model with one head per category.
+        grid: cell size of the finest level in metres.
+        radius_cells: radius of the finest neighbourhoods, in cells.
+        neighbours: K of each of the five levels.
+        bn_momentum: momentum of the batch norms in the encoder.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    operator: str = "sala"
+    operator_options: dict[str, Any] = Field(default_factory=dict)
+    width: int = Field(default=36, ge=2, multiple_of=2)
+    in_channels: int = Field(ge=1)
+    features: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    parts: dict[str, int] = Field(default_factory=dict)
+    grid: float = Field(default=0.04, gt=0)
+    radius_cells: float = Field(default=2.5, gt=0)
+    neighbours: tuple[int, ...] = SCENE_NEIGHBOURS
+    bn_momentum: float = Field(default=0.1, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> ModelConfig:
+        if len(self.neighbours) != 5 or min(self.neighbours) < 1:
+            raise ValueError("neighbours needs five numbers, one per level, each at least 1")
+        if bool(self.classes) == bool(self.parts):
+            raise ValueError("a model has either classes or parts")
+        return self
+
+    @property
+    def radius(self) -> float:
+        """Radius of the finest neighbourhoods in metres."""
+        return self.radius_cells * self.grid

@@ -1,0 +1,72 @@
+"""One safetensors file per model: the weights, and as JSON metadata all that is needed to use them.
+
+Loading executes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from salanet import __version__
+from salanet.errors import FileError
+from salanet.io.atomic import atomic_path
+from salanet.models.config import ModelConfig
+from salanet.models.unet import SalaNet
+
+# The key of our JSON document among the file's metadata.
+KEY = "salanet"
+
+
+def save(model: SalaNet, path: str | Path, metadata: dict[str, object] | None = None) -> None:
+    """Write a model's weights, architecture and metadata to one `.safetensors` file, atomically.
+
+    Args:
+        model: a model whose batch norms have not been folded.
+        path: where to.
+        metadata: JSON-able entries added to `model.metadata`.
+
+    Raises:
+        FileError: the file cannot be written.
+    """
+    document = {
+        "version": __version__,
+        "config": model.config.model_dump(mode="json"),
+        "metadata": model.metadata | (metadata or {}),
+    }
+    tensors = {name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata={KEY: json.dumps(document)})
+
+
+def load(path: str | Path) -> SalaNet:
+    """Read a model written by `save`, on the CPU, in evaluation mode.
+
+    Raises:
+        FileError: the file is absent, damaged, not one of ours, or from an incompatible version.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileError(path, "no such model file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = (file.metadata() or {}).get(KEY)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise FileError(path, f"not a readable safetensors file ({error})") from error
+    if header is None:
+        raise FileError(path, "a safetensors file, but not a SalaNet model")
+    try:
+        document = json.loads(header)
+        model = SalaNet(ModelConfig(**document["config"]), document["metadata"])
+        with torch.no_grad():
+            model.load_state_dict(tensors)
+    except (ValidationError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise FileError(path, f"the model does not fit this version of SalaNet: {reason}") from error
+    return model.eval()
