@@ -1,0 +1,50 @@
+# `make demo` and `make test` are all a newcomer needs; each sets up its own environment.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := $(shell find src csrc recipes -type f \( -name '*.py' -o -name '*.cpp' -o -name '*.h' -o -name '*.yaml' \)) \
+           CMakeLists.txt pyproject.toml
+
+.PHONY: demo test lint wheel bench lock clean
+
+demo: $(VENV)/.package
+	$(BIN)/python -m salanet.cli.main demo
+
+test: $(VENV)/.package
+	$(BIN)/python -m pytest -n auto --dist loadfile
+
+lint: $(VENV)/.package
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# The wheel, installed into an empty environment, must work without this checkout.
+wheel: $(VENV)/.package
+	rm -rf build/wheel-check dist
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+	$(PYTHON) -m venv build/wheel-check
+	build/wheel-check/bin/pip install --quiet -c requirements.lock dist/*.whl
+	cd build && wheel-check/bin/salanet --version
+	cd build && wheel-check/bin/salanet profile --operator sala --width 18 --features 5 --json
+
+bench: $(VENV)/.package
+	$(BIN)/python benchmarks/geometry.py
+	$(BIN)/python benchmarks/aggregation.py
+	$(BIN)/python benchmarks/end_to_end.py
+
+# Pins what is installed now; run it in an environment where `make test` passes.
+lock: $(VENV)/.package
+	$(BIN)/pip freeze --exclude salanet | sed 's/+cpu$$//' > requirements.lock
+
+$(VENV)/.dependencies: requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	touch $@
+
+$(VENV)/.package: $(VENV)/.dependencies $(SOURCES)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation .
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist
