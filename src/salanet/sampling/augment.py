@@ -1,0 +1,92 @@
+"""Random changes of a training sample, drawn from a NumPy generator.
+
+In the order of the paper's protocol: rotation about z, anisotropic scale with a random x mirror,
+then clipped Gaussian jitter of each point.
+
+Scaling z changes the geometry but not the height *features*: `height` and `height_above_ground`
+stay those of the real scene, because a shrub does not become medium vegetation when stretched.
+For classes that are defined by height, keep `scale_z` near 1 so that shape and feature agree.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Range = tuple[float, float]
+
+
+class Augmentation(BaseModel):
+    """Ranges of the random changes; the defaults are those of S3DIS in the paper.
+
+    Attributes:
+        rotation: largest angle about z either way, in degrees.
+        scale: range of the factors of x and y, drawn per axis.
+        scale_z: range of the factor of z; None = as `scale`.
+        mirror_x: probability of mirroring x.
+        jitter: standard deviation of the noise of each coordinate, in the data's units.
+        jitter_clip: largest noise.
+        colour_drop: probability that all colours of the sample become 0.
+        intensity_jitter: the sample's intensities are multiplied by a factor 1 ± this.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rotation: float = Field(default=180, ge=0, le=180)
+    scale: Range = (0.7, 1.3)
+    scale_z: Range | None = None
+    mirror_x: float = Field(default=0.5, ge=0, le=1)
+    jitter: float = Field(default=0.001, ge=0)
+    jitter_clip: float = Field(default=0.05, ge=0)
+    colour_drop: float = Field(default=0.2, ge=0, le=1)
+    intensity_jitter: float = Field(default=0.0, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Augmentation:
+        for name, value in (("scale", self.scale), ("scale_z", self.scale_z or self.scale)):
+            if not 0 < value[0] <= value[1]:
+                raise ValueError(f"{name} must be two positive factors in order, not {value}")
+        return self
+
+    def points(self, xyz: NDArray[np.floating], rng: np.random.Generator) -> NDArray[np.float32]:
+        """Rotated, scaled, mirrored, jittered copy (N, 3) float32; rotates about the origin."""
+        matrix = self.matrix(rng)
+        noise = rng.standard_normal(xyz.shape, np.float32) * np.float32(self.jitter)
+        np.clip(noise, -self.jitter_clip, self.jitter_clip, out=noise)
+        noise += xyz @ matrix.T.astype(xyz.dtype)
+        return noise
+
+    def matrix(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """A random (3, 3) rotation about z, then scale and mirror: columns are images of axes."""
+        angle = np.deg2rad(rng.uniform(-self.rotation, self.rotation))
+        cos, sin = np.cos(angle), np.sin(angle)
+        rotation = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
+        factors = np.array(
+            [
+                rng.uniform(*self.scale),
+                rng.uniform(*self.scale),
+                rng.uniform(*(self.scale_z or self.scale)),
+            ]
+        )
+        if rng.random() < self.mirror_x:
+            factors[0] = -factors[0]
+        return factors[:, None] * rotation
+
+    def attributes(
+        self, arrays: dict[str, NDArray[Any]], rng: np.random.Generator
+    ) -> dict[str, NDArray[Any]]:
+        """A copy of the dictionary with colours possibly dropped and intensities rescaled."""
+        changed = dict(arrays)
+        drop = rng.random() < self.colour_drop
+        factor = 1 + self.intensity_jitter * rng.uniform(-1, 1)
+        if drop and "rgb" in changed:
+            changed["rgb"] = np.zeros_like(changed["rgb"])
+        if self.intensity_jitter and "intensity" in changed:
+            changed["intensity"] = changed["intensity"] * np.float32(factor)
+        return changed
+
+
+NONE = Augmentation(rotation=0, scale=(1, 1), mirror_x=0, jitter=0, colour_drop=0)

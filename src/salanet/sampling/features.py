@@ -1,0 +1,175 @@
+"""What the network sees of each point, by name.
+
+| name                | channels | what                                                          |
+|---------------------|----------|---------------------------------------------------------------|
+| one                 | 1        | constant 1                                                    |
+| rgb                 | 3        | colour, 0 to 1                                                |
+| height              | 1        | metres above the scene's lowest point (its 0.5 percentile)    |
+| xyz                 | 3        | the coordinates as given                                      |
+| intensity           | 1        | intensity / `intensity_scale`, clipped to 0…2                 |
+| returns             | 2        | return number / number of returns; number / 4, clipped to 1.5 |
+| height_above_ground | 1        | metres above the terrain (`salanet.sampling.ground`)          |
+
+Heights are in metres and taken *before* augmentation: callers hand over the heights of the real
+world, because classes such as low and medium vegetation are defined by them. `xyz` is whatever the
+caller passes, so augmented coordinates give augmented features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salanet.errors import ConfigError, DataError
+from salanet.scenes import Scene, lowest
+
+Array = NDArray[Any]
+
+CHANNELS = {
+    "one": ("one",),
+    "rgb": ("red", "green", "blue"),
+    "height": ("height",),
+    "xyz": ("x", "y", "z"),
+    "intensity": ("intensity",),
+    "returns": ("return ratio", "returns / 4"),
+    "height_above_ground": ("height above ground",),
+}
+NEEDS = {
+    "rgb": ("rgb",),
+    "intensity": ("intensity",),
+    "returns": ("return_number", "number_of_returns"),
+    "height_above_ground": ("height_above_ground",),
+}
+INTENSITY_PERCENTILE = 95
+INTENSITY_CLIP = 2.0
+RETURNS_CLIP = 1.5
+
+
+def normalise_names(names: Iterable[str]) -> list[str]:
+    """The names with hyphens as underscores; ConfigError if one is unknown, repeated or none."""
+    known = [str(name).strip().replace("-", "_") for name in names]
+    for name in known:
+        if name not in CHANNELS:
+            raise ConfigError(f"unknown feature '{name}'; there are {', '.join(CHANNELS)}")
+        if known.count(name) > 1:
+            raise ConfigError(f"feature '{name}' is named twice")
+    if not known:
+        raise ConfigError(f"no input features; choose from {', '.join(CHANNELS)}")
+    return known
+
+
+def width(names: Iterable[str]) -> int:
+    """The number of channels the named features have together."""
+    return sum(len(CHANNELS[name]) for name in normalise_names(names))
+
+
+def required(names: Iterable[str]) -> list[str]:
+    """The per-point arrays the named features are made from, besides the coordinates."""
+    return [array for name in normalise_names(names) for array in NEEDS.get(name, ())]
+
+
+def compute(
+    names: Sequence[str],
+    *,
+    xyz: Array,
+    rgb: Array | None = None,
+    intensity: Array | None = None,
+    height: Array | None = None,
+    intensity_scale: float | None = None,
+    where: str = "the point cloud",
+    **attributes: Array | None,
+) -> NDArray[np.float32]:
+    """The input features (N, C) float32, channels in the order of `names`.
+
+    Args:
+        names: features of the table above.
+        xyz: (N, 3) coordinates.
+        rgb: (N, 3) colours 0…255, any dtype.
+        intensity: (N,) as the source stores it.
+        height: (N,) metres above the scene's lowest point; by default taken from `xyz`, which is
+            right only for a whole scene that has not been augmented.
+        intensity_scale: the intensity that becomes 1 (see `intensity_scale_of`); needed for
+            the feature "intensity".
+        where: what to call the cloud in errors.
+        attributes: further arrays of N rows: return_number, number_of_returns,
+            height_above_ground; ones that no feature needs are ignored.
+
+    Raises:
+        ConfigError: unknown name, or intensity without a scale.
+        DataError: an array is missing; names the feature, the array and what there is.
+    """
+    names = normalise_names(names)
+    given = {"rgb": rgb, "intensity": intensity, **attributes}
+    arrays = {name: np.asarray(array) for name, array in given.items() if array is not None}
+    require(names, arrays, where)
+    if "intensity" in names and not intensity_scale:
+        raise ConfigError("the feature 'intensity' needs a positive intensity_scale")
+    if "height" in names and height is None:
+        height = xyz[:, 2] - lowest(xyz[:, 2])
+    arrays |= {"xyz": np.asarray(xyz), "height": np.asarray(height)}
+    out = np.empty((len(xyz), width(names)), np.float32)
+    column = 0
+    for name in names:
+        stop = column + len(CHANNELS[name])
+        values = _channels(name, arrays, intensity_scale or 1.0)
+        out[:, column:stop] = values.reshape(len(xyz), -1) if len(xyz) else 0
+        column = stop
+    return out
+
+
+def require(names: Iterable[str], available: Iterable[str], where: str) -> None:
+    """Raise DataError if an array that a feature needs is not among `available`."""
+    available = sorted(available)
+    for name in normalise_names(names):
+        missing = [array for array in NEEDS.get(name, ()) if array not in available]
+        if missing:
+            has = ", ".join(available) or "coordinates only"
+            raise DataError(
+                f"{where}: the feature '{name}' needs '{missing[0]}', which it lacks (it has "
+                f"{has}); use a model without this feature or add the attribute"
+            )
+
+
+def gather(scene: Scene, rows: NDArray[np.integer] | slice = slice(None)) -> dict[str, Array]:
+    """The arrays `compute` takes, for some rows of a scene: ``compute(names, **gather(scene))``.
+
+    Holds xyz (relative to the scene's offset), rgb, height, and every further array by name.
+    """
+    arrays: dict[str, Array] = {"xyz": scene.coord[rows]}
+    if scene.color is not None:
+        arrays["rgb"] = scene.color[rows]
+    arrays |= {name: array[rows] for name, array in scene.arrays.items()}
+    arrays["height"] = arrays["xyz"][:, 2] - np.float32(scene.floor)
+    return arrays
+
+
+def available(scene: Scene) -> list[str]:
+    """Names of the arrays of a scene that features may need."""
+    return [*(["rgb"] if scene.color is not None else []), *scene.arrays]
+
+
+def intensity_scale_of(intensities: Iterable[Array]) -> float:
+    """The scale of a training set's intensities: the mean of each scene's 95 % percentile, or 1."""
+    tops = [
+        float(np.percentile(array, INTENSITY_PERCENTILE)) for array in intensities if len(array)
+    ]
+    scale = float(np.mean(tops)) if tops else 1.0
+    return scale if scale > 0 else 1.0
+
+
+def _channels(name: str, arrays: dict[str, Array], intensity_scale: float) -> Array:
+    if name == "one":
+        return np.ones(len(arrays["xyz"]), np.float32)
+    if name == "rgb":
+        return arrays["rgb"] / np.float32(255)
+    if name == "intensity":
+        return np.clip(arrays["intensity"] / intensity_scale, 0, INTENSITY_CLIP)
+    if name == "returns":
+        # Some writers store 0 returns.
+        count = np.maximum(arrays["number_of_returns"].astype(np.float32), 1)
+        ratio = np.minimum(arrays["return_number"] / count, 1)
+        return np.stack([ratio, np.minimum(count / 4, RETURNS_CLIP)], axis=1)
+    return arrays[name]

@@ -1,0 +1,157 @@
+"""Training samples: the points of a scene within a sphere (or an upright cylinder).
+
+Centres are drawn at random over points, balanced over classes, or by potentials: every draw
+raises the potential of the points it covers by Tukey's weight ``(1 - d²/R²)²``, and the next
+centre is the point with the least, so all places are seen about equally often.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
+
+from salanet.errors import ConfigError, DataError
+from salanet.scenes import Scene
+
+Vertical = Literal["sphere", "cylinder"]
+INITIAL_POTENTIAL = 1e-3
+CENTRE_NOISE = 0.1  # of the radius; 0.2 m for the paper's spheres of 2 m
+
+
+class Sphere(NamedTuple):
+    """One draw: which scene, its rows (int64, ascending), and the centre (3,) float64."""
+
+    scene: int
+    rows: NDArray[np.int64]
+    centre: NDArray[np.float64]
+
+
+class SphereIndex:
+    """Finds the points near a centre; in a cylinder, z does not count (airborne scans)."""
+
+    def __init__(self, coord: ArrayLike, vertical: Vertical = "sphere") -> None:
+        if vertical not in ("sphere", "cylinder"):
+            raise ConfigError(f"vertical must be 'sphere' or 'cylinder', not '{vertical}'")
+        self.coord = np.asarray(coord)
+        self.axes = 2 if vertical == "cylinder" else 3
+
+    @cached_property
+    def tree(self) -> cKDTree:
+        # Built on first use: a large training set opens at once, and unused scenes cost nothing.
+        return cKDTree(self.coord[:, : self.axes], balanced_tree=False, compact_nodes=False)
+
+    def distances(self, rows: NDArray[np.int64], centre: ArrayLike) -> NDArray[np.float64]:
+        """Distance of rows to a centre, horizontal for cylinders."""
+        difference = self.coord[rows, : self.axes] - np.asarray(centre, float)[: self.axes]
+        return np.sqrt(np.einsum("ij,ij->i", difference, difference))
+
+    def within(
+        self, centre: ArrayLike, radius: float, limit: int | None = None
+    ) -> NDArray[np.int64]:
+        """Rows with distance < radius, ascending; if more than `limit`, the nearest of them."""
+        centre = np.asarray(centre, float)
+        found = self.tree.query_ball_point(centre[: self.axes], radius, return_sorted=True)
+        rows = np.asarray(found, np.int64)
+        distance = self.distances(rows, centre)
+        inside = distance < radius
+        rows, distance = rows[inside], distance[inside]
+        if limit is not None and len(rows) > limit:
+            rows = np.sort(rows[np.argsort(distance, kind="stable")[:limit]])
+        return rows
+
+
+class SphereSampler:
+    """Draws spheres from scenes.
+
+    Args:
+        scenes: what to draw from; empty scenes are never drawn.
+        radius: of the sphere, in the scenes' units.
+        limit: most points of a sample; the nearest to the centre are kept. None = all.
+        vertical: "sphere", or "cylinder" of infinite height for airborne scans.
+        balance: probability that the centre is a point of a class drawn uniformly among the
+            classes present, instead of any point.
+
+    Raises DataError if there is no point at all, or balance asks for labels a scene lacks.
+    """
+
+    def __init__(
+        self,
+        scenes: Sequence[Scene],
+        radius: float,
+        *,
+        limit: int | None = None,
+        vertical: Vertical = "sphere",
+        balance: float = 0.0,
+    ) -> None:
+        if not radius > 0:
+            raise ConfigError(f"the radius of spheres must be positive, not {radius}")
+        if not 0 <= balance <= 1:
+            raise ConfigError(f"balance must lie between 0 and 1, not {balance}")
+        self.scenes, self.radius, self.limit, self.balance = list(scenes), radius, limit, balance
+        self.starts = np.cumsum([0, *map(len, self.scenes)])
+        if self.starts[-1] == 0:
+            raise DataError("there are no points to sample spheres from")
+        self.indices = [SphereIndex(scene.coord, vertical) for scene in self.scenes]
+        self.members = self._members() if balance else []
+
+    def draw(self, rng: np.random.Generator) -> Sphere:
+        """One sphere around a random point (uniform over all points, or balanced over classes)."""
+        if self.balance and rng.random() < self.balance:
+            members = self.members[rng.integers(len(self.members))]
+            point = int(members[rng.integers(len(members))])
+        else:
+            point = int(rng.integers(self.starts[-1]))
+        scene = int(np.searchsorted(self.starts, point, side="right")) - 1
+        return self.at(scene, self.scenes[scene].coord[point - self.starts[scene]])
+
+    def at(self, scene: int, centre: ArrayLike) -> Sphere:
+        """The sphere of one scene around a given centre, in the frame of its `coord`."""
+        centre = np.asarray(centre, np.float64)
+        rows = self.indices[scene].within(centre, self.radius, self.limit)
+        return Sphere(scene, rows, centre)
+
+    def _members(self) -> list[NDArray[np.int64]]:
+        """Global point numbers of each class that occurs."""
+        for scene in self.scenes:
+            if scene.segment is None:
+                raise DataError(f"{scene.folder}: no segment.npy, so classes cannot be balanced")
+        labels = np.concatenate([scene.segment for scene in self.scenes])
+        order = np.argsort(labels, kind="stable")
+        present, first = np.unique(labels[order], return_index=True)
+        groups = np.split(order, first[1:])
+        members = [group for label, group in zip(present, groups, strict=True) if label >= 0]
+        if not members:
+            raise DataError("every point of the scenes is ignored: nothing to balance")
+        return members
+
+
+class PotentialSampler:
+    """Draws spheres where least has been drawn before (KPConv's rule, the paper's protocol)."""
+
+    def __init__(self, sampler: SphereSampler, rng: np.random.Generator) -> None:
+        self.sampler = sampler
+        self.potentials = [
+            rng.uniform(0, INITIAL_POTENTIAL, len(scene)) for scene in sampler.scenes
+        ]
+        self.least = [potential.min(initial=np.inf) for potential in self.potentials]
+
+    def draw(self, rng: np.random.Generator) -> Sphere:
+        """The sphere at the point of least potential, its centre moved by N(0, radius / 10)."""
+        scene = int(np.argmin(self.least))
+        row = int(np.argmin(self.potentials[scene]))
+        radius = self.sampler.radius
+        noise = np.clip(rng.normal(0, CENTRE_NOISE * radius, 3), -radius / 2, radius / 2)
+        sphere = self.sampler.at(scene, self.sampler.scenes[scene].coord[row] + noise)
+        distance = self.sampler.indices[scene].distances(sphere.rows, sphere.centre)
+        potential = self.potentials[scene]
+        potential[sphere.rows] += (1 - (distance / radius) ** 2) ** 2
+        # Also when the limit left it out: or the same centre would be drawn for ever.
+        if row not in sphere.rows:
+            potential[row] += 1
+        self.least[scene] = potential.min()
+        return sphere

@@ -1,0 +1,284 @@
+"""The prepared scene on disk: a folder of memory-mapped arrays, in the layout Pointcept uses.
+
+    scene/
+      coord.npy     float32 (N, 3), relative to the offset
+      color.npy     uint8 (N, 3), optional
+      segment.npy   int16 (N,), class index, -1 = ignored; optional
+      NAME.npy      any further array of N rows: intensity.npy, height_above_ground.npy, …
+      raw_NAME.npy  arrays of the points before grid subsampling: raw_segment.npy (class index of
+                    each), raw_to_cell.npy (the row of `coord` each fell into)
+      scene.json    offset, grid, classes, provenance
+
+The offset is a multiple of 16 grid cells, so the cells ``floor(p / cell)`` of neighbouring scenes
+agree at all five levels of a pyramid (cells of 1, 2, 4, 8, 16 grid sizes) although each scene
+keeps its coordinates small enough for float32.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from salanet.errors import DataError, FileError
+
+FORMAT = 1
+COARSEST = 16  # cells of the coarsest pyramid level, in grid cells
+RAW = "raw_"
+FLOOR_PERCENTILE = 0.5
+
+
+def choose_offset(xyz: NDArray[np.floating], grid: float) -> NDArray[np.float64]:
+    """The corner (3,) of the coarsest cell that holds the cloud's minimum, a multiple of 16 grid.
+
+    `xyz` is (N, 3) with N >= 1, finite. Subtract it in float64 before rounding to float32.
+    """
+    step = COARSEST * grid
+    return np.floor(np.asarray(xyz, np.float64).min(axis=0) / step) * step
+
+
+@dataclass(frozen=True)
+class Scene:
+    """N points ready for a network, their arrays memory-mapped from a folder.
+
+    Attributes:
+        folder: where it lies.
+        coord: float32 (N, 3), relative to `offset`.
+        offset: float64 (3,); ``coord + offset`` are the source's coordinates.
+        color: uint8 (N, 3), or None.
+        segment: int16 (N,) class index, -1 = ignored, or None.
+        arrays: further arrays of N rows by name.
+        raw: arrays over the points before subsampling, by name without ``raw_`` (``segment``,
+            ``to_cell``); empty when none were kept.
+        classes: class names in index order; empty where scene.json is absent.
+        grid: cell size of the subsampling in the source's units, or None if unknown.
+        meta: everything scene.json holds.
+    """
+
+    folder: Path
+    coord: NDArray[np.float32]
+    offset: NDArray[np.float64]
+    color: NDArray[np.uint8] | None = None
+    segment: NDArray[np.int16] | None = None
+    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+    raw: dict[str, NDArray[Any]] = field(default_factory=dict)
+    classes: list[str] = field(default_factory=list)
+    grid: float | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.coord)
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @cached_property
+    def floor(self) -> float:
+        """The scene's lowest z in the frame of `coord`: the 0.5 percentile, deaf to outliers."""
+        return lowest(self.coord[:, 2])
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Scene:
+        """Map a prepared scene, or a Pointcept folder (no scene.json), into memory.
+
+        Raises FileError if the folder is no scene, or its arrays disagree with each other.
+        """
+        folder = Path(folder)
+        files = {path.stem: path for path in sorted(folder.glob("*.npy"))}
+        if "coord" not in files:
+            raise FileError(folder, "is not a prepared scene (no coord.npy); run `salanet prepare`")
+        meta = _read_meta(folder)
+        arrays = {name: _map(path) for name, path in files.items()}
+        raw = {n.removeprefix(RAW): arrays.pop(n) for n in list(arrays) if n.startswith(RAW)}
+        coord, offset = _narrow(arrays.pop("coord"), meta)
+        if coord.ndim != 2 or coord.shape[1] != 3:
+            raise FileError(files["coord"], f"must hold (N, 3) coordinates, not {coord.shape}")
+        for name, array in arrays.items():
+            if len(array) != len(coord):
+                raise FileError(
+                    files[name], f"holds {len(array)} rows, but coord.npy has {len(coord)}"
+                )
+        color = arrays.pop("color", None)
+        segment = arrays.pop("segment", arrays.get("segment20"))  # Pointcept's ScanNet folders
+        scene = cls(
+            folder=folder,
+            coord=coord,
+            offset=offset,
+            color=None if color is None else _as(color, np.uint8),
+            segment=None if segment is None else _as(segment.reshape(-1), np.int16),
+            arrays=arrays,
+            raw=raw,
+            classes=list(meta.get("classes", [])),
+            grid=meta.get("grid"),
+            meta=meta,
+        )
+        scene._check_segment()
+        return scene
+
+    def _check_segment(self) -> None:
+        if self.segment is None or not self.classes or not len(self.segment):
+            return
+        low, high = int(self.segment.min()), int(self.segment.max())
+        if low < -1 or high >= len(self.classes):
+            raise FileError(
+                self.folder / "segment.npy",
+                f"holds class {low if low < -1 else high}; scene.json names "
+                f"{len(self.classes)} classes (0 to {len(self.classes) - 1}, -1 = ignored)",
+            )
+
+    @staticmethod
+    def write(
+        folder: str | Path,
+        *,
+        coord: ArrayLike,
+        offset: ArrayLike,
+        classes: Sequence[str],
+        grid: float,
+        color: ArrayLike | None = None,
+        segment: ArrayLike | None = None,
+        arrays: Mapping[str, ArrayLike] | None = None,
+        raw: Mapping[str, ArrayLike] | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> Scene:
+        """Write a scene and open it; it appears under its name only when complete.
+
+        `coord` is relative to `offset` (see `choose_offset`); `meta` is JSON beside offset, grid
+        and classes. An existing scene of that name is replaced.
+        Raises FileError if the folder cannot be written.
+        """
+        folder = Path(folder)
+        named = {"coord": np.asarray(coord, np.float32)}
+        if color is not None:
+            named["color"] = np.asarray(color, np.uint8)
+        if segment is not None:
+            named["segment"] = np.asarray(segment, np.int16)
+        named |= {name: np.asarray(array) for name, array in (arrays or {}).items()}
+        for name, array in named.items():
+            if len(array) != len(named["coord"]):
+                raise DataError(
+                    f"'{name}' has {len(array)} rows for {len(named['coord'])} points of {folder}"
+                )
+        named |= {RAW + name: np.asarray(array) for name, array in (raw or {}).items()}
+        header = dict(meta or {}) | {
+            "format": FORMAT,
+            "offset": np.asarray(offset, np.float64).tolist(),
+            "grid": float(grid),
+            "classes": list(classes),
+        }
+        _write_folder(folder, named, header)
+        return Scene.open(folder)
+
+
+def find_scenes(root: str | Path, split: str | None = None) -> list[Path]:
+    """The scene folders below `root` (below ``root/split``), sorted by path.
+
+    Raises FileError if there are none, listing the splits that do exist.
+    """
+    root = Path(root)
+    base = root / split if split else root
+    found = sorted(
+        path.parent
+        for path in base.rglob("coord.npy")
+        if not any(part.startswith(".") for part in path.relative_to(base).parts)
+    )
+    if not found:
+        others = sorted({p.relative_to(root).parts[0] for p in root.glob("*/*/coord.npy")})
+        hint = f"; it has {', '.join(others)}" if others else "; run `salanet prepare` first"
+        raise FileError(base, f"holds no prepared scenes{hint}")
+    return found
+
+
+def open_scenes(root: str | Path, split: str | None = None) -> list[Scene]:
+    """Open every scene of a split and check that they agree on classes and grid.
+
+    Raises FileError if there are none, or one differs from the first.
+    """
+    scenes = [Scene.open(folder) for folder in find_scenes(root, split)]
+    check_alike(scenes)
+    return scenes
+
+
+def check_alike(scenes: Iterable[Scene]) -> None:
+    """Raise FileError if two scenes differ in their classes or their grid."""
+    scenes = list(scenes)
+    for scene in scenes[1:]:
+        for what in ("classes", "grid"):
+            mine, first = getattr(scene, what), getattr(scenes[0], what)
+            if mine != first:
+                raise FileError(
+                    scene.folder,
+                    f"has {what} {mine}, but {scenes[0].folder} has {first}; prepare them together",
+                )
+
+
+def lowest(z: NDArray[np.floating]) -> float:
+    """The 0.5 percentile of heights (N,); 0 for none."""
+    return float(np.percentile(z, FLOOR_PERCENTILE)) if len(z) else 0.0
+
+
+def _map(path: Path) -> NDArray[Any]:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise FileError(path, f"is not a readable NumPy array ({error})") from error
+
+
+def _as(array: NDArray[Any], dtype: type) -> NDArray[Any]:
+    return array if array.dtype == dtype else array.astype(dtype)
+
+
+def _read_meta(folder: Path) -> dict[str, Any]:
+    path = folder / "scene.json"
+    if not path.exists():
+        return {}
+    try:
+        meta = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FileError(path, f"is not readable JSON ({error})") from error
+    if not isinstance(meta, dict):
+        raise FileError(path, "must hold a JSON object")
+    if meta.get("format", FORMAT) != FORMAT:
+        raise FileError(
+            path, f"is scene format {meta['format']}, this version reads {FORMAT}; prepare it again"
+        )
+    return meta
+
+
+def _narrow(
+    coord: NDArray[Any], meta: Mapping[str, Any]
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Coordinates as float32 and their offset; wide ones of foreign folders move to the origin."""
+    offset = np.asarray(meta.get("offset", (0.0, 0.0, 0.0)), np.float64)
+    if coord.dtype == np.float64 and coord.ndim == 2 and len(coord):
+        shift = np.floor(coord.min(axis=0))
+        return (coord - shift).astype(np.float32), offset + shift
+    return _as(coord, np.float32), offset
+
+
+def _write_folder(folder: Path, arrays: Mapping[str, NDArray[Any]], meta: dict[str, Any]) -> None:
+    # Hidden siblings, so that renaming stays on one file system and nothing mistakes them.
+    new = folder.with_name(f".{folder.name}.{os.getpid()}.new")
+    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    try:
+        new.mkdir(parents=True)
+        for name, array in arrays.items():
+            np.save(new / f"{name}.npy", array, allow_pickle=False)
+        text = json.dumps(meta, indent=1, ensure_ascii=False)
+        (new / "scene.json").write_text(text + "\n", encoding="utf-8")
+        if folder.exists():
+            folder.rename(old)
+        new.rename(folder)
+    except OSError as error:
+        raise FileError(folder, f"cannot be written ({error.strerror or error})") from error
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
