@@ -1,0 +1,96 @@
+"""From a cloud to the points a network sees: grid cells with mean attributes.
+
+`salanet prepare` and `salanet predict` both come through here, so training and use agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from salanet.cloud import PointCloud
+from salanet.ops import grid_subsample
+from salanet.sampling.ground import height_above_ground
+from salanet.scenes import choose_offset
+
+HEIGHT = "height_above_ground"
+KEPT = ("rgb", "intensity", "return_number", "number_of_returns", HEIGHT)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """M occupied grid cells of a cloud of N points.
+
+    Attributes:
+        coord: float32 (M, 3) barycentres, relative to `offset`.
+        offset: float64 (3,), a multiple of 16 cells (`salanet.scenes.choose_offset`).
+        rgb: uint8 (M, 3) mean colours, or None.
+        segment: int16 (M,) majority class, -1 = ignored, or None.
+        arrays: float32 means by name.
+        of_point: int32 (N,) the cell of each point.
+    """
+
+    coord: NDArray[np.float32]
+    offset: NDArray[np.float64]
+    rgb: NDArray[np.uint8] | None
+    segment: NDArray[np.int16] | None
+    arrays: dict[str, NDArray[np.float32]]
+    of_point: NDArray[np.int32]
+
+
+def to_cells(
+    cloud: PointCloud,
+    grid: float,
+    *,
+    segment: NDArray[np.integer] | None = None,
+    keep: Iterable[str] = KEPT,
+    where: str = "point cloud",
+) -> Cells:
+    """Subsample a cloud: barycentres (computed in float64), mean attributes, majority classes.
+
+    Args:
+        cloud: N points, N >= 1.
+        grid: cell size in the cloud's units; cells are ``floor(xyz / grid)``.
+        segment: (N,) class index of each point, -1 = ignored.
+        keep: arrays wanted; those the cloud lacks are left out, `height_above_ground` is computed
+            from all points. Colours that are zero everywhere count as absent.
+
+    Raises DataError if the cloud is empty or has NaN or infinite coordinates.
+    """
+    cloud.require_finite(where)
+    offset = choose_offset(cloud.xyz, grid)
+    sampled = grid_subsample(
+        torch.from_numpy(cloud.xyz - offset),
+        grid,
+        features={name: _tensor(array) for name, array in _wanted(cloud, keep).items()},
+        labels=None if segment is None else torch.from_numpy(segment.astype(np.int64)),
+    )
+    means = {name: tensor.numpy() for name, tensor in (sampled.features or {}).items()}
+    rgb = means.pop("rgb", None)
+    return Cells(
+        coord=sampled.points.numpy().astype(np.float32),
+        offset=offset,
+        rgb=None if rgb is None else np.rint(rgb).astype(np.uint8),
+        segment=None if segment is None else sampled.labels.numpy().astype(np.int16),
+        arrays=means,
+        of_point=sampled.cells.numpy().astype(np.int32),
+    )
+
+
+def _wanted(cloud: PointCloud, keep: Iterable[str]) -> dict[str, NDArray[Any]]:
+    present = cloud.arrays()
+    wanted = {name: present[name] for name in keep if name in present}
+    if "rgb" in wanted and not wanted["rgb"].any():
+        del wanted["rgb"]
+    if HEIGHT in keep and HEIGHT not in wanted:
+        wanted[HEIGHT] = height_above_ground(cloud.xyz)
+    return wanted
+
+
+def _tensor(array: NDArray[Any]) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, np.float32))
