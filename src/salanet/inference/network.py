@@ -1,0 +1,87 @@
+"""Points and features in, logits out: whole clouds, tiles, votes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from salanet.inference.tiles import tiles
+from salanet.models import SalaNet
+
+# Points per pass; a C = 36 network takes about 2 kB for each.
+TILE_POINTS = 200_000
+# The neighbourhood of the coarsest level, in radii of the finest one.
+HALO_RADII = 16
+# Votes after the first turn by equal angles and take these scales in turn.
+VOTE_SCALES = (1.0, 0.95, 1.05)
+
+Progress = Callable[[int, int], None]
+
+
+def point_logits(
+    model: SalaNet,
+    points: Tensor,
+    features: Tensor,
+    *,
+    votes: int = 1,
+    tile_points: int = TILE_POINTS,
+    progress: Progress | None = None,
+) -> Tensor:
+    """Logits of every point, averaged over votes before any softmax (paper B.1).
+
+    Clouds of at most `tile_points` points take one pass. Larger ones are cut into overlapping
+    tiles; each keeps the logits of its core. The result is the same for any number of threads.
+
+    Args:
+        model: a scene model; its training mode is restored afterwards.
+        points: float32 (N, 3), one per cell of the model's grid, N >= 1, relative to an origin
+            that is a multiple of 16 grid cells.
+        features: float32 (N, in_channels).
+        votes: passes; the first sees the points as they are, the others rotated and scaled.
+        tile_points: most points of one pass; bounds the memory.
+        progress: called with (points done, points in all) after each pass.
+
+    Returns:
+        float32 (N, classes), on the CPU.
+    """
+    device = next(model.parameters()).device
+    logits = torch.zeros(len(points), len(model.config.classes))
+    halo = HALO_RADII * model.config.radius
+    done = 0
+    with evaluating(model), torch.inference_mode():
+        for tile in tiles(points, tile_points, halo):
+            seen, given = points[tile.rows], features[tile.rows].to(device)
+            total = torch.zeros(int(tile.core.sum()), logits.shape[1])
+            for vote in range(votes):
+                pyramid = model.pyramid(turned(seen, vote, votes)).to(device)
+                total += model(given, pyramid)[tile.core.to(device)].float().cpu()
+            logits[tile.rows[tile.core]] = total / votes
+            done += len(total)
+            if progress is not None:
+                progress(done, len(points))
+    return logits
+
+
+def turned(points: Tensor, vote: int, votes: int) -> Tensor:
+    """The points as one vote sees them: turned about z by vote / votes of a circle, and scaled."""
+    if vote == 0:
+        return points
+    angle = 2 * math.pi * vote / votes
+    cos, sin = math.cos(angle), math.sin(angle)
+    matrix = torch.tensor([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
+    return points @ (matrix * VOTE_SCALES[vote % len(VOTE_SCALES)])
+
+
+@contextmanager
+def evaluating(model: SalaNet) -> Iterator[None]:
+    """Evaluation mode inside the block, the former mode after it."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)

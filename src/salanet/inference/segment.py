@@ -1,0 +1,140 @@
+"""From a cloud, or a prepared scene, to a class for every original point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from salanet.cloud import PointCloud
+from salanet.errors import ConfigError, FileError
+from salanet.inference.network import TILE_POINTS, Progress, point_logits
+from salanet.models import SalaNet
+from salanet.sampling import features
+from salanet.sampling.cells import to_cells
+from salanet.scenes import Scene
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What `segment` found, in the order of the cloud's points.
+
+    Attributes:
+        labels: int64 (N,), index into the model's classes.
+        probabilities: float32 (N, classes), or None if not asked for.
+        cells: how many points the network saw.
+    """
+
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float32] | None
+    cells: int
+
+
+class Input(NamedTuple):
+    """What the network sees of a cloud, and the cell of each original point."""
+
+    points: Tensor
+    features: Tensor
+    cell_of_point: NDArray[np.integer] | None
+
+
+def segment(
+    model: SalaNet,
+    cloud: PointCloud,
+    *,
+    probabilities: bool = False,
+    votes: int = 1,
+    tile_points: int = TILE_POINTS,
+    progress: Progress | None = None,
+    where: str = "point cloud",
+) -> Segmentation:
+    """Give every point of a cloud one of the model's classes.
+
+    The cloud is reduced to one point per cell of the model's grid, the network labels those, and
+    each original point takes the result of its cell.
+
+    Args:
+        model: a scene model, with the intensity scale of its training among its metadata where
+            it uses intensities.
+        cloud: N >= 1 points with finite coordinates, and the attributes the model's features need.
+        probabilities: also return the softmax of the logits.
+        votes, tile_points, progress: see `point_logits`.
+        where: what errors call the cloud, such as its file.
+
+    Raises:
+        DataError: the cloud is empty, has NaN or infinite coordinates, or lacks an attribute.
+        ConfigError: the model is not for scenes.
+    """
+    seen = cloud_input(model, cloud, where)
+    logits = point_logits(
+        model,
+        seen.points,
+        seen.features,
+        votes=votes,
+        tile_points=tile_points,
+        progress=progress,
+    )
+    return Segmentation(
+        labels=logits.argmax(1).numpy()[seen.cell_of_point],
+        probabilities=logits.softmax(1).numpy()[seen.cell_of_point] if probabilities else None,
+        cells=len(logits),
+    )
+
+
+def cloud_input(model: SalaNet, cloud: PointCloud, where: str) -> Input:
+    """The cells of a cloud and their features, as the model was trained on them."""
+    names = _feature_names(model)
+    cells = to_cells(cloud, model.config.grid, keep=features.required(names), where=where)
+    computed = features.compute(
+        names,
+        xyz=cells.coord,
+        rgb=cells.rgb,
+        intensity_scale=intensity_scale(model),
+        where=where,
+        **cells.arrays,
+    )
+    return Input(torch.from_numpy(cells.coord), torch.from_numpy(computed), cells.of_point)
+
+
+def scene_input(model: SalaNet, scene: Scene) -> Input:
+    """The points of a prepared scene and their features.
+
+    Raises:
+        FileError: the scene's grid is not the model's.
+    """
+    if scene.grid is not None and abs(scene.grid - model.config.grid) > 1e-6 * scene.grid:
+        raise FileError(
+            scene.folder,
+            f"was prepared with cells of {scene.grid}, but the model works on {model.config.grid}; "
+            f"prepare it with --grid {model.config.grid}",
+        )
+    names = _feature_names(model)
+    arrays: dict[str, Any] = features.gather(scene)
+    computed = features.compute(
+        names, intensity_scale=intensity_scale(model), where=str(scene.folder), **arrays
+    )
+    points = torch.from_numpy(np.array(arrays["xyz"], dtype=np.float32))
+    return Input(points, torch.from_numpy(computed), scene.raw.get("to_cell"))
+
+
+def intensity_scale(model: SalaNet) -> float | None:
+    """The intensity that becomes 1, as fixed in training; None if the model has none."""
+    scale = model.metadata.get("intensity_scale")
+    return float(scale) if isinstance(scale, (int, float)) and scale else None
+
+
+def _feature_names(model: SalaNet) -> list[str]:
+    config = model.config
+    if not config.classes:
+        raise ConfigError("this is a model of object parts; labelling scenes needs a scene model")
+    names = features.normalise_names(config.features)
+    if features.width(names) != config.in_channels:
+        raise ConfigError(
+            f"the model takes {config.in_channels} channels, but its features "
+            f"({', '.join(names)}) have {features.width(names)}"
+        )
+    return names

@@ -1,0 +1,193 @@
+"""A recipe: everything an experiment is made of, as short YAML that names only what differs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from salanet.errors import ConfigError
+from salanet.models import SCENE_NEIGHBOURS
+from salanet.sampling.augment import Augmentation
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(Section):
+    """Which scenes are used.
+
+    Attributes:
+        train: folder of the training scenes below `--data`.
+        val: folder of the validation scenes; the last model counts as the best where it is absent.
+        name: what the training data is called in the model file.
+        licence: of the training data; goes into the model file.
+    """
+
+    train: str = "train"
+    val: str = "val"
+    name: str = ""
+    licence: str = ""
+
+
+class Model(Section):
+    """The network; classes and grid come from the scenes.
+
+    Attributes:
+        operator, operator_options: the local aggregation.
+        width: C, channels after the first residual block.
+        features: input features by name.
+        radius_cells: radius of the finest neighbourhoods, in cells of the scenes' grid.
+        neighbours: K of the five levels.
+        bn_momentum: momentum of the encoder's batch norms.
+    """
+
+    operator: str = "sala"
+    operator_options: dict[str, Any] = Field(default_factory=dict)
+    width: int = 36
+    features: tuple[str, ...] = ("one", "rgb", "height")
+    radius_cells: float = 2.5
+    neighbours: tuple[int, int, int, int, int] = SCENE_NEIGHBOURS  # type: ignore[assignment]
+    bn_momentum: float = 0.1
+
+
+class Sampling(Section):
+    """How training samples are cut out of the scenes.
+
+    Attributes:
+        shape: sphere, or cylinder of infinite height (airborne scans).
+        sphere_radius: in the scenes' units.
+        max_points: the nearest to the centre are kept; bounds time and memory of a step.
+        centres: "random" points, or "potentials" (places drawn least come first).
+        balance: share of random centres placed on a class drawn uniformly.
+    """
+
+    shape: Literal["sphere", "cylinder"] = "sphere"
+    sphere_radius: float = Field(default=2.0, gt=0)
+    max_points: int = Field(default=15_000, ge=1)
+    centres: Literal["random", "potentials"] = "random"
+    balance: float = Field(default=0.0, ge=0, le=1)
+
+
+class Training(Section):
+    """Optimisation; the defaults are those of S3DIS in the paper.
+
+    Attributes:
+        epochs, samples_per_epoch, batch_size: an epoch is this many samples.
+        optimiser: SGD with momentum 0.98, or AdamW.
+        learning_rate: at the schedule's top, for the batch size given.
+        weight_decay: for all weights.
+        schedule: "exponential" (a tenth in `decay_epochs`), "cosine" to zero, "one-cycle" (cosine
+            up during the first 30 %, cosine down to zero after), or "constant".
+        decay_epochs: of the exponential schedule.
+        warmup: share of the training during which the rate rises linearly from zero.
+        clip: largest norm of the gradient; 0 = any.
+        class_weights: "inverse-sqrt" weighs classes by 1 / sqrt(share of points).
+        label_smoothing: of the cross-entropy.
+        ema: decay per step of the weights' moving average, which is then what is validated and
+            saved; 0 = no average.
+        precision: of the network on a GPU.
+        validate_every: epochs between validations on whole scenes.
+        seed: all randomness follows from it.
+    """
+
+    epochs: int = Field(default=600, ge=1)
+    samples_per_epoch: int = Field(default=2000, ge=1)
+    batch_size: int = Field(default=8, ge=1)
+    optimiser: Literal["sgd", "adamw"] = "sgd"
+    learning_rate: float = Field(default=0.01, gt=0)
+    weight_decay: float = Field(default=1e-3, ge=0)
+    schedule: Literal["exponential", "cosine", "one-cycle", "constant"] = "exponential"
+    decay_epochs: float = Field(default=200, gt=0)
+    warmup: float = Field(default=0.0, ge=0, lt=1)
+    clip: float = Field(default=10.0, ge=0)
+    class_weights: Literal["none", "inverse-sqrt"] = "none"
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    ema: float = Field(default=0.0, ge=0, lt=1)
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    validate_every: int = Field(default=5, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-self.samples_per_epoch // self.batch_size)
+
+
+class Recipe(Section):
+    """Five sections, each with defaults; unknown keys are errors."""
+
+    data: Data = Field(default_factory=Data)
+    model: Model = Field(default_factory=Model)
+    sampling: Sampling = Field(default_factory=Sampling)
+    augmentation: Augmentation = Field(default_factory=Augmentation)
+    training: Training = Field(default_factory=Training)
+
+    def dump(self) -> str:
+        """The whole recipe, defaults included, as YAML."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+def load_recipe(name_or_path: str | Path) -> Recipe:
+    """Read a recipe by name (`ign-lidar-hd`) or by path (`my/recipe.yaml`).
+
+    Raises:
+        ConfigError: there is no such recipe, or it holds something unknown or out of range; each
+            offending key is named.
+    """
+    path = find_recipe(name_or_path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: not readable YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: a recipe is a mapping with the sections {_sections()}")
+    return parse_recipe(content, str(path))
+
+
+def parse_recipe(content: dict[str, Any], where: str) -> Recipe:
+    """Check a recipe given as nested dictionaries; ConfigError as for `load_recipe`."""
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {explain(error)}") from error
+
+
+def explain(error: ValidationError) -> str:
+    """pydantic's findings in one line."""
+    found = []
+    for item in error.errors():
+        key = ".".join(map(str, item["loc"]))
+        message = "unknown key" if item["type"] == "extra_forbidden" else item["msg"]
+        given = "" if item["type"] == "extra_forbidden" else f", got {item['input']!r}"
+        found.append(f"{key}: {message}{given}")
+    return "; ".join(found)
+
+
+def find_recipe(name_or_path: str | Path) -> Path:
+    """The file of a recipe; ConfigError listing the shipped ones if there is none."""
+    path = Path(name_or_path)
+    if path.suffix in (".yaml", ".yml"):
+        if path.is_file():
+            return path
+        raise ConfigError(f"{path}: no such recipe file")
+    for folder in recipe_folders():
+        if (folder / f"{path}.yaml").is_file():
+            return folder / f"{path}.yaml"
+    known = sorted({p.stem for folder in recipe_folders() for p in folder.glob("*.yaml")})
+    raise ConfigError(
+        f"no recipe named '{path}'; there are {', '.join(known) or 'none'}, "
+        "or give the path of a .yaml file"
+    )
+
+
+def recipe_folders() -> list[Path]:
+    """Where recipes are: inside the installed package, or at the root of a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    return [f for f in (package / "recipes", package.parents[1] / "recipes") if f.is_dir()]
+
+
+def _sections() -> str:
+    return ", ".join(Recipe.model_fields)
