@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from salanet import __version__
-from salanet.errors import FileError
+from salanet.errors import ConfigError, FileError
 from salanet.io.atomic import atomic_path
 from salanet.models.config import ModelConfig
 from salanet.models.unet import SalaNet
@@ -66,7 +66,7 @@ def load(path: str | Path) -> SalaNet:
         model = SalaNet(ModelConfig(**document["config"]), document["metadata"])
         with torch.no_grad():
             model.load_state_dict(tensors)
-    except (ValidationError, RuntimeError, KeyError, TypeError, ValueError) as error:
+    except (ConfigError, ValidationError, RuntimeError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]
         raise FileError(path, f"the model does not fit this version of SalaNet: {reason}") from error
     return model.eval()

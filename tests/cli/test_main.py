@@ -1,0 +1,69 @@
+"""The command line's own behaviour: help, versions, exit codes, one line per user error."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from salanet import __version__
+from salanet.cli import main as cli
+from salanet.errors import SalaNetError
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in cli.COMMANDS)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"salanet {__version__}\n"
+
+
+def test_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["segment"]) == 2
+    assert "unknown command 'segment'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "line"),
+    [
+        (SalaNetError("no such tile"), 2, "salanet profile: no such tile\n"),
+        (KeyboardInterrupt(), 130, "salanet profile: interrupted\n"),
+    ],
+)
+def test_errors_are_one_line(
+    raised: BaseException,
+    code: int,
+    line: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(_: list[str]) -> None:
+        raise raised
+
+    monkeypatch.setattr("salanet.cli.profile.main", fail)
+    assert cli.main(["profile"]) == code
+    assert capsys.readouterr().err == line
+
+
+def test_debug_shows_the_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: list[str]) -> None:
+        raise SalaNetError("no such tile")
+
+    monkeypatch.setattr("salanet.cli.profile.main", fail)
+    assert cli.main(["profile", "--debug"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_help_does_not_import_pytorch() -> None:
+    code = (
+        "import sys; from salanet.cli.main import main; main(['--help']); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL).returncode == 0
