@@ -19,6 +19,7 @@ from salanet.sampling.ground import height_above_ground
 from salanet.scenes import choose_offset
 
 HEIGHT = "height_above_ground"
+SEGMENT = "segment"
 KEPT = ("rgb", "intensity", "return_number", "number_of_returns", HEIGHT)
 
 
@@ -68,17 +69,19 @@ def to_cells(
         torch.from_numpy(cloud.xyz - offset),
         grid,
         features={name: _tensor(array) for name, array in _wanted(cloud, keep).items()},
-        labels=None if segment is None else torch.from_numpy(segment.astype(np.int64)),
+        labels={}
+        if segment is None
+        else {SEGMENT: torch.from_numpy(np.asarray(segment, np.int16))},
     )
-    means = {name: tensor.numpy() for name, tensor in (sampled.features or {}).items()}
+    means = {name: tensor.numpy() for name, tensor in sampled.features.items()}
     rgb = means.pop("rgb", None)
     return Cells(
         coord=sampled.points.numpy().astype(np.float32),
         offset=offset,
         rgb=None if rgb is None else np.rint(rgb).astype(np.uint8),
-        segment=None if segment is None else sampled.labels.numpy().astype(np.int16),
+        segment=None if segment is None else sampled.labels[SEGMENT].numpy(),
         arrays=means,
-        of_point=sampled.cells.numpy().astype(np.int32),
+        of_point=sampled.cells.numpy(),
     )
 
 
@@ -93,4 +96,5 @@ def _wanted(cloud: PointCloud, keep: Iterable[str]) -> dict[str, NDArray[Any]]:
 
 
 def _tensor(array: NDArray[Any]) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array, np.float32))
+    dtype = array.dtype if array.dtype in (np.uint8, np.float32) else np.dtype(np.float32)
+    return torch.from_numpy(np.ascontiguousarray(array, dtype))

@@ -14,6 +14,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -91,10 +93,10 @@ def _plane(lowest: Raster) -> Raster:
     design = np.stack([u, v, np.ones(len(u))], axis=1)
     target = lowest[known]
     weight = np.ones(len(u))
-    plane: Raster = np.zeros(3)
+    plane: NDArray[Any] = np.zeros(3)
     for _ in range(10):
         root = np.sqrt(weight)
-        plane = np.linalg.lstsq(design * root[:, None], target * root, rcond=None)[0].real
+        plane = np.linalg.lstsq(design * root[:, None], target * root, rcond=None)[0]
         weight = np.where(target > design @ plane, 0.05, 0.95)
     return plane
 

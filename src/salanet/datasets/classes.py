@@ -1,0 +1,184 @@
+"""From the label codes of files to class indices, and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import yaml
+from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from salanet.errors import ConfigError, DataError
+
+IGNORED = -1
+CATCH_ALL = "*"
+# Names of the codes that LAS files share.
+ASPRS = {
+    0: "never classified",
+    1: "unclassified",
+    2: "ground",
+    3: "low vegetation",
+    4: "medium vegetation",
+    5: "high vegetation",
+    6: "building",
+    7: "low noise",
+    9: "water",
+    10: "rail",
+    11: "road",
+    17: "bridge",
+    18: "high noise",
+}
+UNCLASSIFIED = 1  # ASPRS: what a class made of '*' alone writes
+
+Code = int | Annotated[str, Field(pattern=r"^\*$")]
+Channel = Annotated[int, Field(ge=0, le=255)]
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+class ClassMap(BaseModel):
+    """Which codes of the source make up each class.
+
+    In YAML::
+
+        classes:
+          ground: 2
+          vegetation: [3, 4, 5]
+          other: [1, "*"]     # every code that is not named
+        ignore: [7, 18]       # neither learned nor counted
+        colours:
+          ground: [170, 121, 66]
+
+    or as text: ``ground=2,vegetation=3/4/5,other=1/*,ignore=7/18``.
+
+    Attributes:
+        classes: the codes of each class, in index order; ``*`` stands for all codes not named.
+        ignore: codes that become -1.
+        colours: red, green, blue of some classes, for display.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    classes: dict[str, Annotated[list[Code], BeforeValidator(_as_list), Field(min_length=1)]] = (
+        Field(min_length=1)
+    )
+    ignore: Annotated[list[int], BeforeValidator(_as_list)] = Field(default_factory=list)
+    colours: dict[str, tuple[Channel, Channel, Channel]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _unambiguous(self) -> ClassMap:
+        seen: dict[Code, str] = {}
+        for name, codes in (self.classes | {"ignore": list(self.ignore)}).items():
+            for code in codes:
+                if code in seen:
+                    raise ValueError(f"code {code} is given to both '{seen[code]}' and '{name}'")
+                seen[code] = name
+        unknown = sorted(set(self.colours) - set(self.classes))
+        if unknown:
+            raise ValueError(f"there is a colour for '{unknown[0]}', but no such class")
+        return self
+
+    @property
+    def names(self) -> list[str]:
+        """Class names in index order."""
+        return list(self.classes)
+
+    @property
+    def codes(self) -> list[int]:
+        """The code each class is written as: the first listed one; 1 for ``*`` alone."""
+        return [
+            next((code for code in codes if isinstance(code, int)), UNCLASSIFIED)
+            for codes in self.classes.values()
+        ]
+
+    @classmethod
+    def parse(cls, text: str | Path) -> ClassMap:
+        """From a YAML file, or from text such as ``ground=2,vegetation=3/4/5,other=*``.
+
+        Raises ConfigError: no such file, not YAML, no class, one code in two classes.
+        """
+        text = str(text)
+        is_file = "=" not in text or Path(text).is_file()
+        content = _read_yaml(Path(text)) if is_file else _read_inline(text)
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            message = first["msg"].removeprefix("Value error, ")
+            raise ConfigError(
+                f"class map {text}: {place + ': ' if place else ''}{message}"
+            ) from error
+
+    def encode(self, labels: ArrayLike, where: str = "labels") -> NDArray[np.int16]:
+        """Class index int16 (N,) of each source code (N,), -1 where ignored.
+
+        Raises DataError for codes that are not in the map; names them, their counts, and `where`.
+        """
+        codes, inverse, counts = np.unique(
+            np.asarray(labels).reshape(-1), return_inverse=True, return_counts=True
+        )
+        table = self._table()
+        rest = table.get(CATCH_ALL)
+        unknown = [
+            f"{code} ({count:,} points)"
+            for code, count in zip(codes.tolist(), counts.tolist(), strict=True)
+            if rest is None and code not in table
+        ]
+        if unknown:
+            raise DataError(
+                f"{where}: label {', '.join(unknown)} is not in the class map; give it to a "
+                "class, put it under 'ignore', or give one class the catch-all '*'"
+            )
+        indices = [table.get(code, rest) for code in codes.tolist()]
+        return np.array(indices, np.int16)[inverse]
+
+    def decode(self, indices: ArrayLike) -> NDArray[np.int32]:
+        """The code (N,) int32 that each class index (N,) >= 0 is written as."""
+        return np.array(self.codes, np.int32)[np.asarray(indices)]
+
+    def _table(self) -> dict[Code, int]:
+        table: dict[Code, int] = dict.fromkeys(self.ignore, IGNORED)
+        for index, codes in enumerate(self.classes.values()):
+            table |= dict.fromkeys(codes, index)
+        return table
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"class map {path}: cannot be read ({error.strerror}); give a YAML file or "
+            "text such as 'ground=2,building=6,other=*'"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        detail = " ".join(str(error).split())
+        raise ConfigError(f"class map {path}: not YAML ({detail})") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"class map {path}: must be a mapping with the key 'classes'")
+    return content
+
+
+def _read_inline(text: str) -> dict[str, Any]:
+    classes: dict[str, list[Code]] = {}
+    for item in text.split(","):
+        name, codes = item.rpartition("=")[0].strip(), item.rpartition("=")[2].strip()
+        if not name or not codes:
+            raise ConfigError(f"class map: '{item.strip()}' is not of the form name=code")
+        if name in classes:
+            raise ConfigError(f"class map: '{name}' is given twice; write {name}=1/2 instead")
+        try:
+            classes[name] = [
+                CATCH_ALL if code.strip() == CATCH_ALL else int(code) for code in codes.split("/")
+            ]
+        except ValueError as error:
+            raise ConfigError(
+                f"class map: '{codes}' of '{name}' must be whole numbers or '*', joined by '/'"
+            ) from error
+    ignore = classes.pop("ignore", [])
+    return {"classes": classes, "ignore": ignore}

@@ -1,0 +1,349 @@
+"""Labelled files of any format `salanet.read` knows, turned into scenes to train on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import salanet
+from salanet import io
+from salanet.cloud import PointCloud
+from salanet.datasets.classes import ASPRS, IGNORED, ClassMap
+from salanet.errors import ConfigError, DataError, FileError
+from salanet.sampling.cells import KEPT, to_cells
+from salanet.scenes import Scene
+
+SPLITS = ("train", "val", "test")
+FEW_POINTS = 100
+SMALL_SHARE = 0.001
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the content of a scene; a scene made with other settings is made again.
+
+    Attributes:
+        classes: from label codes to classes.
+        grid: cell size in the files' units.
+        label_field: the attribute that holds the labels; None = the format's own.
+        keep: further attributes to average into arrays of the scene.
+        licence: where the data comes from and under which terms, carried into trained models.
+    """
+
+    classes: ClassMap
+    grid: float
+    label_field: str | None = None
+    keep: tuple[str, ...] = ()
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.grid < float("inf"):
+            raise ConfigError(f"the grid must be a positive size, not {self.grid}")
+
+    def record(self) -> dict[str, Any]:
+        return {
+            "classes": self.classes.model_dump(mode="json"),
+            "grid": self.grid,
+            "label_field": self.label_field,
+            "keep": sorted(self.keep),
+            "licence": self.licence,
+        }
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to prepare, and the folder of its scene."""
+
+    source: Path
+    split: str
+    scene: Path
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The outcome of one job.
+
+    Attributes:
+        points: number of points of the file; cells: of the scene.
+        counts: points of the file by class name, ignored ones left out.
+        skipped: the scene was complete already.
+    """
+
+    job: Job
+    points: int
+    cells: int
+    counts: dict[str, int]
+    skipped: bool
+
+
+def find_files(sources: Iterable[str | Path]) -> list[Path]:
+    """The readable files among the sources, folders searched recursively, sorted.
+
+    Raises:
+        FileError: a source does not exist, or a folder holds no readable file.
+        ConfigError: two files have the same name, so their scenes would too.
+    """
+    files: list[Path] = []
+    for source in map(Path, sources):
+        if source.is_dir():
+            inside = sorted(path for path in source.rglob("*") if _readable(path))
+            if not inside:
+                known = ", ".join(sorted(io.SUFFIXES))
+                raise FileError(source, f"holds no point cloud ({known})")
+            files += inside
+        elif source.exists():
+            files.append(source)
+        else:
+            raise FileError(source, "no such file or folder")
+    of_stem: dict[str, Path] = {}
+    for path in dict.fromkeys(files):
+        other = of_stem.setdefault(path.stem, path)
+        if other != path:
+            raise ConfigError(f"{other} and {path} would both become the scene '{path.stem}'")
+    return sorted(of_stem.values(), key=lambda path: path.stem)
+
+
+def plan(
+    files: Sequence[Path],
+    destination: str | Path,
+    *,
+    val: Sequence[str] = (),
+    test: Sequence[str] = (),
+) -> list[Job]:
+    """Give each file a split: val and test as asked, the rest train.
+
+    Args:
+        val, test: glob patterns on file names without suffix, or one fraction of the files such
+            as "0.2". Fractions go by a hash of the name, whatever else is prepared with it.
+
+    Raises ConfigError: a pattern without a match, a file in both, nothing left to train on.
+    """
+    stems = [path.stem for path in files]
+    chosen: dict[str, str] = {}
+    for split, patterns in (("test", test), ("val", val)):
+        free = [stem for stem in stems if stem not in chosen]
+        for stem in _select(patterns, stems, free, split):
+            if stem in chosen:
+                raise ConfigError(f"'{stem}' is in both {chosen[stem]} and {split}")
+            chosen[stem] = split
+    jobs = []
+    for path in files:
+        split = chosen.get(path.stem, "train")
+        jobs.append(Job(path, split, Path(destination) / split / path.stem))
+    if all(job.split == "val" for job in jobs):
+        raise ConfigError("every file is in val: nothing is left to train on")
+    return jobs
+
+
+def prepare(
+    jobs: Sequence[Job],
+    settings: Settings,
+    *,
+    workers: int = 1,
+    done: Callable[[Prepared], None] | None = None,
+) -> list[Prepared]:
+    """Write the scene of every job that is not complete yet, `workers` files at a time.
+
+    `done`, if given, is called with each result. The first error stops the rest; scenes already written stay, and
+    the same call goes on where it stopped.
+    """
+    with ThreadPoolExecutor(max(workers, 1)) as pool:
+        futures = [pool.submit(prepare_file, job, settings) for job in jobs]
+        try:
+            for future in as_completed(futures):
+                result = future.result()
+                if done:
+                    done(result)
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    return [future.result() for future in futures]
+
+
+def prepare_file(job: Job, settings: Settings) -> Prepared:
+    """Read one file, check it, subsample it and write its scene, unless that is done already.
+
+    Raises FileError or DataError: unreadable, empty, NaN coordinates, no labels, a label that is
+    not in the class map, or only ignored ones.
+    """
+    adopt(job)
+    if is_current(job, settings):
+        return _result(job, Scene.open(job.scene), skipped=True)
+    where = str(job.source)
+    cloud = io.read(job.source)
+    cloud.require_finite(where)
+    missing = sorted(set(settings.keep) - set(cloud.attributes))
+    if missing:
+        raise DataError(
+            f"{where}: has no attribute '{missing[0]}' to keep; it has {_attribute_names(cloud)}"
+        )
+    segment = settings.classes.encode(labels_of(cloud, settings.label_field, where), where)
+    if (segment == IGNORED).all():
+        raise DataError(f"{where}: every label is ignored by the class map")
+    cells = to_cells(
+        cloud, settings.grid, segment=segment, keep=(*KEPT, *settings.keep), where=where
+    )
+    names = settings.classes.names
+    counts = np.bincount(segment[segment >= 0], minlength=len(names)).tolist()
+    meta = {
+        "codes": settings.classes.codes,
+        "colours": [settings.classes.colours.get(name) for name in names],
+        "points": len(cloud),
+        "counts": dict(zip(names, counts, strict=True)),
+        "provenance": {
+            "source": fingerprint(job.source),
+            "licence": settings.licence,
+            "salanet": salanet.__version__,
+        },
+        "settings": settings.record(),
+    }
+    scene = Scene.write(
+        job.scene,
+        coord=cells.coord,
+        offset=cells.offset,
+        color=cells.rgb,
+        segment=cells.segment,
+        arrays=cells.arrays,
+        raw={"segment": segment, "to_cell": cells.of_point},
+        classes=names,
+        grid=settings.grid,
+        meta=meta,
+    )
+    return _result(job, scene, skipped=False)
+
+
+def labels_of(cloud: PointCloud, field: str | None, where: str) -> NDArray[Any]:
+    """The label codes (N,) of a cloud, from its label or from an attribute by name."""
+    if field is None:
+        if cloud.label is None:
+            raise DataError(
+                f"{where}: has no labels; name the attribute that holds them with --label-field "
+                f"(it has {_attribute_names(cloud)})"
+            )
+        return cloud.label
+    if field not in cloud.attributes:
+        raise DataError(
+            f"{where}: has no attribute '{field}' to take labels from; "
+            f"it has {_attribute_names(cloud)}"
+        )
+    labels = cloud.attributes[field]
+    codes = labels.astype(np.int32, copy=False)
+    if labels.ndim != 1 or not np.array_equal(codes, labels):
+        raise DataError(f"{where}: the attribute '{field}' does not hold whole-number labels")
+    return codes
+
+
+def suggest_classes(source: Path, label_field: str | None = None) -> str:
+    """A class map for the codes of one file, to start from: ``ground=2,building=6``."""
+    codes = np.unique(labels_of(io.read(source), label_field, str(source))).tolist()
+    return ",".join(f"{ASPRS.get(code, f'class {code}')}={code}" for code in codes)
+
+
+def fingerprint(source: Path) -> dict[str, Any]:
+    """Name, size and time of a file: enough to see that it changed."""
+    stat = source.stat()
+    return {"name": source.name, "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+
+
+def is_current(job: Job, settings: Settings) -> bool:
+    """Whether the job's scene exists, from the same file and with the same settings."""
+    if not (job.scene / "scene.json").exists():
+        return False
+    meta = Scene.open(job.scene).meta
+    provenance = meta.get("provenance", {})
+    return (
+        meta.get("settings") == settings.record()
+        and provenance.get("source") == fingerprint(job.source)
+        and provenance.get("salanet") == salanet.__version__
+    )
+
+
+def adopt(job: Job) -> None:
+    """Move the scene here if an earlier run put it in another split, so that it is in one only."""
+    for split in SPLITS:
+        elsewhere = job.scene.parent.parent / split / job.scene.name
+        if split == job.split or not (elsewhere / "scene.json").exists():
+            continue
+        if job.scene.exists():
+            raise ConfigError(
+                f"{elsewhere} and {job.scene} are the same scene in two splits; delete one"
+            )
+        job.scene.parent.mkdir(parents=True, exist_ok=True)
+        elsewhere.rename(job.scene)
+
+
+def warnings(results: Sequence[Prepared], classes: Sequence[str]) -> list[str]:
+    """What may spoil training or its evaluation: classes nearly empty or absent in a split."""
+    found = []
+    for split in SPLITS:
+        counts = balance(results, split)
+        total = sum(counts.values())
+        for name in classes if total else ():
+            count = counts[name]
+            if count == 0:
+                found.append(f"{split}: no point of class '{name}'")
+            elif count < FEW_POINTS or count < SMALL_SHARE * total:
+                found.append(
+                    f"{split}: only {count:,} points of class '{name}' ({count / total:.3%})"
+                )
+    if not any(result.job.split == "train" for result in results):
+        found.append("no file is in train")
+    return found
+
+
+def balance(results: Iterable[Prepared], split: str) -> Counter[str]:
+    """Points by class of all files of a split."""
+    counts: Counter[str] = Counter()
+    for result in results:
+        if result.job.split == split:
+            counts.update(result.counts)
+    return counts
+
+
+def _result(job: Job, scene: Scene, *, skipped: bool) -> Prepared:
+    return Prepared(job, scene.meta["points"], len(scene), scene.meta["counts"], skipped)
+
+
+def _readable(path: Path) -> bool:
+    return path.suffix.lower() in io.SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def _attribute_names(cloud: PointCloud) -> str:
+    return ", ".join(cloud.arrays()) or "coordinates only"
+
+
+def _select(
+    patterns: Sequence[str], stems: Sequence[str], free: Sequence[str], split: str
+) -> list[str]:
+    fraction = _fraction(patterns)
+    if fraction is not None:
+        count = max(1, round(fraction * len(stems)))
+        return sorted(free, key=lambda stem: hashlib.sha256(stem.encode()).digest())[:count]
+    chosen: list[str] = []
+    for pattern in patterns:
+        matches = [stem for stem in stems if fnmatchcase(stem, pattern)]
+        if not matches:
+            raise ConfigError(
+                f"--{split} '{pattern}' matches no file; there are {', '.join(stems[:8])}"
+                + (" …" if len(stems) > 8 else "")
+            )
+        chosen += [stem for stem in matches if stem not in chosen]
+    return chosen
+
+
+def _fraction(patterns: Sequence[str]) -> float | None:
+    """The one fraction that was given instead of patterns, or None."""
+    try:
+        fraction = float(patterns[0]) if len(patterns) == 1 else None
+    except ValueError:
+        return None
+    return fraction if fraction is not None and 0 < fraction < 1 else None
