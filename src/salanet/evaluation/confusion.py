@@ -46,7 +46,7 @@ class Confusion:
         true, predicted = true[kept].astype(np.int64), predicted[kept].astype(np.int64)
         count = len(self.classes)
         for name, index in (("true", true), ("predicted", predicted)):
-            if index.size and not (0 <= index.min() and index.max() < count):
+            if index.size and not (index.min() >= 0 and index.max() < count):
                 raise ValueError(
                     f"{name} labels span {index.min()}..{index.max()}, expected 0..{count - 1}"
                 )

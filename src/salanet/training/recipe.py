@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from tyro.constructors import PrimitiveConstructorSpec
 
 from salanet.errors import ConfigError
 from salanet.models import SCENE_NEIGHBOURS
 from salanet.sampling.augment import Augmentation
+
+# A mapping that the command line takes as YAML: --operator-options '{groups: 4}'.
+Options = Annotated[
+    dict[str, Any],
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="YAML",
+        instance_from_str=lambda given: yaml.safe_load(given[0]),
+        is_instance=lambda value: isinstance(value, dict),
+        str_from_instance=lambda value: [yaml.safe_dump(value, default_flow_style=True).strip()],
+    ),
+]
 
 
 class Section(BaseModel):
@@ -21,23 +34,23 @@ class Data(Section):
     """Which scenes are used.
 
     Attributes:
-        train: folder of the training scenes below `--data`.
-        val: folder of the validation scenes; the last model counts as the best where it is absent.
-        name: what the training data is called in the model file.
-        licence: of the training data; goes into the model file.
+        train_split: folder of the training scenes below `--data`.
+        val_split: folder of the validation scenes; where there is none, the last model counts as
+            the best.
+        dataset: what the training data is called in the model file.
     """
 
-    train: str = "train"
-    val: str = "val"
-    name: str = ""
-    licence: str = ""
+    train_split: str = "train"
+    val_split: str = "val"
+    dataset: str = ""
 
 
 class Model(Section):
     """The network; classes and grid come from the scenes.
 
     Attributes:
-        operator, operator_options: the local aggregation.
+        operator: name of the local aggregation.
+        operator_options: its own options, such as {groups: 4}.
         width: C, channels after the first residual block.
         features: input features by name.
         radius_cells: radius of the finest neighbourhoods, in cells of the scenes' grid.
@@ -46,7 +59,7 @@ class Model(Section):
     """
 
     operator: str = "sala"
-    operator_options: dict[str, Any] = Field(default_factory=dict)
+    operator_options: Options = Field(default_factory=dict)
     width: int = 36
     features: tuple[str, ...] = ("one", "rgb", "height")
     radius_cells: float = 2.5
@@ -76,7 +89,9 @@ class Training(Section):
     """Optimisation; the defaults are those of S3DIS in the paper.
 
     Attributes:
-        epochs, samples_per_epoch, batch_size: an epoch is this many samples.
+        epochs: an epoch is `samples_per_epoch` samples.
+        samples_per_epoch: spheres or cylinders of an epoch.
+        batch_size: samples of a step, per process.
         optimiser: SGD with momentum 0.98, or AdamW.
         learning_rate: at the schedule's top, for the batch size given.
         weight_decay: for all weights.

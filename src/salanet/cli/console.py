@@ -1,0 +1,82 @@
+"""What the commands share: where they print, how they read durations and load models."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+from salanet.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from salanet.models import SalaNet
+
+UNITS = {"h": 3600, "m": 60, "s": 1}
+
+
+def messages() -> Console:
+    """For progress and remarks: stderr, so that stdout holds results alone."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def results() -> Console:
+    """For tables and figures: stdout."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """JSON on stdout."""
+    import json
+
+    print(json.dumps(value, indent=2))
+
+
+def duration(text: str) -> float:
+    """Seconds of "90", "90s", "20m", "1h30m"; ConfigError for anything else."""
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        seconds = float(text)
+    elif re.fullmatch(r"(\d+h)?(\d+m)?(\d+s)?", text):
+        parts = re.findall(r"(\d+)([hms])", text)
+        seconds = float(sum(int(count) * UNITS[unit] for count, unit in parts))
+    else:
+        seconds = 0
+    if seconds <= 0:
+        raise ConfigError(f"'{text}' is no duration; write 90s, 20m or 1h30m")
+    return seconds
+
+
+def load_model(path: Path, device: str) -> SalaNet:
+    """A model ready for inference, its batch norms folded.
+
+    Raises:
+        FileError: the file is no readable model.
+        ConfigError: there is no such device.
+    """
+    import torch
+
+    from salanet.models import load
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return load(path).fold().to(torch.device(device))
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device '{device}': {str(error).splitlines()[0]}") from error
+
+
+def peak_memory() -> int | None:
+    """Most bytes of memory this process has held; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,145 @@
+"""`salanet predict`: the same file out, with classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from salanet.models import SalaNet
+
+
+def main(argv: list[str]) -> None:
+    tyro.cli(run, args=argv, prog="salanet predict", description=run.__doc__)
+
+
+def run(
+    files: tyro.conf.Positional[tuple[Path, ...]],
+    model: Annotated[Path, tyro.conf.arg(aliases=["-m"])],
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None,
+    probabilities: bool = False,
+    votes: int = 1,
+    json: bool = False,
+    dry_run: bool = False,
+    device: str = "auto",
+) -> None:
+    """Label point clouds: the same points in the same order, every other attribute untouched.
+
+    Args:
+        files: point clouds, in any format `salanet.read` knows.
+        model: model file (.safetensors).
+        output: file for one input, folder for several. Default: NAME.labelled.SUFFIX beside each.
+        probabilities: add the probability of each class as attributes p_CLASS.
+        votes: passes, each with the cloud turned and scaled otherwise; logits are averaged.
+        json: print what was done as JSON.
+        dry_run: check inputs, model and outputs, and write nothing.
+        device: auto, cpu, cuda.
+    """
+    from salanet.cli.console import load_model, messages, print_json
+    from salanet.errors import ConfigError
+    from salanet.inference.outputs import plan_outputs
+
+    if not files:
+        raise ConfigError("name at least one file to label")
+    if votes < 1:
+        raise ConfigError(f"--votes must be at least 1, not {votes}")
+    outputs = plan_outputs(files, output)
+    network = load_model(model, device)
+    console = messages()
+    done = [
+        predict(network, path, to, probabilities, votes, dry_run, console)
+        for path, to in zip(files, outputs, strict=True)
+    ]
+    if json:
+        print_json(done)
+    else:
+        for report in done:
+            show(report, dry_run)
+
+
+def predict(
+    model: SalaNet,
+    path: Path,
+    to: Path,
+    probabilities: bool,
+    votes: int,
+    dry_run: bool,
+    console: Console,
+) -> dict[str, Any]:
+    """Label one file; returns the report."""
+    import time
+
+    import numpy as np
+    from rich.progress import Progress
+
+    from salanet import read, write
+    from salanet.cli.console import peak_memory
+    from salanet.inference import segment
+    from salanet.inference.outputs import label_cloud
+    from salanet.inference.segment import cloud_input
+
+    clock = [time.perf_counter()]
+    cloud = read(path)
+    clock.append(time.perf_counter())
+    report: dict[str, Any] = {"input": str(path), "output": str(to), "points": len(cloud)}
+    if dry_run:
+        return report | {"cells": len(cloud_input(model, cloud, str(path)).points)}
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task(path.name, total=None)
+        found = segment(
+            model,
+            cloud,
+            probabilities=probabilities,
+            votes=votes,
+            progress=lambda n, total: bar.update(task, completed=n, total=total),
+            where=str(path),
+        )
+    clock.append(time.perf_counter())
+    label_cloud(cloud, found, model)
+    write(cloud, to)
+    clock.append(time.perf_counter())
+    counts = np.bincount(found.labels, minlength=len(model.config.classes)).tolist()
+    reading, network, writing = np.diff(clock).tolist()
+    return report | {
+        "cells": found.cells,
+        "seconds": clock[-1] - clock[0],
+        "seconds_read": reading,
+        "seconds_network": network,
+        "seconds_write": writing,
+        "points_per_second": len(cloud) / (clock[-1] - clock[0]),
+        "peak_memory_bytes": peak_memory(),
+        "classes": dict(zip(model.config.classes, counts, strict=True)),
+    }
+
+
+def show(report: dict[str, Any], dry_run: bool) -> None:
+    """Print a report for people."""
+    from rich.table import Table
+
+    from salanet.cli.console import results
+
+    console = results()
+    if dry_run:
+        console.print(
+            f"{report['input']}: {report['points']:,} points, {report['cells']:,} cells, "
+            f"would be written to {report['output']}"
+        )
+        return
+    table = Table(title=report["output"], title_justify="left")
+    table.add_column("class")
+    table.add_column("points", justify="right")
+    table.add_column("share", justify="right")
+    for name, count in report["classes"].items():
+        table.add_row(name, f"{count:,}", f"{count / report['points']:.1%}")
+    console.print(table)
+    peak = report["peak_memory_bytes"]
+    memory = f", peak memory {peak / 1e6:,.0f} MB" if peak else ""
+    console.print(
+        f"{report['points']:,} points in {report['seconds']:.2f} s (read "
+        f"{report['seconds_read']:.2f}, network {report['seconds_network']:.2f}, write "
+        f"{report['seconds_write']:.2f}), {report['points_per_second']:,.0f} points/s{memory}"
+    )

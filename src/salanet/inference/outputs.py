@@ -1,0 +1,89 @@
+"""Where predictions go, and what they add to a cloud."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from salanet.cloud import PointCloud
+from salanet.errors import ConfigError, FileError
+from salanet.inference.segment import Segmentation
+from salanet.models import SalaNet
+
+# Before the suffix of an output whose name was not given.
+MARK = ".labelled"
+# LAS allows no longer names.
+LONGEST_NAME = 32
+
+
+def plan_outputs(files: Sequence[Path], output: Path | None) -> list[Path]:
+    """The output of each input: as named, in the folder named, or beside the input.
+
+    `output` is a folder if there are several inputs, if it is one already, or if it has no
+    suffix; it is created. Everything that would fail after the work is found before it.
+
+    Raises:
+        FileError: an input does not exist, an output would overwrite an input or cannot be
+            written.
+        ConfigError: two inputs would have the same output.
+    """
+    for path in files:
+        if not path.is_file():
+            raise FileError(path, "no such file")
+    paths = [_output(path, output, len(files)) for path in files]
+    inputs = {path.resolve() for path in files}
+    for i, path in enumerate(paths):
+        if path.resolve() in inputs:
+            raise FileError(path, "is an input and would be overwritten; name another output")
+        if path in paths[:i]:
+            raise ConfigError(f"two inputs would both become {path}; predict them separately")
+        check_writable(path)
+    return paths
+
+
+def check_writable(path: Path) -> None:
+    """Raise FileError unless a file can be created beside `path` and it is no folder."""
+    if path.is_dir():
+        raise FileError(path, "cannot write here, this is a folder")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise FileError(path, f"cannot write here ({error.strerror or error})") from error
+
+
+def label_cloud(cloud: PointCloud, found: Segmentation, model: SalaNet) -> None:
+    """Put the classes into the cloud, as the codes of the training files, and probabilities.
+
+    Probabilities become float32 attributes named p_ and the class.
+    """
+    cloud.label = class_codes(model)[found.labels]
+    if found.probabilities is not None:
+        for i, name in enumerate(model.config.classes):
+            key = f"p_{name.replace(' ', '_')}"[:LONGEST_NAME]
+            cloud.attributes[key] = np.ascontiguousarray(found.probabilities[:, i])
+
+
+def class_codes(model: SalaNet) -> np.ndarray:
+    """The code each class is written as, int32 (C,); the class index where the model has none."""
+    codes = model.metadata.get("codes")
+    count = len(model.config.classes)
+    if isinstance(codes, list) and len(codes) == count:
+        return np.asarray(codes, dtype=np.int32)
+    return np.arange(count, dtype=np.int32)
+
+
+def _output(path: Path, output: Path | None, count: int) -> Path:
+    name = f"{path.stem}{MARK}{path.suffix}"
+    if output is None:
+        return path.with_name(name)
+    if count == 1 and output.suffix and not output.is_dir():
+        return output
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(output, f"cannot be created ({error.strerror})") from error
+    return output / name

@@ -1,0 +1,116 @@
+"""Loss, optimisers, learning rates, moving average of the weights."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from salanet.evaluation import IGNORE
+from salanet.models import SalaNet
+from salanet.training.recipe import Training
+from salanet.training.samples import Batch
+
+SGD_MOMENTUM = 0.98
+# Share of a one-cycle schedule in which the rate rises.
+RISE = 0.3
+
+
+class Objective(nn.Module):
+    """A network and its cross-entropy: batch -> (loss, class of each point (N,)).
+
+    A batch without any labelled point has loss 0 and no gradient.
+    """
+
+    def __init__(self, model: SalaNet, weights: Tensor | None, label_smoothing: float) -> None:
+        super().__init__()
+        self.model = model
+        self.weights: Tensor | None
+        self.register_buffer("weights", weights, persistent=False)
+        self.label_smoothing = label_smoothing
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        logits = self.model(batch.features, batch.pyramid)
+        loss = nn.functional.cross_entropy(
+            logits.float(),
+            batch.labels,
+            weight=self.weights,
+            ignore_index=IGNORE,
+            label_smoothing=self.label_smoothing,
+            reduction="sum",
+        )
+        return loss / self._norm(batch.labels), logits.detach().argmax(1)
+
+    def _norm(self, labels: Tensor) -> Tensor:
+        known = labels[labels != IGNORE]
+        total = (known >= 0).sum() if self.weights is None else self.weights[known].sum()
+        return total.float().clamp_min(torch.finfo(torch.float32).tiny)
+
+
+def class_weights(counts: NDArray[np.int64], kind: str) -> Tensor | None:
+    """Weights (C,) of the classes, with mean 1 over the points; None for "none"."""
+    if kind == "none":
+        return None
+    share = np.maximum(counts, 1) / max(counts.sum(), 1)
+    weights = 1 / np.sqrt(share)
+    weights *= counts.sum() / max((weights * counts).sum(), 1e-12)
+    return torch.tensor(weights, dtype=torch.float32)
+
+
+def create_optimiser(model: nn.Module, recipe: Training) -> torch.optim.Optimizer:
+    """SGD with momentum or AdamW over all weights."""
+    options: dict[str, Any] = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
+    if recipe.optimiser == "sgd":
+        return torch.optim.SGD(model.parameters(), momentum=SGD_MOMENTUM, **options)
+    return torch.optim.AdamW(model.parameters(), **options)
+
+
+def learning_rate(recipe: Training, progress: float) -> float:
+    """The rate when a share `progress` (0 to 1) of the training is done."""
+    factor = _schedule(recipe, progress)
+    if progress < recipe.warmup:
+        factor *= progress / recipe.warmup
+    return recipe.learning_rate * factor
+
+
+def _schedule(recipe: Training, progress: float) -> float:
+    if recipe.schedule == "exponential":
+        return 0.1 ** (progress * recipe.epochs / recipe.decay_epochs)
+    if recipe.schedule == "cosine":
+        return _half_cosine(1 - progress)
+    if recipe.schedule == "one-cycle":
+        if progress < RISE:
+            return 0.04 + 0.96 * _half_cosine(progress / RISE)
+        return _half_cosine((1 - progress) / (1 - RISE))
+    return 1.0
+
+
+def _half_cosine(x: float) -> float:
+    """Smoothly from 0 at x = 0 to 1 at x = 1."""
+    return 0.5 - 0.5 * math.cos(math.pi * min(max(x, 0.0), 1.0))
+
+
+class MovingAverage:
+    """Exponential moving average of weights and batch-norm statistics.
+
+    The decay rises from 0.1 to its value over the first steps, so the random start is forgotten.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.steps = 0
+        self.state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        self.steps += 1
+        for name, tensor in model.state_dict().items():
+            if tensor.is_floating_point():
+                self.state[name].lerp_(tensor, 1 - decay)
+            else:
+                self.state[name].copy_(tensor)

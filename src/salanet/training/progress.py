@@ -1,0 +1,99 @@
+"""What a training shows while it runs: a bar, a line per epoch, TensorBoard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from salanet.evaluation import percent
+
+# Weight of the newest step in the loss and speed shown.
+NEWEST = 0.05
+
+
+class TrainingProgress:
+    """A progress bar over steps, with the running loss, mIoU and speed."""
+
+    def __init__(self, console: Console, steps: int, done: int) -> None:
+        self.console = console
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[state]}"),
+            TimeElapsedColumn(),
+            TextColumn("ETA"),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            console=console,
+            transient=True,
+        )
+        self.task = self.bar.add_task("training", total=steps, completed=done, state="")
+        self.loss = self.speed = float("nan")
+
+    def __enter__(self) -> TrainingProgress:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.bar.stop()
+
+    def step(self, epoch: int, loss: float, miou: float, points_per_second: float) -> None:
+        """Count a step."""
+        self.loss = _blend(self.loss, loss)
+        self.speed = _blend(self.speed, points_per_second)
+        state = f"loss {self.loss:.3f}  mIoU {percent(miou)}  {_thousands(self.speed)} points/s"
+        self.bar.update(self.task, advance=1, description=f"epoch {epoch}", state=state)
+
+    def epoch(self, row: dict[str, Any], best: bool) -> None:
+        """Print the line of an epoch."""
+        line = (
+            f"epoch {row['epoch']:>4}  loss {row['loss']:.4f}  mIoU {percent(row['train_miou'])}"
+            f"  {_thousands(row['points_per_second'])} points/s"
+        )
+        if row["val_miou"] is not None:
+            line += f"  validation mIoU {percent(row['val_miou'])} OA {percent(row['val_oa'])}"
+        if row["skipped"]:
+            line += f"  ({row['skipped']} steps skipped: loss not finite)"
+        self.console.print(line + ("  best so far" if best else ""), highlight=False)
+
+
+class TensorBoard:
+    """Scalars by epoch; steps of an earlier attempt beyond `step` are hidden."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.writer = SummaryWriter(str(folder), purge_step=step or None)
+
+    def log(self, row: dict[str, Any]) -> None:
+        for name, value in row.items():
+            if name not in ("epoch", "step") and value is not None:
+                self.writer.add_scalar(name, value, row["step"])
+        self.writer.flush()
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+def _blend(old: float, new: float) -> float:
+    return new if old != old else old + NEWEST * (new - old)
+
+
+def _thousands(value: float) -> str:
+    return f"{value / 1000:,.0f}k"

@@ -1,0 +1,63 @@
+"""What a training needs before its first step: devices, scenes that fit, a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from salanet.errors import ConfigError, FileError, MissingExtraError
+from salanet.models import SalaNet, create_model
+from salanet.sampling import features
+from salanet.scenes import Scene
+from salanet.training.recipe import Recipe
+
+
+def model_for(recipe: Recipe, scenes: Sequence[Scene], intensity_scale: float) -> SalaNet:
+    """A new network for the classes and the grid of the scenes, with what its users must know."""
+    first = scenes[0]
+    names = features.normalise_names(recipe.model.features)
+    metadata: dict[str, Any] = {
+        "codes": first.meta.get("codes"),
+        "colours": first.meta.get("colours"),
+        "intensity_scale": intensity_scale,
+        "training_data": recipe.data.dataset or ", ".join(scene.name for scene in scenes),
+        "licence": first.meta.get("provenance", {}).get("licence", ""),
+        "recipe": recipe.model_dump(mode="json"),
+    }
+    return create_model(
+        metadata=metadata,
+        **recipe.model.model_dump(exclude={"features"}),
+        features=tuple(names),
+        in_channels=features.width(names),
+        classes=tuple(first.classes),
+        grid=first.grid,
+    )
+
+
+def launch(accelerator: str, devices: int, precision: str) -> Any:
+    """A Lightning Fabric on its devices; MissingExtraError if it or TensorBoard is absent."""
+    for package, distribution in (
+        ("lightning_fabric", "lightning-fabric"),
+        ("tensorboard", "tensorboard"),
+    ):
+        try:
+            __import__(package)
+        except ImportError as error:
+            raise MissingExtraError(distribution, "train") from error
+    from lightning_fabric import Fabric
+
+    fabric = Fabric(accelerator=accelerator, devices=devices, precision=precision)
+    fabric.launch()
+    return fabric
+
+
+def check_scene(scene: Scene, recipe: Recipe) -> None:
+    """Raise unless the scene has labels, class names, a grid, and what the features need."""
+    if scene.segment is None:
+        raise FileError(scene.folder, "has no labels (segment.npy) to learn from")
+    if not scene.classes or scene.grid is None:
+        raise FileError(scene.folder, "does not say its classes and grid (scene.json)")
+    try:
+        features.require(recipe.model.features, features.available(scene), str(scene.folder))
+    except ConfigError as error:
+        raise ConfigError(f"model.features: {error}") from error
