@@ -1,7 +1,9 @@
 """Local aggregation: what each query point makes of its neighbours.
 
 `reference` states the formulas, `native` runs them fused on the CPU, `triton` on a GPU. The public
-functions check their arguments and choose by the tensors' device (see `salanet.ops.backend`).
+functions check their arguments and choose by the tensors' device (see `salanet.ops.backend`). What
+the kernels do not take (other dtypes than float32, K > 255, perceptrons wider than 64) runs by the
+reference.
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ import torch
 from torch import Tensor
 
 from salanet.errors import ConfigError, DataError
-from salanet.ops.aggregation import reference
+from salanet.ops.aggregation import native, reference
 from salanet.ops.aggregation.reference import PositionMLP
+from salanet.ops.dispatch import current_backend
 
 __all__ = ["PositionMLP", "neighbour_max", "position_moments", "sala_aggregate"]
 
@@ -75,6 +78,13 @@ def sala_aggregate(
     _check_sala(queries, supports, neighbours, projected, mlp, position_w, bias, groups)
     arguments = (queries, supports, neighbours, projected, mlp, position_w, bias)
     options = (float(radius), groups, activation, reduction, assignment)
+    chosen = current_backend(projected.device)
+    if (
+        chosen == "native"
+        and native.takes(neighbours, queries, supports, projected, *mlp, position_w, bias)
+        and native.takes_perceptrons(mlp)
+    ):
+        return native.sala_aggregate(*arguments, *options)
     return reference.sala_aggregate(*arguments, *options)
 
 
@@ -100,6 +110,13 @@ def position_moments(
     """
     _check_points(queries, supports, neighbours)
     arguments = (queries, supports, neighbours, lift_w, lift_b, float(radius))
+    chosen = current_backend(supports.device)
+    if (
+        chosen == "native"
+        and native.takes(neighbours, queries, supports, lift_w, lift_b)
+        and len(lift_w) <= native.kernels.max_lifted
+    ):
+        return native.position_moments(*arguments)
     return reference.position_moments(*arguments)
 
 
@@ -115,6 +132,8 @@ def neighbour_max(features: Tensor, neighbours: Tensor) -> Tensor:
     """
     _check_matrix("neighbours", neighbours, None)
     _check_matrix("features", features, None)
+    if current_backend(features.device) == "native" and native.takes(neighbours, features):
+        return native.neighbour_max(features, neighbours)
     return reference.neighbour_max(features, neighbours)
 
 

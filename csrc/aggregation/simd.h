@@ -1,0 +1,132 @@
+// Vectors of the width of the instruction set that a kernel file is compiled for.
+//
+// Everything is in namespace salanet::${SALANET_ISA}, because the same inline function compiled for
+// two sets must stay two functions. For the same reason kernel files include no standard header
+// with templates or inline functions that could be shared across sets.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+namespace salanet::SALANET_ISA {
+
+#if defined(__AVX512F__)
+constexpr int W = 16;
+#elif defined(__AVX2__)
+constexpr int W = 8;
+#else
+constexpr int W = 4;
+#endif
+
+typedef float Vec __attribute__((vector_size(W * 4)));
+typedef int32_t IVec __attribute__((vector_size(W * 4)));
+typedef float Vec8 __attribute__((vector_size(32)));
+typedef float Vec4 __attribute__((vector_size(16)));
+
+template <typename V>
+inline V load_as(const void* p) {
+  V v;
+  std::memcpy(&v, p, sizeof(V));
+  return v;
+}
+inline Vec load(const float* p) { return load_as<Vec>(p); }
+inline void store(float* p, Vec v) { std::memcpy(p, &v, sizeof(v)); }
+
+inline Vec splat(float x) { return Vec{} + x; }
+inline IVec splat(int32_t x) { return IVec{} + x; }
+
+inline Vec max(Vec a, Vec b) {  // b where either is NaN
+#if defined(__AVX512F__)
+  return _mm512_max_ps(a, b);
+#elif defined(__AVX2__)
+  return _mm256_max_ps(a, b);
+#else
+  return a > b ? a : b;
+#endif
+}
+
+inline Vec where(IVec mask, Vec a, Vec b) { return mask ? a : b; }
+inline IVec where(IVec mask, IVec a, IVec b) { return mask ? a : b; }
+
+// window[index[lane]] for index < W; `window` must have W readable floats.
+inline Vec permute(const float* window, IVec index) {
+#if defined(__AVX512F__)
+  return _mm512_permutexvar_ps((__m512i)index, load(window));
+#elif defined(__AVX2__)
+  return _mm256_permutevar8x32_ps(load(window), (__m256i)index);
+#else
+  Vec v;
+  for (int lane = 0; lane < W; ++lane) v[lane] = window[index[lane]];
+  return v;
+#endif
+}
+
+inline float sum(Vec4 v) { return (v[0] + v[2]) + (v[1] + v[3]); }
+inline float sum(Vec8 v) {
+  Vec4 halves[2];
+  std::memcpy(halves, &v, sizeof(v));
+  return sum(halves[0] + halves[1]);
+}
+#if defined(__AVX512F__)
+inline float sum(Vec v) {
+  Vec8 halves[2];
+  std::memcpy(halves, &v, sizeof(v));
+  return sum(halves[0] + halves[1]);
+}
+#endif
+
+inline float sum(const float* p, int64_t n) {
+  Vec total{};
+  int64_t k = 0;
+  for (; k + W <= n; k += W) total += load(p + k);
+  float rest = sum(total);
+  for (; k < n; ++k) rest += p[k];
+  return rest;
+}
+
+// e^x for x <= 0, relative error below 2e-7; 0 below -87. e^x = 2^n e^f with |f| <= ln(2)/2.
+inline Vec exp_negative(Vec x) {
+  const Vec clamped = max(x, splat(-87.0f));
+  const Vec shifted = clamped * 1.44269504f + 12582912.0f;  // 1.5 * 2^23: rounds to an integer
+  const Vec n = shifted - 12582912.0f;
+  const Vec f = (clamped - n * 0.693359375f) + n * 2.12194440e-4f;
+  Vec p = splat(1.0f / 5040);
+  p = p * f + 1.0f / 720;
+  p = p * f + 1.0f / 120;
+  p = p * f + 1.0f / 24;
+  p = p * f + 1.0f / 6;
+  p = p * f + 0.5f;
+  p = p * f + 1.0f;
+  p = p * f + 1.0f;
+  IVec exponent;
+  std::memcpy(&exponent, &shifted, sizeof(exponent));
+  IVec bits;
+  std::memcpy(&bits, &p, sizeof(bits));
+  bits += exponent << 23;  // the low bits of `shifted` hold n; those above fall off
+  Vec result;
+  std::memcpy(&result, &bits, sizeof(result));
+  return where(x < -87.0f, Vec{}, result);
+}
+
+// A pointer moving through scratch memory that the caller owns. Every piece starts on a cache line.
+class Scratch {
+ public:
+  explicit Scratch(void* memory) : next_(static_cast<char*>(memory)) {}
+
+  template <typename T>
+  T* take(int64_t count) {
+    T* piece = reinterpret_cast<T*>(next_);
+    next_ += (count * static_cast<int64_t>(sizeof(T)) + 63) / 64 * 64;
+    return piece;
+  }
+  int64_t used(const void* memory) const { return next_ - static_cast<const char*>(memory); }
+
+ private:
+  char* next_;
+};
+
+}  // namespace salanet::SALANET_ISA

@@ -1,0 +1,96 @@
+"""Sums over neighbours with scores that are given: the grid aggregation of the fixed assignments.
+
+Kernel points, spherical bins and plain offsets differ only in the scores (paper eq. 1-3).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from salanet.errors import DataError
+from salanet.ops.aggregation.reference import gather
+
+
+class Scores(NamedTuple):
+    """How much each neighbour belongs to each group, h(j, g).
+
+    Attributes:
+        values: float (M, K, T), the scores.
+        groups: int32 (M, K, T), the group in [0, size) each value is for; a group named twice
+            counts twice. None when T is `size` and the values are in order.
+        size: G, the number of groups.
+    """
+
+    values: Tensor
+    groups: Tensor | None
+    size: int
+
+    def dense(self) -> Tensor:
+        """The scores as (M, K, G)."""
+        if self.groups is None:
+            return self.values
+        empty = self.values.new_zeros(*self.values.shape[:2], self.size)
+        return empty.scatter_add(2, self.groups.long(), self.values)
+
+
+def grid_sum(scores: Scores, neighbours: Tensor, features: Tensor) -> Tensor:
+    """Features of each query's neighbours, summed by group: out[i, g] = Σ_j h_ijg f_j.
+
+    Args:
+        scores: for every neighbour of every query.
+        neighbours: int32 (M, K); missing entries hold N.
+        features: float (N, C).
+
+    Returns:
+        (M, G, C); zeros where a query has no neighbour. Differentiable in features and scores.
+
+    Raises:
+        DataError: if the shapes do not fit together.
+    """
+    _check(scores, neighbours, features)
+    return scores.dense().transpose(1, 2) @ gather(features, neighbours)
+
+
+def depthwise_sum(scores: Scores, neighbours: Tensor, features: Tensor, weight: Tensor) -> Tensor:
+    """Depthwise grid aggregation: out[i, c] = Σ_j Σ_g h_ijg w_gc f_jc.
+
+    Args:
+        scores: for every neighbour of every query; they get no gradient.
+        neighbours: int32 (M, K); missing entries hold N.
+        features: float (N, C).
+        weight: float (G, C).
+
+    Returns:
+        (M, C); zeros where a query has no neighbour. Differentiable in features and weight.
+
+    Raises:
+        DataError: if the shapes do not fit together.
+    """
+    _check(scores, neighbours, features)
+    if weight.shape != (scores.size, features.shape[1]):
+        raise DataError(
+            f"weight must have shape ({scores.size}, {features.shape[1]}), "
+            f"not {tuple(weight.shape)}"
+        )
+    return ((scores.dense() @ weight) * gather(features, neighbours)).sum(dim=1)
+
+
+def neighbour_sum(features: Tensor, neighbours: Tensor) -> Tensor:
+    """Sum of the neighbours' features: features (N, C), neighbours (M, K) -> (M, C)."""
+    ones = features.new_ones(()).expand(*neighbours.shape, 1)
+    return grid_sum(Scores(ones, None, 1), neighbours, features).squeeze(1)
+
+
+def _check(scores: Scores, neighbours: Tensor, features: Tensor) -> None:
+    if features.dim() != 2:
+        raise DataError(f"features must have two dimensions, not shape {tuple(features.shape)}")
+    if neighbours.dtype != torch.int32 or neighbours.shape != scores.values.shape[:2]:
+        raise DataError(
+            f"neighbours must be int32 of shape {tuple(scores.values.shape[:2])}, "
+            f"not {neighbours.dtype} of shape {tuple(neighbours.shape)}"
+        )
+    if scores.groups is None and scores.values.shape[2] != scores.size:
+        raise DataError(f"{scores.values.shape[2]} scores for {scores.size} groups")
