@@ -1,4 +1,4 @@
-"""Local aggregation operators: one file each, one interface, interchangeable."""
+"""Local aggregation operators: one interface, interchangeable."""
 
 from __future__ import annotations
 
@@ -6,17 +6,48 @@ import inspect
 from typing import Any
 
 from salanet.errors import ConfigError
+from salanet.operators.adaptive_weight import AdaptiveWeight
 from salanet.operators.base import Operator
+from salanet.operators.kpconv import KPConv, KPConvDeformable
 from salanet.operators.norm import PointNorm
+from salanet.operators.pointwise_mlp import PointwiseMLP
+from salanet.operators.pospool import PosPool, PosPoolSinCos
+from salanet.operators.pseudo_grid import PseudoGrid
 from salanet.operators.sala import SALA
+from salanet.operators.sala_g4 import SALAG4
+from salanet.operators.spherical import Spherical, SphericalFuzzy
 
-OPERATORS: dict[str, type[Operator]] = {"sala": SALA}
+OPERATORS: dict[str, type[Operator]] = {
+    "sala": SALA,
+    "sala_g4": SALAG4,
+    "pointwise_mlp": PointwiseMLP,
+    "pseudo_grid": PseudoGrid,
+    "adaptive_weight": AdaptiveWeight,
+    "pospool": PosPool,
+    "pospool_sincos": PosPoolSinCos,
+    "kpconv": KPConv,
+    "kpconv_deformable": KPConvDeformable,
+    "spherical": Spherical,
+    "spherical_fuzzy": SphericalFuzzy,
+}
 
 
 def create_operator(
-    name: str, in_channels: int, out_channels: int, radius: float, **options: Any
+    name: str,
+    in_channels: int,
+    out_channels: int,
+    radius: float,
+    *,
+    width: int | None = None,
+    **options: Any,
 ) -> Operator:
-    """The operator called `name`; `options` are its own keyword arguments.
+    """The operator called `name`.
+
+    Args:
+        name: a key of `OPERATORS`.
+        in_channels, out_channels, radius: see `Operator`.
+        width: C of the whole network, for the operators whose hidden layers are that wide.
+        options: the operator's own keyword arguments.
 
     Raises:
         ConfigError: unknown operator, or an option it does not have.
@@ -25,6 +56,8 @@ def create_operator(
         raise ConfigError(f"unknown operator '{name}'; known are {', '.join(OPERATORS)}")
     operator = OPERATORS[name]
     known = list(inspect.signature(operator).parameters)[3:]
+    if width is not None and "width" in known:
+        options = {"width": width} | options
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise ConfigError(
@@ -33,4 +66,20 @@ def create_operator(
     return operator(in_channels, out_channels, radius, **options)
 
 
-__all__ = ["OPERATORS", "SALA", "Operator", "PointNorm", "create_operator"]
+__all__ = [
+    "OPERATORS",
+    "SALA",
+    "SALAG4",
+    "AdaptiveWeight",
+    "KPConv",
+    "KPConvDeformable",
+    "Operator",
+    "PointNorm",
+    "PointwiseMLP",
+    "PosPool",
+    "PosPoolSinCos",
+    "PseudoGrid",
+    "Spherical",
+    "SphericalFuzzy",
+    "create_operator",
+]

@@ -14,6 +14,8 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
+from salanet.errors import ConfigError
+
 
 class Operator(nn.Module, ABC):
     """A local aggregation from support points to query points.
@@ -29,6 +31,14 @@ class Operator(nn.Module, ABC):
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.radius = radius
+
+    def require_equal_widths(self) -> None:
+        """For operators that treat each channel by itself."""
+        if self.in_channels != self.out_channels:
+            raise ConfigError(
+                f"{type(self).__name__} keeps the number of channels: "
+                f"it cannot make {self.out_channels} of {self.in_channels}"
+            )
 
     @abstractmethod
     def forward(

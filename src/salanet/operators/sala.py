@@ -156,19 +156,7 @@ class SALA(Operator):
             second = second + 2 * ((sums @ position_w.T) * projected).sum(0)
         mean = first / pairs
         var = (second / pairs - mean.square()).clamp_min(0)
-        self._track(mean, var, pairs)
-        scale = self.norm.weight * torch.rsqrt(var + self.norm.eps)
-        return scale, self.norm.bias - mean * scale
-
-    @torch.no_grad()
-    def _track(self, mean: Tensor, var: Tensor, pairs: Tensor) -> None:
-        norm = self.norm
-        assert norm.running_mean is not None and norm.running_var is not None
-        assert norm.num_batches_tracked is not None and norm.momentum is not None
-        unbiased = var * pairs / (pairs - 1).clamp_min(1)
-        norm.running_mean.lerp_(mean, norm.momentum)
-        norm.running_var.lerp_(unbiased, norm.momentum)
-        norm.num_batches_tracked += 1
+        return self.norm.batch_scale_shift(mean, var, pairs)
 
     def macs_per_neighbour(self, queries: int, supports: int, k: int) -> int:
         del supports
@@ -182,9 +170,7 @@ class SALA(Operator):
         outputs = len(self.weight)
         # Per pair: the position part of each output, and its weighting by the assignment.
         per_pair = outputs * (self.position_channels + 1) + self._position_macs()
-        return supports * outputs * self.in_channels + queries * (
-            k * per_pair + self.out_channels
-        )
+        return supports * outputs * self.in_channels + queries * (k * per_pair + self.out_channels)
 
     def _position_macs(self) -> int:
         layers = (self.lift, self.hidden, self.score)

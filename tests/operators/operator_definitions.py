@@ -1,0 +1,237 @@
+"""Every operator as its paper writes it: loops over queries, neighbours and groups, in float64.
+
+Each takes an operator in evaluation mode for its weights, and the arguments of `forward`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+
+def weights(module):
+    return {name: value.double().numpy() for name, value in module.state_dict().items()}
+
+
+def batch_norm(x, w, prefix="norm"):
+    mean, var = w[f"{prefix}.running_mean"], w[f"{prefix}.running_var"]
+    return (x - mean) / np.sqrt(var + 1e-5) * w[f"{prefix}.weight"] + w[f"{prefix}.bias"]
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+def pairs(operator, queries, supports, neighbours):
+    """(i, [(j, offset), ...]) of every query."""
+    for i, row in enumerate(neighbours):
+        found = [int(j) for j in row if j < len(supports)]
+        yield i, [(j, (supports[j] - queries[i]) / operator.radius) for j in found]
+
+
+def mean_of(terms, channels):
+    return sum(terms, np.zeros(channels)) / max(len(terms), 1)
+
+
+def pospool(op, queries, supports, neighbours, f):
+    w, c = weights(op), f.shape[1]
+    out = []
+    for _, near in pairs(op, queries, supports, neighbours):
+        terms = [np.array([d[k % 3] * f[j, k] for k in range(c)]) for j, d in near]
+        out.append(relu(batch_norm(mean_of(terms, c), w)))
+    return np.array(out)
+
+
+def pospool_sincos(op, queries, supports, neighbours, f):
+    w, c = weights(op), f.shape[1]
+    count = c // 6
+    out = []
+    for _, near in pairs(op, queries, supports, neighbours):
+        terms = []
+        for j, d in near:
+            embedding = []
+            for axis in range(3):
+                for function in (math.sin, math.cos):
+                    for i in range(count):
+                        embedding.append(function(100 * d[axis] / 1000 ** (i / count)))
+            embedding += [d[k % 3] for k in range(c - 6 * count)]
+            terms.append(np.array(embedding) * f[j])
+        out.append(relu(batch_norm(mean_of(terms, c), w)))
+    return np.array(out)
+
+
+def adaptive_weight(op, queries, supports, neighbours, f):
+    w, c = weights(op), f.shape[1]
+    out = []
+    for _, near in pairs(op, queries, supports, neighbours):
+        terms = [(w["weight.weight"] @ d + w["weight.bias"]) * f[j] for j, d in near]
+        out.append(relu(batch_norm(mean_of(terms, c), w)))
+    return np.array(out)
+
+
+def pointwise_mlp(op, queries, supports, neighbours, f):
+    w = weights(op)
+    out = []
+    for _, near in pairs(op, queries, supports, neighbours):
+        values = [np.zeros(op.out_channels)] if not near else []
+        for j, d in near:
+            centre = f[near[0][0]]
+            z = w["linear.weight"] @ np.concatenate([d, centre, f[j] - centre])
+            values.append(relu(batch_norm(z, w)))
+        out.append(np.max(values, axis=0))
+    return np.array(out)
+
+
+def influence(offset, point, extent):
+    return max(0.0, 1 - math.dist(offset, point) / extent)
+
+
+def pseudo_grid(op, queries, supports, neighbours, f):
+    w, c = weights(op), f.shape[1]
+    out = []
+    for _, near in pairs(op, queries, supports, neighbours):
+        total = np.zeros(c)
+        for g, point in enumerate(w["kernel_points"]):
+            for j, d in near:
+                total += w["weight"][g] * influence(d, point, op.extent) * f[j]
+        out.append(relu(batch_norm(total, w)))
+    return np.array(out)
+
+
+def kpconv(op, queries, supports, neighbours, f):
+    w = weights(op)
+    out = []
+    for _, near in pairs(op, queries, supports, neighbours):
+        total = kernel_sum(near, f, w["convolution.kernel_points"], w["convolution.weight"], op)
+        out.append(relu(batch_norm(total, w)))
+    return np.array(out)
+
+
+def kernel_sum(near, f, points, weight, op, scale=None):
+    total = np.zeros(weight.shape[2])
+    for g, point in enumerate(points):
+        for j, d in near:
+            h = influence(d, point, op.extent) * (1 if scale is None else scale[g])
+            total += h * (f[j] @ weight[g])
+    return total
+
+
+def kpconv_deformable(op, queries, supports, neighbours, f):
+    w = weights(op)
+    rigid = w["convolution.kernel_points"]
+    out = []
+    for _, near in pairs(op, queries, supports, neighbours):
+        shift = kernel_sum(near, f, rigid, w["offsets.weight"], op) + w["offsets.bias"]
+        moved = rigid + op.extent * shift[: 3 * len(rigid)].reshape(-1, 3)
+        scale = 2 / (1 + np.exp(-shift[3 * len(rigid) :])) if op.modulated else None
+        total = kernel_sum(near, f, moved, w["convolution.weight"], op, scale)
+        out.append(relu(batch_norm(total, w)))
+    return np.array(out)
+
+
+def polar(d):
+    azimuth = math.atan2(d[1], d[0]) % (2 * math.pi)
+    elevation = math.atan2(d[2], math.hypot(d[0], d[1])) + math.pi / 2
+    return np.linalg.norm(d), azimuth, elevation
+
+
+def hard_bins(d, bins):
+    n, p, q = bins
+    distance, azimuth, elevation = polar(d)
+    if distance <= 0.01:
+        return [(0, 1.0)]
+    a = min(int(azimuth / (2 * math.pi) * n), n - 1)
+    e = min(int(elevation / math.pi * p), p - 1)
+    r = min(int(distance * q), q - 1)
+    return [(r * p * n + e * n + a + 1, 1.0)]
+
+
+def fuzzy_bins(d, bins):
+    n, p, q = bins
+    distance, azimuth, elevation = polar(d)
+    a = min(int(azimuth / (2 * math.pi) * n), n - 1)
+    e = min(int(elevation / math.pi * p), p - 1)
+    r = min(int(distance * q), q - 1)
+    place = elevation / math.pi * p - e
+    beta = abs(place - 0.5)
+    other = max(e - 1, 0) if place < 0.5 else min(e + 1, p - 1)
+    own = max(0.0, 1 - distance)
+    groups = [(0, own)]
+    groups.append((r * p * n + e * n + a + 1, (1 - own) * (1 - beta)))
+    groups.append((r * p * n + other * n + a + 1, (1 - own) * beta))
+    return groups
+
+
+def spherical(op, queries, supports, neighbours, f, bins=hard_bins):
+    w, c = weights(op), f.shape[1]
+    out = []
+    for _, near in pairs(op, queries, supports, neighbours):
+        total = np.zeros(op.multiplier * c)
+        for j, d in near:
+            for group, score in bins(d, op.bins):
+                total += score * w["weight"][group] * np.concatenate([f[j]] * op.multiplier)
+        u = w["pointwise.weight"] @ (total / max(len(near), 1)) + w["pointwise.bias"]
+        out.append(batch_norm(np.where(u > 0, u, np.exp(np.minimum(u, 0)) - 1), w))
+    return np.array(out)
+
+
+def spherical_fuzzy(op, queries, supports, neighbours, f):
+    return spherical(op, queries, supports, neighbours, f, fuzzy_bins)
+
+
+def softmax(x):
+    return np.exp(x - x.max()) / np.exp(x - x.max()).sum()
+
+
+def sala(op, queries, supports, neighbours, f):
+    w, r = weights(op), op.position_channels
+    c = op.out_channels
+    out = []
+    for _, near in pairs(op, queries, supports, neighbours):
+        per_group = [[] for _ in range(op.groups)]
+        for j, d in near:
+            lifted = relu(w["lift.weight"] @ d + w["lift.bias"])
+            hidden = relu(w["hidden.weight"] @ lifted + w["hidden.bias"])
+            scores = softmax(w["score.weight"] @ hidden + w["score.bias"])
+            if op.assignment == "hard":
+                scores = np.eye(op.groups)[scores.argmax()]
+            elif op.assignment == "none":
+                scores = np.ones(op.groups)
+            z = w["weight"] @ np.concatenate([lifted[:r], f[j]])
+            if op.norm_placement == "neighbour":
+                z = relu(batch_norm(z, w))
+            for g in range(op.groups):
+                per_group[g].append(scores[g] * z[g * c : (g + 1) * c])
+        reduce = np.max if op.reduction == "max" else np.sum
+        total = sum(reduce(y, axis=0) for y in per_group) if near else np.zeros(c)
+        out.append(relu(batch_norm(total, w)) if op.norm_placement == "point" else total)
+    return np.array(out)
+
+
+def rows(module, x):
+    """A `Rows` stack of `SALAG4`."""
+    w = weights(module)
+    for i, layer in enumerate(module):
+        if hasattr(layer, "in_features"):
+            x = w[f"{i}.weight"] @ x + w.get(f"{i}.bias", 0)
+        elif hasattr(layer, "running_mean"):
+            x = batch_norm(x, w, str(i))
+        else:
+            x = relu(x)
+    return x
+
+
+def sala_g4(op, queries, supports, neighbours, f):
+    out = []
+    for _, near in pairs(op, queries, supports, neighbours):
+        total = np.zeros(op.out_channels)
+        for g, group in enumerate(op.groups):
+            values = [np.zeros(op.out_channels)] if not near else []
+            for j, d in near:
+                lifted = rows(op.lift, d)
+                h = softmax(rows(op.score, lifted))
+                values.append(h[g] * rows(group, np.concatenate([lifted, f[j]])))
+            total += np.max(values, axis=0)
+        out.append(total)
+    return np.array(out)
