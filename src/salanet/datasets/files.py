@@ -153,8 +153,8 @@ def prepare(
 ) -> list[Prepared]:
     """Write the scene of every job that is not complete yet, `workers` files at a time.
 
-    `done`, if given, is called with each result. The first error stops the rest; scenes already written stay, and
-    the same call goes on where it stopped.
+    `done`, if given, is called with each result. The first error stops the rest; scenes already
+    written stay, and the same call goes on where it stopped.
     """
     with ThreadPoolExecutor(max(workers, 1)) as pool:
         futures = [pool.submit(prepare_file, job, settings) for job in jobs]

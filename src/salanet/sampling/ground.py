@@ -1,20 +1,18 @@
 """Height above the terrain, from the points alone: no labels, airborne or terrestrial.
 
-1. The lowest z of each raster cell, after the plane under the whole cloud has been taken away,
-   so that a hillside is treated like a flat site.
-2. Cells far below nearly all of their 5 x 5 neighbourhood are stray returns and are dropped; a
-   narrow alley or courtyard has more than a few low cells and stays.
-3. Morphological openings with growing windows: what sticks out by more than the terrain can rise
+1. The lowest z of each raster cell. Cells far below nearly all of their 5 x 5 neighbourhood are
+   stray returns and are dropped; a narrow alley or courtyard has more than a few low cells.
+2. Morphological openings with growing windows: what sticks out by more than the terrain can rise
    within the window (buildings, crowns, cars) is not ground. (The idea of the progressive filters
    of Zhang et al. 2003 and Pingel et al. 2013.)
+3. The plane through these ground cells is taken away and steps 1 and 2 repeated, so that a steep
+   hillside is treated like a flat site.
 4. The gaps are filled smoothly, and the surface is refined with the mean height of the points
    that lie close to it, as minima are biased low by noise and slope.
 5. Height = z minus the surface, bilinear between cell centres.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +28,7 @@ NEAR = 0.3  # metres: points this close to the first surface refine it
 PIT = 1.0  # metres a stray return lies below its surroundings
 STRAYS = 3  # cells of a 5 x 5 neighbourhood that may be stray returns
 FEWEST_FOR_PLANE = 20  # cells
-MAX_CELLS = 1 << 24  # a far outlier makes the cells larger, not the raster unbounded
+MAX_CELLS = 1 << 22  # a far outlier makes the cells larger, not the raster unbounded
 
 Raster = NDArray[np.float64]
 
@@ -60,13 +58,13 @@ def height_above_ground(
     uv -= 0.5  # cell centres lie at whole numbers
 
     z = local[:, 2].astype(np.float64)
-    z -= _plane(_lowest(z, flat, shape)) @ np.stack([uv[:, 0], uv[:, 1], np.ones(len(z))])
     lowest = _lowest(z, flat, shape)
     known = np.isfinite(lowest)
     known &= ~_strays(_nearest(lowest, known))
-    lowest = _nearest(lowest, known)
-    ground = known & ~_objects(lowest, cell, window)
-    ground = ground if ground.any() else known
+    ground = _ground(lowest, known, cell, window)
+    z -= _plane(lowest, ground) @ np.stack([uv[:, 0], uv[:, 1], np.ones(len(z))])
+    lowest = _lowest(z, flat, shape)
+    ground = _ground(lowest, known, cell, window)
 
     surface = _smooth_fill(lowest, ground)
     near = np.abs(z - _at(surface, uv)) < NEAR
@@ -84,20 +82,13 @@ def _lowest(z: Raster, flat: NDArray[np.int64], shape: tuple[int, ...]) -> Raste
     return lowest.reshape(shape)
 
 
-def _plane(lowest: Raster) -> Raster:
-    """Coefficients (3,) in u, v, 1 of the plane below most cells, by asymmetric least squares."""
-    known = np.isfinite(lowest)
-    if known.sum() < FEWEST_FOR_PLANE:
+def _plane(lowest: Raster, ground: NDArray[np.bool_]) -> Raster:
+    """Coefficients (3,) in u, v, 1 of the plane through the ground cells."""
+    u, v = np.nonzero(ground)
+    if len(u) < FEWEST_FOR_PLANE:
         return np.zeros(3)
-    u, v = np.nonzero(known)
     design = np.stack([u, v, np.ones(len(u))], axis=1)
-    target = lowest[known]
-    weight = np.ones(len(u))
-    plane: NDArray[Any] = np.zeros(3)
-    for _ in range(10):
-        root = np.sqrt(weight)
-        plane = np.linalg.lstsq(design * root[:, None], target * root, rcond=None)[0]
-        weight = np.where(target > design @ plane, 0.05, 0.95)
+    plane: Raster = np.linalg.lstsq(design, lowest[ground], rcond=None)[0].astype(np.float64)
     return plane
 
 
@@ -111,6 +102,14 @@ def _nearest(values: Raster, known: NDArray[np.bool_]) -> Raster:
 def _strays(lowest: Raster) -> NDArray[np.bool_]:
     around = ndimage.rank_filter(lowest, STRAYS, size=5, mode="nearest")
     return around - lowest > PIT
+
+
+def _ground(
+    lowest: Raster, known: NDArray[np.bool_], cell: float, window: float
+) -> NDArray[np.bool_]:
+    """The known cells that hold ground; all of them if none does."""
+    ground = known & ~_objects(_nearest(lowest, known), cell, window)
+    return ground if ground.any() else known
 
 
 def _objects(lowest: Raster, cell: float, window: float) -> NDArray[np.bool_]:

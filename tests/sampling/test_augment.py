@@ -1,0 +1,106 @@
+"""Augmentations stay within their ranges and come from the generator alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from salanet.sampling.augment import NONE, Augmentation
+
+XYZ = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+
+
+def test_none_changes_nothing() -> None:
+    rng = np.random.default_rng(0)
+    np.testing.assert_array_equal(NONE.points(XYZ, rng), XYZ)
+    arrays = {"rgb": np.ones((50, 3), np.uint8), "intensity": np.ones(50, np.float32)}
+    changed = NONE.attributes(arrays, rng)
+    assert all(changed[name] is arrays[name] for name in arrays)
+
+
+def test_same_generator_same_sample() -> None:
+    aug = Augmentation()
+    first, second = (aug.points(XYZ, np.random.default_rng(7)) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    assert first.dtype == np.float32 and not np.array_equal(first, XYZ)
+
+
+@given(st.integers(0, 10**6))
+def test_defaults_are_the_papers(seed: int) -> None:
+    matrix = Augmentation().matrix(np.random.default_rng(seed))
+    lengths = np.linalg.norm(matrix, axis=1)  # rows: scale of each axis after the rotation
+    assert (lengths >= 0.7 - 1e-12).all() and (lengths <= 1.3 + 1e-12).all()
+    assert matrix[2, :2].tolist() == [0, 0] and matrix[:2, 2].tolist() == [0, 0]
+    assert matrix[2, 2] > 0
+
+
+def test_rotation_and_mirror_by_hand() -> None:
+    turn = Augmentation(rotation=90, scale=(2, 2), scale_z=(1, 1), mirror_x=1, jitter=0)
+
+    class Ends(np.random.Generator):
+        def uniform(self, *bounds: float) -> float:  # type: ignore[override]
+            return bounds[1]
+
+        def random(self) -> float:  # type: ignore[override]
+            return 0.0
+
+    rng = Ends(np.random.PCG64(0))
+    out = turn.points(np.array([[1.0, 0, 5], [0, 1, 6]]), rng)  # x -> y, y -> -x; x mirrored
+    np.testing.assert_allclose(out, [[0, 2, 5], [2, 0, 6]], atol=1e-6)
+
+
+def test_mirroring_happens_half_the_time() -> None:
+    rng = np.random.default_rng(0)
+    mirrored = [np.linalg.det(Augmentation().matrix(rng)) < 0 for _ in range(400)]
+    assert 0.4 < np.mean(mirrored) < 0.6
+
+
+def test_jitter_is_clipped() -> None:
+    aug = NONE.model_copy(update={"jitter": 0.04, "jitter_clip": 0.05})
+    moved = aug.points(np.zeros((20000, 3)), np.random.default_rng(0))
+    assert np.abs(moved).max() == pytest.approx(0.05)
+    assert 0.025 < moved.std() < 0.04
+
+
+def test_colour_drop_takes_all_colours_and_nothing_else() -> None:
+    arrays = {"rgb": np.full((3, 3), 9, np.uint8), "intensity": np.full(3, 5, np.float32)}
+    rng = np.random.default_rng(0)
+    drops = 0
+    for _ in range(500):
+        changed = Augmentation().attributes(arrays, rng)
+        assert changed["intensity"] is arrays["intensity"]
+        assert changed["rgb"].max() == changed["rgb"].min()
+        drops += int(changed["rgb"].max() == 0)
+    assert 70 < drops < 130  # p = 0.2
+    assert arrays["rgb"].min() == 9
+
+
+def test_intensity_jitter_is_one_factor() -> None:
+    arrays = {"intensity": np.array([10, 20], np.float32)}
+    rng = np.random.default_rng(0)
+    changed = Augmentation(intensity_jitter=0.2).attributes(arrays, rng)["intensity"]
+    assert changed[1] == 2 * changed[0] and 8 <= changed[0] <= 12 and changed[0] != 10
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"scale": (1.3, 0.7)},
+        {"scale_z": (0, 1)},
+        {"rotation": 270},
+        {"mirror_x": 2},
+        {"jitter": -1},
+        {"colour_drop": 1.5},
+        {"flip": True},
+    ],
+)
+def test_bad_ranges(bad: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Augmentation(**bad)
+
+
+def test_one_point() -> None:
+    assert Augmentation().points(np.ones((1, 3)), np.random.default_rng(0)).shape == (1, 3)
