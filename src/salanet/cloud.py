@@ -33,12 +33,26 @@ class PointCloud:
     source: Any = None
 
     def __post_init__(self) -> None:
+        self.check()
+
+    def check(self) -> None:
+        """Bring every array to its type and length, or raise DataError.
+
+        Runs when a cloud is made; call it again after assigning to a field.
+        """
         self.xyz = np.ascontiguousarray(self.xyz, dtype=np.float64)
         if self.xyz.ndim != 2 or self.xyz.shape[1] != 3:
             raise DataError(f"coordinates must have shape (N, 3), not {self.xyz.shape}")
         for name, array in self.arrays().items():
-            if len(array) != len(self.xyz):
-                raise DataError(f"'{name}' has {len(array)} values for {len(self.xyz)} points")
+            if np.shape(array)[:1] != (len(self.xyz),):
+                count = np.shape(array)[0] if np.ndim(array) else "no"
+                raise DataError(f"'{name}' has {count} values for {len(self.xyz)} points")
+        if self.rgb is not None:
+            self.rgb = _integers(self.rgb, "rgb", np.uint8, (len(self), 3))
+        if self.intensity is not None:
+            self.intensity = np.asarray(self.intensity, dtype=np.float32)
+        if self.label is not None:
+            self.label = _integers(self.label, "label", np.int32, (len(self),))
 
     def __len__(self) -> int:
         return len(self.xyz)
@@ -60,3 +74,20 @@ class PointCloud:
                 f"coordinates (the first is point {first}: {self.xyz[first].tolist()}); "
                 "remove them before segmenting"
             )
+
+
+def _integers(array: Any, name: str, dtype: type, shape: tuple[int, ...]) -> NDArray[Any]:
+    """`array` as `dtype`, or DataError if a value or the shape does not fit."""
+    array = np.asarray(array)
+    if array.dtype == dtype and array.shape == shape:
+        return array
+    limits = np.iinfo(dtype)
+    if array.shape != shape or array.dtype.kind not in "iub":
+        raise DataError(
+            f"'{name}' must be {limits.dtype} of shape {shape}, not {array.dtype} of {array.shape}"
+        )
+    if array.size and (array.min() < limits.min or array.max() > limits.max):
+        raise DataError(
+            f"'{name}' holds {array.min()} to {array.max()}, outside {limits.min} to {limits.max}"
+        )
+    return array.astype(dtype)

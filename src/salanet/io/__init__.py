@@ -1,0 +1,113 @@
+"""Files → PointCloud → files. The suffix chooses the format; each format is one module.
+
+A cloud remembers the file it came from (`PointCloud.source`); written in the same format again,
+only what was changed in between differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from salanet.cloud import PointCloud
+from salanet.errors import DataError, FileError, SalaNetError
+from salanet.io.atomic import atomic_path
+
+FORMATS = {
+    **dict.fromkeys([".las", ".laz"], "las"),
+    ".ply": "ply",
+    **dict.fromkeys([".npy", ".npz"], "npz"),
+    **dict.fromkeys([".xyz", ".csv", ".txt", ".pts"], "text"),
+}
+SUFFIXES = tuple(FORMATS)
+
+__all__ = ["SUFFIXES", "atomic_path", "read", "write"]
+
+
+def read(path: str | Path, *, columns: str | None = None) -> PointCloud:
+    """Read a point cloud; the suffix chooses the format (`SUFFIXES`).
+
+    Args:
+        path: the file.
+        columns: names for the columns of a text file or a plain .npy, as in "x,y,z,r,g,b,label";
+            "_" keeps a column without using it. Left out, a header or the number of columns
+            decides (see `salanet.io.text`).
+
+    Returns:
+        The points in the order of the file. NaN coordinates pass: whoever computes with them
+        calls `PointCloud.require_finite`.
+
+    Raises:
+        FileError: missing, empty, damaged, cut short, or not what its suffix says.
+    """
+    path = Path(path)
+    module = _module(path)
+    try:
+        if path.is_dir():
+            raise FileError(path, "this is a folder, not a file")
+        if path.stat().st_size == 0:
+            raise FileError(path, "the file is empty")
+        cloud: PointCloud = module.read(path, columns)
+    except FileNotFoundError:
+        raise FileError(path, "no such file") from None
+    except SalaNetError:
+        raise
+    except MemoryError:
+        raise FileError(path, "asks for more memory than there is") from None
+    except OSError as error:
+        raise FileError(path, f"cannot read: {error.strerror or error}") from error
+    except Exception as error:  # what a damaged file makes NumPy, zipfile or laspy stumble over
+        reason = " ".join(str(error).split())[:200]
+        raise FileError(path, f"damaged, or not a {path.suffix} file ({reason})") from error
+    if not len(cloud):
+        raise FileError(path, "holds no points")
+    return cloud
+
+
+def write(
+    path: str | Path, cloud: PointCloud, *, label_codes: Sequence[int] | None = None
+) -> list[str]:
+    """Write a point cloud whole or not at all; the suffix chooses the format (`SUFFIXES`).
+
+    Args:
+        path: the file; an existing one is replaced at the end.
+        cloud: the points, with everything its source format knows of them.
+        label_codes: the code to store for each value of `cloud.label` (class i → label_codes[i]);
+            None stores the labels as they are.
+
+    Returns:
+        Remarks, one line each, on what the format could not hold as it was; mostly none.
+
+    Raises:
+        FileError: unknown suffix, or the file cannot be written.
+        DataError: values the format cannot hold, a label without a code, no points.
+    """
+    path = Path(path)
+    module = _module(path)
+    cloud.check()
+    if not len(cloud):
+        raise DataError("there are no points to write")
+    if label_codes is not None and cloud.label is not None:
+        codes = np.asarray(label_codes, dtype=np.int32)
+        if cloud.label.min() < 0 or cloud.label.max() >= len(codes):
+            raise DataError(
+                f"labels go from {cloud.label.min()} to {cloud.label.max()}, "
+                f"there are codes for 0 to {len(codes) - 1}"
+            )
+        cloud = replace(cloud, label=codes[cloud.label])
+    with atomic_path(path) as temporary:
+        remarks: list[str] = module.write(temporary, cloud)
+    return remarks
+
+
+def _module(path: Path) -> Any:
+    name = FORMATS.get(path.suffix.lower())
+    if name is None:
+        kind = f"unknown suffix '{path.suffix}'" if path.suffix else "no suffix"
+        raise FileError(path, f"{kind}; known are {' '.join(SUFFIXES)}")
+    return import_module(f"salanet.io.{name}")

@@ -1,0 +1,173 @@
+"""Named columns ↔ PointCloud: what PLY, text and NumPy files have in common.
+
+Names are matched without regard to case:
+
+| field     | columns                                                                        |
+|-----------|--------------------------------------------------------------------------------|
+| xyz       | x y z                                                                          |
+| rgb       | red green blue, r g b; 8 bits, 16 bits (used when a value exceeds 255) or 0–1  |
+| intensity | intensity, scalar_Intensity                                                    |
+| label     | label, class, classification, scalar_Label, scalar_Classification; NaN gives −1 |
+
+The first match of a row is taken; every other column is an attribute under its own name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salanet.cloud import PointCloud
+from salanet.errors import FileError
+
+Column = NDArray[Any]
+NAMES: dict[str, list[tuple[str, ...]]] = {
+    "xyz": [("x", "y", "z")],
+    "rgb": [("red", "green", "blue"), ("r", "g", "b")],
+    "intensity": [("intensity",), ("scalar_intensity",)],
+    "label": [
+        (name,)
+        for name in ("label", "class", "classification", "scalar_label", "scalar_classification")
+    ],
+}
+
+
+@dataclass
+class Table:
+    """The columns of a file, in its order and its number types, and which are which field."""
+
+    columns: dict[str, Column]
+    roles: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()))) if self.columns else 0
+
+    def stored(self, role: str) -> Column:
+        """The columns of a role side by side: (N, 3) or (N,)."""
+        names = self.roles[role]
+        if len(names) == 1:
+            return self.columns[names[0]]
+        return np.column_stack([self.columns[name] for name in names])
+
+
+def to_cloud(path: Path, columns: dict[str, Column]) -> tuple[PointCloud, Table]:
+    """Recognise the fields among the columns; the cloud comes without a source.
+
+    Raises:
+        FileError: there are no x, y and z.
+    """
+    table = Table(columns)
+    lower = {name.lower(): name for name in reversed(columns)}
+    for role, choices in NAMES.items():
+        for choice in choices:
+            if all(name in lower for name in choice):
+                table.roles[role] = tuple(lower[name] for name in choice)
+                if role == "xyz" or field_of(table, role) is not None:
+                    break
+                del table.roles[role]  # not numbers of that kind: stays an attribute
+    if "xyz" not in table.roles:
+        raise FileError(path, f"no x, y and z among its columns: {', '.join(columns) or 'none'}")
+    taken = {name for names in table.roles.values() for name in names}
+    cloud = PointCloud(
+        xyz=np.asarray(table.stored("xyz"), dtype=np.float64),
+        rgb=field_of(table, "rgb"),
+        intensity=field_of(table, "intensity"),
+        label=field_of(table, "label"),
+        attributes={name: column for name, column in columns.items() if name not in taken},
+    )
+    return cloud, table
+
+
+def field_of(table: Table, role: str) -> Column | None:
+    """A field's value as PointCloud holds it; None if absent or not numbers of that kind."""
+    if role not in table.roles:
+        return None
+    stored = table.stored(role)
+    if role == "xyz":
+        return stored.astype(np.float64)
+    if role == "intensity":
+        with np.errstate(over="ignore"):
+            return stored.astype(np.float32)
+    if role == "rgb":
+        scale = _colour_scale(stored)
+        if scale is None:
+            return None
+        eight_bits = stored // 256 if scale == 256 else np.rint(stored / scale)
+        return eight_bits.astype(np.uint8)
+    codes = np.where(np.isnan(stored), -1, stored) if stored.dtype.kind == "f" else stored
+    limits = np.iinfo(np.int32)
+    if codes.size and not (codes.min() >= limits.min and codes.max() <= limits.max):
+        return None
+    labels = codes.astype(np.int32)
+    return labels if np.array_equal(labels, codes) else None
+
+
+def _colour_scale(stored: Column) -> float | None:
+    """What one step of 8-bit colour is in the stored numbers: 1, 256 or 1/255; None if neither."""
+    if not stored.size:
+        return 1
+    low, high = stored.min(), stored.max()
+    if stored.dtype.kind == "f" and low >= 0 and high <= 1:
+        return 1 / 255
+    if not (low >= 0 and high <= 65535) or not np.array_equal(stored, np.rint(stored)):
+        return None
+    return 256 if high > 255 else 1
+
+
+def to_columns(cloud: PointCloud, table: Table | None, flatten: bool = True) -> dict[str, Column]:
+    """The columns to write: those of `table` where nothing changed, in its order, then new ones.
+
+    A changed column keeps its number type if that holds every new value exactly. A table of
+    another length than the cloud only lends its order. With `flatten`, attributes of shape
+    (N, K) become K columns called name_0, name_1, ...
+    """
+    flat: dict[str, Column] = {}
+    for name, array in cloud.attributes.items():
+        if np.ndim(array) == 1 or not flatten:
+            flat[name] = np.asarray(array)
+        else:
+            wide = np.asarray(array).reshape(len(cloud), -1)
+            flat.update({f"{name}_{i}": wide[:, i] for i in range(wide.shape[1])})
+    old = table if table is not None else Table({})
+    same_length = len(old) == len(cloud)
+    columns: dict[str, Column] = {}
+    changed: dict[str, Column] = {}
+    for role, names in old.roles.items():
+        value = getattr(cloud, role)
+        if value is None or (same_length and _equal(value, field_of(old, role))):
+            continue
+        if role == "rgb":
+            stored = old.stored(role)
+            value = (value * np.float64(_colour_scale(stored) or 1)).astype(stored.dtype)
+        changed.update(zip(names, value.reshape(len(cloud), -1).T, strict=True))
+    for name, stored in old.columns.items():
+        new = changed.get(name, flat.get(name))
+        if new is not None:
+            columns[name] = keep_type(new, stored.dtype)
+        elif same_length:
+            columns[name] = stored
+    for role, choices in NAMES.items():
+        value = getattr(cloud, role)
+        if value is not None and role not in old.roles:
+            taken = {name.lower() for name in [*columns, *flat]}
+            names = next((c for c in choices if taken.isdisjoint(c)), choices[0])
+            columns.update(zip(names, value.reshape(len(cloud), -1).T, strict=True))
+    return columns | {name: column for name, column in flat.items() if name not in columns}
+
+
+def _equal(a: Column, b: Column | None) -> bool:
+    nan = a.dtype.kind == "f"
+    return b is not None and np.array_equal(a, b, equal_nan=nan)
+
+
+def keep_type(new: Column, dtype: np.dtype[Any]) -> Column:
+    """`new` in `dtype` if no value changes by it, else as it is."""
+    if new.dtype == dtype:
+        return new
+    with np.errstate(all="ignore"):
+        cast = new.astype(dtype)
+    return cast if _equal(new, cast.astype(new.dtype)) else new
