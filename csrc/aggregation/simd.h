@@ -36,7 +36,7 @@ inline V load_as(const void* p) {
 inline Vec load(const float* p) { return load_as<Vec>(p); }
 inline void store(float* p, Vec v) { std::memcpy(p, &v, sizeof(v)); }
 
-inline Vec splat(float x) { return Vec{} + x; }
+inline Vec splat(float x) { return x - Vec{}; }  // unlike 0 + x, x - 0 is free
 inline IVec splat(int32_t x) { return IVec{} + x; }
 
 inline Vec max(Vec a, Vec b) {  // b where either is NaN

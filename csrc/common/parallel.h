@@ -12,10 +12,28 @@
 #include <thread>
 #include <vector>
 
+#if defined(__unix__) || defined(__APPLE__)
+#include <dlfcn.h>
+#endif
+
 namespace salanet {
 
-// A pool that lives as long as the process. `run` hands out chunk numbers 0..chunks-1; the calling
-// thread works too. Calls from several Python threads take turns.
+// The entry of the OpenMP library that PyTorch has loaded, or null. Its idle threads spin for a while
+// after each of PyTorch's own operations; threads of ours would fight them for the cores and lose
+// milliseconds. Shared, they start within microseconds.
+using OpenMpFork = void (*)(void (*)(void*), void*, unsigned, unsigned);
+
+inline OpenMpFork shared_openmp() {
+#if defined(__unix__) || defined(__APPLE__)
+  static const auto fork = reinterpret_cast<OpenMpFork>(dlsym(RTLD_DEFAULT, "GOMP_parallel"));
+  return fork;
+#else
+  return nullptr;
+#endif
+}
+
+// PyTorch's threads, or without PyTorch a pool that lives as long as the process. `run` hands out
+// chunk numbers 0..chunks-1; the calling thread works too. Calls to the pool take turns.
 class Pool {
  public:
   static Pool& instance() {
@@ -26,6 +44,11 @@ class Pool {
   void run(int64_t chunks, int threads, const std::function<void(int64_t)>& body) {
     if (threads <= 1 || chunks <= 1) {
       for (int64_t chunk = 0; chunk < chunks; ++chunk) body(chunk);
+      return;
+    }
+    if (const OpenMpFork fork = shared_openmp()) {
+      Shared shared{&body, chunks, {0}};
+      fork(&Shared::work, &shared, static_cast<unsigned>(threads), 0);
       return;
     }
     std::lock_guard<std::mutex> turn(turn_);
@@ -40,7 +63,7 @@ class Pool {
       ++round_;
     }
     wake_.notify_all();
-    take_chunks(body, chunks);
+    take_chunks(body, chunks, next_);
     std::unique_lock<std::mutex> lock(mutex_);
     helpers_wanted_ = 0;  // a helper that has not started yet has nothing left to do
     done_.wait(lock, [&] { return working_ == 0; });
@@ -48,9 +71,21 @@ class Pool {
   }
 
  private:
-  void take_chunks(const std::function<void(int64_t)>& body, int64_t chunks) {
+  struct Shared {  // one call handed to OpenMP
+    const std::function<void(int64_t)>* body;
+    int64_t chunks;
+    std::atomic<int64_t> next;
+
+    static void work(void* self) {
+      Shared& shared = *static_cast<Shared*>(self);
+      take_chunks(*shared.body, shared.chunks, shared.next);
+    }
+  };
+
+  static void take_chunks(const std::function<void(int64_t)>& body, int64_t chunks,
+                          std::atomic<int64_t>& next) {
     for (;;) {
-      const int64_t chunk = next_.fetch_add(1, std::memory_order_relaxed);
+      const int64_t chunk = next.fetch_add(1, std::memory_order_relaxed);
       if (chunk >= chunks) return;
       body(chunk);
     }
@@ -74,7 +109,7 @@ class Pool {
       const auto* body = body_;
       const int64_t chunks = chunks_;
       lock.unlock();
-      take_chunks(*body, chunks);
+      take_chunks(*body, chunks, next_);
       lock.lock();
       if (--working_ == 0) done_.notify_one();
     }
