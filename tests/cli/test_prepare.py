@@ -1,0 +1,125 @@
+"""`salanet prepare files` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from salanet.cli.main import main
+from salanet.scenes import open_scenes
+
+CLASSES = "ground=2,building=6,other=*"
+
+
+@pytest.fixture
+def tiles(tmp_path: Path) -> Path:
+    """Three labelled tiles as NPZ files."""
+    folder = tmp_path / "tiles"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("t1", "t2", "u1"):
+        np.savez(
+            folder / f"{name}.npz",
+            xyz=rng.uniform(0, 4, (500, 3)),
+            label=rng.choice([1, 2, 6], 500).astype(np.int32),
+        )
+    return folder
+
+
+def run(*arguments: object) -> int:
+    return main(["prepare", "files", *map(str, arguments)])
+
+
+def test_prepare_then_again(tiles: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    out = tmp_path / "scenes"
+    arguments = (tiles, out, "--classes", CLASSES, "--grid", "0.5", "--test", "u*", "--json")
+    assert run(*arguments, "--licence", "CC0") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [s["split"] for s in report["scenes"]] == ["train", "train", "test"]
+    assert sum(report["counts"]["train"].values()) == 1000
+    assert report["warnings"] == []
+    scenes = open_scenes(out, "train")
+    assert [s.name for s in scenes] == ["t1", "t2"]
+    assert scenes[0].meta["provenance"]["licence"] == "CC0"
+    assert run(*arguments, "--licence", "CC0") == 0
+    assert all(s["skipped"] for s in json.loads(capsys.readouterr().out)["scenes"])
+
+
+def test_table(tiles: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert run(tiles, tmp_path / "s", "--classes", CLASSES, "--val", "t2") == 0
+    out = capsys.readouterr().out
+    assert "ground" in out and "train" in out and "val" in out and "3 scenes in" in out
+
+
+def test_dry_run_writes_nothing(tiles: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    out = tmp_path / "scenes"
+    assert run(tiles, out, "--classes", CLASSES, "--dry-run", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [s["action"] for s in report["scenes"]] == ["prepare"] * 3 and not out.exists()
+    assert run(tiles, out, "--classes", CLASSES, "--dry-run") == 0
+    assert "nothing is written" in capsys.readouterr().out
+
+
+def test_scenes_of_other_runs_are_mentioned(
+    tiles: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    out = tmp_path / "scenes"
+    run(tiles, out, "--classes", CLASSES)
+    run(tiles / "t1.npz", out, "--classes", CLASSES)
+    assert "warning: 2 other scenes lie in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--classes", "ground=2,other=1"], "label 6"),
+        (["--classes", "nowhere.yaml"], "nowhere.yaml"),
+        (["--classes", CLASSES, "--grid", "-1"], "grid"),
+        (["--classes", CLASSES, "--test", "zzz*"], "'zzz*' matches no file"),
+        ([], "--classes 'unclassified=1,ground=2,building=6'"),
+    ],
+)
+def test_user_errors(
+    tiles: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture,
+    options: list[str],
+    message: str,
+) -> None:
+    assert run(tiles, tmp_path / "scenes", *options) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("salanet prepare: ") and message in error
+    assert not (tmp_path / "scenes").exists()
+
+
+def test_unwritable_destination(tiles: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert run(tiles, tmp_path / "file", "--classes", CLASSES) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_what_to_prepare(capsys: pytest.CaptureFixture) -> None:
+    assert main(["prepare"]) == 0
+    assert "files" in capsys.readouterr().out
+    assert main(["prepare", "moon"]) == 2
+    assert "cannot prepare 'moon'" in capsys.readouterr().err
+    assert main(["prepare", "files", "only-one"]) == 2
+    assert "folder to write" in capsys.readouterr().err
+
+
+def test_ign_recipe_on_a_real_tile(
+    ign_tiles: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    recipe = Path(__file__).resolve().parents[2] / "recipes" / "classes" / "ign-lidar-hd.yaml"
+    source = ign_tiles / "77060_627760.laz"
+    assert run(source, tmp_path / "s", "--classes", recipe, "--test", "77060_*", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["scenes"][0]["points"] == 59606
+    assert report["counts"]["test"]["ground"] == 21975
+    (scene,) = open_scenes(tmp_path / "s", "test")
+    assert scene.color is None  # the RGB fields are zero
+    height = scene.arrays["height_above_ground"][scene.segment == 0]
+    assert np.abs(height).mean() < 0.05
