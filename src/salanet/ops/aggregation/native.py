@@ -52,7 +52,7 @@ def sala_aggregate(
     """See `salanet.ops.sala_aggregate`."""
     inputs = (queries, supports, neighbours, projected, *mlp, position_w, bias)
     options = (radius, groups, activation, reduction, assignment)
-    if _needs_operation(projected, *mlp, position_w, bias):
+    if needs_operation(projected, *mlp, position_w, bias):
         return torch.ops.salanet.sala_aggregate(*inputs, *options)[0]
     return _sala_forward(inputs, options, keep_slots=False)[0]
 
@@ -71,12 +71,12 @@ def position_moments(
 
 def neighbour_max(features: Tensor, neighbours: Tensor) -> Tensor:
     """See `salanet.ops.neighbour_max`."""
-    if _needs_operation(features):
+    if needs_operation(features):
         return torch.ops.salanet.neighbour_max(features, neighbours)[0]
     return _max_forward(features, neighbours, keep_slots=False)[0]
 
 
-def _needs_operation(*tensors: Tensor | None) -> bool:
+def needs_operation(*tensors: Tensor | None) -> bool:
     """Whether autograd, a compiler or a tensor subclass must see the call."""
     if torch.compiler.is_compiling():
         return True
@@ -191,7 +191,7 @@ def _sala_backward_op(*args: Any) -> tuple[Tensor, Tensor]:
 
 def _sala_backward_fake(*args: Any) -> tuple[Tensor, Tensor]:
     projected = args[3]
-    return projected.new_empty(projected.shape), projected.new_empty(_parameters_size(args))
+    return projected.new_empty(projected.shape), args[4].new_empty(_parameters_size(args))
 
 
 def _sala_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
