@@ -19,7 +19,7 @@ def network(**options: object) -> SalaNet:
 
 def cloud(points: int, seed: int = 0) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
-    return torch.rand(points, 3, generator=generator) * 0.6
+    return torch.rand(points, 3, generator=generator) * torch.tensor([2.5, 2.5, 0.3])
 
 
 @pytest.fixture
