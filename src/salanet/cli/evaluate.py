@@ -50,7 +50,9 @@ def run(
 
     def show(scene: Scene, confusion: Confusion) -> None:
         single[scene.name] = confusion
-        console.print(f"{scene.name}: {confusion.points:,} points, {summary(confusion)}")
+        console.print(
+            f"{scene.name}: {confusion.points:,} points, {summary(confusion)}", soft_wrap=True
+        )
 
     pooled = evaluate(network, scenes, votes=votes, progress=show)
     seconds = time.perf_counter() - started
@@ -76,5 +78,7 @@ def run(
         print_json(value)
         return
     title = f"{model}, {len(scenes)} scenes, {protocol['points']} points, {votes} vote(s)"
-    results().print(table(pooled, title))
-    results().print(summary(pooled))
+    out = results()
+    out.print(title, soft_wrap=True)
+    out.print(table(pooled))
+    out.print(summary(pooled))

@@ -100,7 +100,7 @@ def predict(
         )
     clock.append(time.perf_counter())
     label_cloud(cloud, found, model)
-    write(cloud, to)
+    remarks = write(to, cloud)
     clock.append(time.perf_counter())
     counts = np.bincount(found.labels, minlength=len(model.config.classes)).tolist()
     reading, network, writing = np.diff(clock).tolist()
@@ -113,6 +113,7 @@ def predict(
         "points_per_second": len(cloud) / (clock[-1] - clock[0]),
         "peak_memory_bytes": peak_memory(),
         "classes": dict(zip(model.config.classes, counts, strict=True)),
+        "remarks": remarks,
     }
 
 
@@ -126,20 +127,25 @@ def show(report: dict[str, Any], dry_run: bool) -> None:
     if dry_run:
         console.print(
             f"{report['input']}: {report['points']:,} points, {report['cells']:,} cells, "
-            f"would be written to {report['output']}"
+            f"would be written to {report['output']}",
+            soft_wrap=True,
         )
         return
-    table = Table(title=report["output"], title_justify="left")
+    table = Table()
     table.add_column("class")
     table.add_column("points", justify="right")
     table.add_column("share", justify="right")
     for name, count in report["classes"].items():
         table.add_row(name, f"{count:,}", f"{count / report['points']:.1%}")
+    console.print(report["output"], soft_wrap=True)
     console.print(table)
+    for remark in report["remarks"]:
+        console.print(f"note: {remark}", soft_wrap=True)
     peak = report["peak_memory_bytes"]
     memory = f", peak memory {peak / 1e6:,.0f} MB" if peak else ""
     console.print(
         f"{report['points']:,} points in {report['seconds']:.2f} s (read "
         f"{report['seconds_read']:.2f}, network {report['seconds_network']:.2f}, write "
-        f"{report['seconds_write']:.2f}), {report['points_per_second']:,.0f} points/s{memory}"
+        f"{report['seconds_write']:.2f}), {report['points_per_second']:,.0f} points/s{memory}",
+        soft_wrap=True,
     )

@@ -4,49 +4,46 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import tyro
 
+from salanet.cli.console import duration, messages
 from salanet.errors import ConfigError
-
-if TYPE_CHECKING:
-    from salanet.scenes import Scene
-    from salanet.training import Recipe
+from salanet.scenes import Scene, check_alike, open_scenes
+from salanet.training import Recipe, Trainer, load_recipe
 
 PROG = "salanet train"
 NO_RECIPE = "give the recipe first: salanet train RECIPE --data scenes/ [options]"
 
 
-def main(argv: list[str]) -> None:
-    from salanet.cli.console import duration, messages
-    from salanet.training import Recipe, Trainer, load_recipe
+@dataclass
+class Arguments:
+    """Train a network on prepared scenes.
 
+    Every value of the recipe can be overridden; the defaults shown are the recipe's.
+    """
+
+    recipe: tyro.conf.Positional[str]
+    """Name of a shipped recipe, or the path of a YAML file; comes first."""
+    data: Path
+    """Folder of the scenes that `salanet prepare` wrote."""
+    settings: Annotated[Recipe, tyro.conf.arg(name="")]
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """Run folder. Default: runs/RECIPE."""
+    resume: bool = False
+    """Go on with the run in the output folder."""
+    budget: str | None = None
+    """Stop after this time, such as 90s, 20m or 1h30m; the learning rate falls in time."""
+    accelerator: str = "auto"
+    """Of Lightning Fabric: auto, cpu, gpu, …"""
+    devices: int = 1
+    """How many of them."""
+
+
+def main(argv: list[str]) -> None:
     named = bool(argv) and not argv[0].startswith("-")
     recipe = load_recipe(argv[0]) if named else Recipe()
-
-    @dataclass
-    class Arguments:
-        """Train a network on prepared scenes.
-
-        Every value of the recipe can be overridden; the defaults shown are the recipe's.
-        """
-
-        recipe: tyro.conf.Positional[str]
-        """Name of a shipped recipe, or the path of a YAML file; comes first."""
-        data: Path
-        """Folder of the scenes that `salanet prepare` wrote."""
-        settings: Annotated[Recipe, tyro.conf.arg(name="")]
-        output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
-        """Run folder. Default: runs/RECIPE."""
-        resume: bool = False
-        """Go on with the run in the output folder."""
-        budget: str | None = None
-        """Stop after this time, such as 90s, 20m or 1h30m; the learning rate falls in time."""
-        accelerator: str = "auto"
-        """Of Lightning Fabric: auto, cpu, gpu, …"""
-        devices: int = 1
-        """How many of them."""
 
     arguments = tyro.cli(
         Arguments,
@@ -86,8 +83,6 @@ def scenes(data: Path, recipe: Recipe) -> tuple[list[Scene], list[Scene]]:
 
     Raises FileError if there is nothing to train on, or scenes differ in classes or grid.
     """
-    from salanet.scenes import check_alike, open_scenes
-
     split = recipe.data.train_split
     train = open_scenes(data, split if (data / split).is_dir() else None)
     has_validation = (data / recipe.data.val_split).is_dir()

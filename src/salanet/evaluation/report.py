@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from salanet.evaluation.confusion import Confusion
 from salanet.evaluation.provenance import provenance
-from salanet.io.atomic import atomic_path
+from salanet.io import atomic_path
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 
-def table(confusion: Confusion, title: str | None = None) -> Table:
+def table(confusion: Confusion) -> Table:
     """Per-class IoU, accuracy and number of points, with the means below, in percent."""
     from rich.table import Table
 
-    view = Table(title=title, show_footer=True, title_justify="left")
+    view = Table(show_footer=True)
     view.add_column("class", footer="mean")
-    view.add_column("IoU %", f"{percent(confusion.mean_iou)}", justify="right")
-    view.add_column("accuracy %", f"{percent(confusion.mean_accuracy)}", justify="right")
+    view.add_column("IoU %", percent(confusion.mean_iou), justify="right")
+    view.add_column("accuracy %", percent(confusion.mean_accuracy), justify="right")
     view.add_column("points", f"{confusion.points:,}", justify="right")
     iou, recall, points = confusion.iou, confusion.recall, confusion.counts.sum(1)
     for i, name in enumerate(confusion.classes):
@@ -54,4 +54,4 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
         FileError: the path cannot be written.
     """
     with atomic_path(path) as temporary:
-        Path(temporary).write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

@@ -11,6 +11,7 @@ import numpy as np
 from salanet.cloud import PointCloud
 from salanet.errors import ConfigError, FileError
 from salanet.inference.segment import Segmentation
+from salanet.io import SUFFIXES
 from salanet.models import SalaNet
 
 # Before the suffix of an output whose name was not given.
@@ -38,6 +39,8 @@ def plan_outputs(files: Sequence[Path], output: Path | None) -> list[Path]:
     for i, path in enumerate(paths):
         if path.resolve() in inputs:
             raise FileError(path, "is an input and would be overwritten; name another output")
+        if path.suffix.lower() not in SUFFIXES:
+            raise FileError(path, f"unknown suffix; known are {' '.join(SUFFIXES)}")
         if path in paths[:i]:
             raise ConfigError(f"two inputs would both become {path}; predict them separately")
         check_writable(path)

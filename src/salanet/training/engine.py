@@ -169,7 +169,7 @@ class Trainer:
             max_norm=self.recipe.training.clip or math.inf,
             error_if_nonfinite=False,
         )
-        value = float(loss)
+        value = loss.item()
         finite = math.isfinite(value) and math.isfinite(float(norm))
         if finite:
             self.optimiser.step()

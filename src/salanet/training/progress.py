@@ -70,7 +70,9 @@ class TrainingProgress:
             line += f"  validation mIoU {percent(row['val_miou'])} OA {percent(row['val_oa'])}"
         if row["skipped"]:
             line += f"  ({row['skipped']} steps skipped: loss not finite)"
-        self.console.print(line + ("  best so far" if best else ""), highlight=False)
+        self.console.print(
+            line + ("  best so far" if best else ""), highlight=False, soft_wrap=True
+        )
 
 
 class TensorBoard:

@@ -21,7 +21,7 @@ import yaml
 
 from salanet.errors import ConfigError, FileError
 from salanet.evaluation import provenance, write_json
-from salanet.io.atomic import atomic_path
+from salanet.io import atomic_path
 from salanet.training.recipe import Recipe, parse_recipe
 
 # What may differ from the recipe a run was started with.
