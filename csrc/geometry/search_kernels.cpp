@@ -8,6 +8,7 @@
 #include <bit>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "geometry/simd.h"
 
@@ -49,12 +50,104 @@ inline uint32_t children_mask(const Level& level, int64_t node) {
   return left >= kWidth ? 0xffffu : (1u << left) - 1;
 }
 
+// ---- A query's hits, and the k nearest of them --------------------------------------------------
+
+struct Hits {
+  float distance[(kMaxBlocks + 1) * kWidth];
+  int32_t row[(kMaxBlocks + 1) * kWidth];
+  int count;
+  int32_t* out = nullptr;  // where the k nearest go
+
+  // Appends behind the first `at` hits and returns how many there are then.
+  int add(const Point& q, const Block& block, Floats limit, int at) {
+    const Floats distances = block_distances(q, block);
+    const uint32_t near = less(distances, limit);
+    pack(distances, near, distance + at);
+    pack(Ints::load(block.id), near, row + at);
+    return at + std::popcount(near);
+  }
+};
+
+// rank[i] = how many hits come before hit i, for `vectors` sixteens of hits from `first` on.
+// Without `ties`, hits equally far get the same rank.
+template <bool ties, int vectors>
+void rank_hits(const Hits& hits, int first, int32_t* rank) {
+  Floats distance[vectors];
+  Ints row[vectors], before[vectors];
+  for (int v = 0; v < vectors; ++v) {
+    distance[v] = Floats::load(hits.distance + first + v * kWidth);
+    row[v] = Ints::load(hits.row + first + v * kWidth);
+    before[v] = Ints::all(0);
+  }
+  for (int j = 0; j < hits.count; ++j) {
+    const Floats other = Floats::all(hits.distance[j]);
+    for (int v = 0; v < vectors; ++v)
+      before[v] = ties ? count_less(before[v], other, Ints::all(hits.row[j]), distance[v], row[v])
+                       : count_less(before[v], other, distance[v]);
+  }
+  for (int v = 0; v < vectors; ++v) before[v].store(rank + first + v * kWidth);
+}
+
+template <bool ties>
+void rank_hits(const Hits& hits, int32_t* rank) {
+  int first = 0;
+  for (; hits.count - first > 2 * kWidth; first += 3 * kWidth)
+    rank_hits<ties, 3>(hits, first, rank);
+  if (hits.count - first > kWidth)
+    rank_hits<ties, 2>(hits, first, rank);
+  else if (hits.count > first)
+    rank_hits<ties, 1>(hits, first, rank);
+}
+
+// Puts each hit where its rank says; false if two had the same rank.
+bool place_hits(const Hits& hits, const int32_t* rank, int32_t* sorted) {
+  const int64_t count = hits.count;
+  int64_t total = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    total += rank[i];
+    sorted[rank[i]] = hits.row[i];
+  }
+  return total == count * (count - 1) / 2;
+}
+
+void write_nearest(const Hits& hits, int64_t k, int32_t missing) {
+  if (hits.count > kMaxRanked) {
+    uint64_t packed[(kMaxBlocks + 1) * kWidth];
+    for (int i = 0; i < hits.count; ++i) packed[i] = pack_hit(hits.distance[i], hits.row[i]);
+    lowest_hits(packed, hits.count, k);
+    for (int i = 0; i < hits.count && i < k; ++i) hits.out[i] = static_cast<int32_t>(packed[i]);
+  } else {
+    int32_t rank[kMaxRanked + 3 * kWidth], all[kMaxRanked];
+    int32_t* sorted = hits.count <= k ? hits.out : all;
+    rank_hits<false>(hits, rank);
+    if (!place_hits(hits, rank, sorted)) {
+      rank_hits<true>(hits, rank);
+      place_hits(hits, rank, sorted);
+    }
+    if (hits.count > k) std::memcpy(hits.out, all, static_cast<size_t>(k) * sizeof(int32_t));
+  }
+  for (int64_t i = hits.count; i < k; ++i) hits.out[i] = missing;
+}
+
 // ---- All blocks of a cloud within reach of a box ------------------------------------------------
 
 struct Candidates {
   Node boxes[kMaxBlocks / kWidth];
   int64_t block[kMaxBlocks];
   int count = 0;
+
+  void find(const Point& q, const PointIndex& index, Floats limit, Hits& hits) const {
+    int found = 0;
+    for (int first = 0; first < count; first += kWidth) {
+      uint32_t near = less(box_distances(q, q, boxes[first / kWidth]), limit);
+      if (count - first < kWidth) near &= (1u << (count - first)) - 1;
+      for (; near != 0; near &= near - 1) {
+        const int64_t number = block[first + std::countr_zero(near)];
+        found = hits.add(q, index.blocks[static_cast<size_t>(number)], limit, found);
+      }
+    }
+    hits.count = found;
+  }
 };
 
 class Collector {
@@ -65,7 +158,8 @@ class Collector {
   // False if there are more than fit.
   bool collect(const Point& low, const Point& high) {
     found_.count = 0;
-    return descend(static_cast<int>(cloud_.levels.size()) - 1, 0, low, high);
+    const int root = static_cast<int>(cloud_.levels.size()) - 1;
+    return root < 0 || descend(root, 0, low, high);
   }
 
  private:
@@ -96,60 +190,6 @@ class Collector {
   Floats limit_;
   Candidates& found_;
 };
-
-// ---- A query's hits, and the k nearest of them --------------------------------------------------
-
-struct Hits {
-  float distance[(kMaxBlocks + 1) * kWidth];
-  int32_t row[(kMaxBlocks + 1) * kWidth];
-  int count = 0;
-
-  void add(const Point& q, const Block& block, Floats limit) {
-    const Floats distances = block_distances(q, block);
-    const uint32_t near = less(distances, limit);
-    pack(distances, near, distance + count);
-    pack(Ints::load(block.id), near, row + count);
-    count += std::popcount(near);
-  }
-};
-
-// rank[i] = how many hits come before hit i. Without `ties`, hits equally far get the same rank.
-template <bool ties>
-int64_t rank_hits(const Hits& hits, int32_t* rank) {
-  int64_t total = 0;
-  for (int i = 0; i < hits.count; i += kWidth) {
-    const Floats distance = Floats::load(hits.distance + i);
-    const Ints row = Ints::load(hits.row + i);
-    Ints before = Ints::all(0);
-    for (int j = 0; j < hits.count; ++j) {
-      const Floats other = Floats::all(hits.distance[j]);
-      before = ties ? count_less(before, other, Ints::all(hits.row[j]), distance, row)
-                    : count_less(before, other, distance);
-    }
-    before.store(rank + i);
-    for (int lane = i; lane < hits.count && lane < i + kWidth; ++lane) total += rank[lane];
-  }
-  return total;
-}
-
-// Writes the k nearest hits in order and returns how many there were.
-int64_t write_nearest(const Hits& hits, int64_t k, int32_t* out) {
-  if (hits.count > kMaxRanked) {
-    uint64_t packed[(kMaxBlocks + 1) * kWidth];
-    for (int i = 0; i < hits.count; ++i) packed[i] = pack_hit(hits.distance[i], hits.row[i]);
-    lowest_hits(packed, hits.count, k);
-    const int64_t found = hits.count < k ? hits.count : k;
-    for (int64_t i = 0; i < found; ++i) out[i] = static_cast<int32_t>(packed[i]);
-    return found;
-  }
-  int32_t rank[kMaxRanked + kWidth], sorted[kMaxRanked];
-  const int64_t distinct = int64_t{hits.count} * (hits.count - 1) / 2;
-  if (rank_hits<false>(hits, rank) != distinct) rank_hits<true>(hits, rank);
-  for (int i = 0; i < hits.count; ++i) sorted[rank[i]] = hits.row[i];
-  const int64_t found = hits.count < k ? hits.count : k;
-  std::memcpy(out, sorted, static_cast<size_t>(found) * sizeof(int32_t));
-  return found;
-}
 
 // ---- Nearest first, for one query ---------------------------------------------------------------
 
@@ -207,12 +247,16 @@ struct NearestOne {
 // The k nearest within the radius, when candidates are many: the bound shrinks to the k-th.
 class NearestMany {
  public:
-  NearestMany(float limit, int64_t k) : limit_(limit), k_(k), hits_(2 * k + 4 * kWidth) {}
+  NearestMany(float limit, int64_t k) : limit_(limit), k_(k), size_(2 * k + 4 * kWidth) {}
+  ~NearestMany() { delete[] hits_; }
+  NearestMany(const NearestMany&) = delete;
+  NearestMany& operator=(const NearestMany&) = delete;
 
   float distance;
   int32_t row;
 
   void start() {
+    if (hits_ == nullptr) hits_ = new uint64_t[static_cast<size_t>(size_)];
     count_ = 0;
     distance = limit_;
     row = -1;  // strictly inside: nothing at the limit itself
@@ -227,39 +271,36 @@ class NearestMany {
     for (; near != 0; near &= near - 1) {
       const int lane = std::countr_zero(near);
       if (lanes[lane] == distance && block.id[lane] > row) continue;
-      hits_.data[count_++] = pack_hit(lanes[lane], block.id[lane]);
+      hits_[count_++] = pack_hit(lanes[lane], block.id[lane]);
     }
-    if (count_ + kWidth > hits_.size) shrink();
+    if (count_ + kWidth > size_) shrink();
   }
 
   int64_t finish(int32_t* out) {
     shrink();
-    for (int64_t i = 0; i < count_; ++i) out[i] = static_cast<int32_t>(hits_.data[i]);
+    for (int64_t i = 0; i < count_; ++i) out[i] = static_cast<int32_t>(hits_[i]);
     return count_;
   }
 
  private:
   void shrink() {
-    lowest_hits(hits_.data, count_, k_);
+    lowest_hits(hits_, count_, k_);
     if (count_ < k_) return;
     count_ = k_;
-    distance = std::bit_cast<float>(static_cast<uint32_t>(hits_.data[k_ - 1] >> 32));
-    row = static_cast<int32_t>(hits_.data[k_ - 1]);
+    distance = std::bit_cast<float>(static_cast<uint32_t>(hits_[k_ - 1] >> 32));
+    row = static_cast<int32_t>(hits_[k_ - 1]);
   }
 
-  struct Buffer {
-    explicit Buffer(int64_t n) : size(n), data(new uint64_t[static_cast<size_t>(n)]) {}
-    ~Buffer() { delete[] data; }
-    Buffer(const Buffer&) = delete;
-    Buffer& operator=(const Buffer&) = delete;
-    int64_t size;
-    uint64_t* data;
-  };
-
   float limit_;
-  int64_t k_, count_ = 0;
-  Buffer hits_;
+  int64_t k_, size_, count_ = 0;
+  uint64_t* hits_ = nullptr;
 };
+
+void prefetch_for_writing([[maybe_unused]] const int32_t* row, [[maybe_unused]] int64_t k) {
+#if defined(__GNUC__)
+  for (int64_t i = 0; i < k && i < 64; i += 16) __builtin_prefetch(row + i, 1);
+#endif
+}
 
 const Node& node_above(const PointIndex& index, const Cloud& cloud, int64_t block) {
   const int64_t node = (block - cloud.first_block) / kWidth;
@@ -271,14 +312,16 @@ const Node& node_above(const PointIndex& index, const Cloud& cloud, int64_t bloc
 void radius_blocks(const RadiusTask& task, const Cloud& queries, const Cloud& supports,
                    int64_t begin, int64_t end) {
   const PointIndex& index = *task.supports;
-  const float limit = task.radius * task.radius;
+  const float radius_squared = task.radius * task.radius;
+  const Floats limit = Floats::all(radius_squared);
   const auto missing = static_cast<int32_t>(index.count);
-  const auto row_of = [&](const Block& block, int lane) {
-    return task.out + int64_t{block.id[lane]} * task.k;
-  };
   Candidates candidates;
-  Collector collector(index, supports, limit, candidates);
-  Hits hits;
+  Collector collector(index, supports, radius_squared, candidates);
+  NearestMany crowd(radius_squared, task.k < index.count ? task.k : index.count);
+  // The hits of a query are ranked when the next one's have been found: by then they have left the
+  // store buffer, which cannot forward stores that overlap.
+  Hits buffers[2];
+  Hits *hits = &buffers[0], *previous = &buffers[1];
   for (int64_t b = begin; b < end; ++b) {
     const Block& block = task.queries->blocks[static_cast<size_t>(b)];
     const Node& boxes = node_above(*task.queries, queries, b);
@@ -286,37 +329,24 @@ void radius_blocks(const RadiusTask& task, const Cloud& queries, const Cloud& su
     const auto corner = [at](const float(&side)[3][kWidth]) {
       return Point{Floats::all(side[0][at]), Floats::all(side[1][at]), Floats::all(side[2][at])};
     };
-    bool few = true;
-    candidates.count = 0;
-    if (!supports.levels.empty()) few = collector.collect(corner(boxes.low), corner(boxes.high));
-    if (few) {
-      for (int lane = 0; lane < kWidth && block.id[lane] >= 0; ++lane) {
-        const Point q = point_of(block, lane);
-        hits.count = 0;
-        for (int first = 0; first < candidates.count; first += kWidth) {
-          const Floats distances = box_distances(q, q, candidates.boxes[first / kWidth]);
-          const int left = candidates.count - first;
-          uint32_t near = less(distances, Floats::all(limit));
-          if (left < kWidth) near &= (1u << left) - 1;
-          for (; near != 0; near &= near - 1) {
-            const int64_t c = candidates.block[first + std::countr_zero(near)];
-            hits.add(q, index.blocks[static_cast<size_t>(c)], Floats::all(limit));
-          }
-        }
-        int32_t* out = row_of(block, lane);
-        for (int64_t i = write_nearest(hits, task.k, out); i < task.k; ++i) out[i] = missing;
+    const bool shared = collector.collect(corner(boxes.low), corner(boxes.high));
+    for (int lane = 0; lane < kWidth && block.id[lane] >= 0; ++lane) {
+      const Point q = point_of(block, lane);
+      int32_t* out = task.out + int64_t{block.id[lane]} * task.k;
+      if (!shared && !collector.collect(q, q)) {
+        crowd.start();
+        visit_nearest(index, supports, static_cast<int>(supports.levels.size()) - 1, 0, q, crowd);
+        for (int64_t i = crowd.finish(out); i < task.k; ++i) out[i] = missing;
+        continue;
       }
-    } else {
-      NearestMany nearest(limit, task.k < index.count ? task.k : index.count);
-      for (int lane = 0; lane < kWidth && block.id[lane] >= 0; ++lane) {
-        nearest.start();
-        visit_nearest(index, supports, static_cast<int>(supports.levels.size()) - 1, 0,
-                      point_of(block, lane), nearest);
-        int32_t* out = row_of(block, lane);
-        for (int64_t i = nearest.finish(out); i < task.k; ++i) out[i] = missing;
-      }
+      prefetch_for_writing(out, task.k);
+      hits->out = out;
+      candidates.find(q, index, limit, *hits);
+      if (previous->out != nullptr) write_nearest(*previous, task.k, missing);
+      std::swap(hits, previous);
     }
   }
+  if (previous->out != nullptr) write_nearest(*previous, task.k, missing);
 }
 
 void nearest_blocks(const NearestTask& task, const Cloud&, const Cloud& supports, int64_t begin,
