@@ -4,30 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import ValidationError
-
-from salanet.errors import ConfigError
-from salanet.models.config import PARTNET_NEIGHBOURS, PARTNET_PARTS, SCENE_NEIGHBOURS, ModelConfig
+from salanet.models.config import (
+    PARTNET_NEIGHBOURS,
+    PARTNET_PARTS,
+    SCENE_NEIGHBOURS,
+    ModelConfig,
+    new_config,
+)
 from salanet.models.files import load, save
+from salanet.models.network import Network
+from salanet.models.networks import create_network
 from salanet.models.unet import SalaNet
 
 
 def create_model(
     config: ModelConfig | None = None, metadata: dict[str, object] | None = None, **options: Any
-) -> SalaNet:
+) -> Network:
     """A freshly initialised network, from a `ModelConfig` or from its fields as keywords.
 
     Raises:
         ConfigError: the configuration is impossible; the message names the field.
     """
-    if config is None:
-        try:
-            config = ModelConfig(**options)
-        except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"]) or "model"
-            raise ConfigError(f"{field}: {first['msg']}") from error
-    return SalaNet(config, metadata)
+    return create_network(config or new_config(**options), metadata)
 
 
 __all__ = [
@@ -35,8 +33,10 @@ __all__ = [
     "PARTNET_PARTS",
     "SCENE_NEIGHBOURS",
     "ModelConfig",
+    "Network",
     "SalaNet",
     "create_model",
     "load",
+    "new_config",
     "save",
 ]

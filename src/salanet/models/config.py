@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from salanet.errors import ConfigError
 
 # K per level of S3DIS and ScanNet (and the default), and of PartNet.
 SCENE_NEIGHBOURS = (26, 31, 38, 41, 39)
@@ -18,10 +20,22 @@ PARTNET_PARTS = {
 }  # fmt: skip
 
 
+# Networks of one published size: their `operator` and `width` (channels of the first stage).
+PUBLISHED = {
+    "kpfcnn": ("kpconv", 128),
+    "pointnet": ("", 64),
+    "pointnet2": ("", 64),
+    "randlanet": ("", 32),
+}
+
+
 class ModelConfig(BaseModel):
-    """The architecture of a SALANet.
+    """The architecture of a network.
 
     Attributes:
+        network: "salanet", the U-Net all operators share, or a rival of published size: "kpfcnn",
+            "pointnet", "pointnet2", "randlanet". For those, `operator` and `width` say what they
+            are, whatever was asked for; only KPFCNN can choose, "kpconv" or "kpconv_deformable".
         operator: name of the local aggregation.
         operator_options: its own options.
         width: C, channels after the first residual block; even.
@@ -37,6 +51,7 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    network: Literal["salanet", "kpfcnn", "pointnet", "pointnet2", "randlanet"] = "salanet"
     operator: str = "sala"
     operator_options: dict[str, Any] = Field(default_factory=dict)
     width: int = Field(default=36, ge=2, multiple_of=2)
@@ -48,6 +63,19 @@ class ModelConfig(BaseModel):
     radius_cells: float = Field(default=2.5, gt=0)
     neighbours: tuple[int, ...] = SCENE_NEIGHBOURS
     bn_momentum: float = Field(default=0.1, gt=0, le=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _published(cls, values: Any) -> Any:
+        network = values.get("network", "salanet") if isinstance(values, dict) else "salanet"
+        if network not in PUBLISHED:
+            return values
+        operator, width = PUBLISHED[network]
+        chosen = values.get("operator")
+        if network == "kpfcnn" and chosen == "kpconv_deformable":
+            operator = chosen
+        options = values.get("operator_options", {}) if chosen == operator else {}
+        return values | {"operator": operator, "width": width, "operator_options": options}
 
     @model_validator(mode="after")
     def _check(self) -> ModelConfig:
@@ -61,3 +89,17 @@ class ModelConfig(BaseModel):
     def radius(self) -> float:
         """Radius of the finest neighbourhoods in metres."""
         return self.radius_cells * self.grid
+
+
+def new_config(**options: Any) -> ModelConfig:
+    """A configuration from its fields.
+
+    Raises:
+        ConfigError: the configuration is impossible; the message names the field.
+    """
+    try:
+        return ModelConfig(**options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "model"
+        raise ConfigError(f"{field}: {first['msg']}") from error

@@ -17,13 +17,14 @@ from salanet import __version__
 from salanet.errors import ConfigError, FileError
 from salanet.io.atomic import atomic_path
 from salanet.models.config import ModelConfig
-from salanet.models.unet import SalaNet
+from salanet.models.network import Network
+from salanet.models.networks import create_network
 
 # The key of our JSON document among the file's metadata.
 KEY = "salanet"
 
 
-def save(model: SalaNet, path: str | Path, metadata: dict[str, object] | None = None) -> None:
+def save(model: Network, path: str | Path, metadata: dict[str, object] | None = None) -> None:
     """Write a model's weights, architecture and metadata to one `.safetensors` file, atomically.
 
     Args:
@@ -44,7 +45,7 @@ def save(model: SalaNet, path: str | Path, metadata: dict[str, object] | None = 
         save_file(tensors, temporary, metadata={KEY: json.dumps(document)})
 
 
-def load(path: str | Path) -> SalaNet:
+def load(path: str | Path) -> Network:
     """Read a model written by `save`, on the CPU, in evaluation mode.
 
     Raises:
@@ -63,10 +64,12 @@ def load(path: str | Path) -> SalaNet:
         raise FileError(path, "a safetensors file, but not a SalaNet model")
     try:
         document = json.loads(header)
-        model = SalaNet(ModelConfig(**document["config"]), document["metadata"])
+        model = create_network(ModelConfig(**document["config"]), document["metadata"])
         with torch.no_grad():
             model.load_state_dict(tensors)
     except (ConfigError, ValidationError, RuntimeError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise FileError(path, f"the model does not fit this version of SalaNet: {reason}") from error
+        raise FileError(
+            path, f"the model does not fit this version of SalaNet: {reason}"
+        ) from error
     return model.eval()

@@ -5,10 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from salanet.models.config import ModelConfig
-from salanet.models.unet import STAGES, Dense, Residual, SalaNet
+from salanet.models.kpfcnn import KPFCNN, Block
+from salanet.models.layers import Dense
+from salanet.models.measure import Measurement, surface_cloud
+from salanet.models.network import Network
+from salanet.models.networks import create_network
+from salanet.models.unet import STAGES, Residual, SalaNet
 from salanet.operators import Operator
 
 # Points per level at which the paper counts (its Table 2 for scenes), by kind of model.
@@ -21,11 +26,12 @@ class Profile:
     """Costs of one network.
 
     Attributes:
-        operator, width, in_channels: which network.
+        network, operator, width, in_channels: which network.
         points: points per level the multiply-accumulates are counted at; neighbour lists are full.
+            Networks with levels of their own are counted on a cloud of the first number.
         parameters: trainable numbers.
         parameters_by_part: the same, split into aggregation, encoder (its 1x1 convolutions),
-            decoder and head.
+            decoder and head; networks built otherwise name their own parts.
         weight_bytes: parameters and running statistics as float32.
         checkpoint_bytes: weights, SGD momentum and running statistics, as a training checkpoint
             holds them.
@@ -33,8 +39,10 @@ class Profile:
             neighbour of padded lists, bias included, two per batch-normalised element.
         macs_executed: multiply-accumulates this implementation performs at inference, batch norms
             of dense layers folded.
+        measured: seconds and memory on this machine; None unless asked for.
     """
 
+    network: str
     operator: str
     width: int
     in_channels: int
@@ -45,42 +53,57 @@ class Profile:
     checkpoint_bytes: int
     macs_per_neighbour: int
     macs_executed: int
+    measured: Measurement | None = None
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)
 
 
-def profile(config: ModelConfig, points: tuple[int, ...] | None = None) -> Profile:
-    """Count without running anything.
+def profile(
+    config: ModelConfig,
+    points: tuple[int, ...] | None = None,
+    measured: Measurement | None = None,
+) -> Profile:
+    """Count the costs of a network.
 
     Args:
         config: the architecture.
         points: points per level, finest first; default is the paper's.
+        measured: put beside the counts, see `salanet.models.measure`.
     """
-    with torch.device("meta"):
-        model = SalaNet(config)
     points = points or (PARTNET_POINTS if config.parts else SCENE_POINTS)
-    paper, executed = macs(model, points)
+    if config.network in ("salanet", "kpfcnn"):
+        with torch.device("meta"):
+            model = create_network(config)
+        paper, executed = macs(model, points)
+    else:
+        model = create_network(config)
+        points = points[:1]
+        paper, executed = macs_of_a_run(model, points[0])
     parameters = sum(p.numel() for p in model.parameters())
-    buffers = sum(b.numel() for b in model.buffers() if b.is_floating_point())
+    stored = sum(t.numel() for t in model.state_dict().values() if t.is_floating_point())
     return Profile(
+        network=config.network,
         operator=config.operator,
         width=config.width,
         in_channels=config.in_channels,
         points=points,
         parameters=parameters,
         parameters_by_part=parameters_by_part(model),
-        weight_bytes=4 * (parameters + buffers),
-        checkpoint_bytes=4 * (2 * parameters + buffers),
+        weight_bytes=4 * stored,
+        checkpoint_bytes=4 * (parameters + stored),
         macs_per_neighbour=paper,
         macs_executed=executed,
+        measured=measured,
     )
 
 
-def parameters_by_part(model: SalaNet) -> dict[str, int]:
+def parameters_by_part(model: Network) -> dict[str, int]:
     def count(module: nn.Module) -> int:
         return sum(p.numel() for p in module.parameters())
 
+    if not isinstance(model, SalaNet):
+        return {name: count(module) for name, module in model.named_children()}
     aggregation = sum(count(m) for m in model.encoder.modules() if isinstance(m, Operator))
     return {
         "aggregation": aggregation,
@@ -90,26 +113,40 @@ def parameters_by_part(model: SalaNet) -> dict[str, int]:
     }
 
 
-def macs(model: SalaNet, points: tuple[int, ...]) -> tuple[int, int]:
+def macs(model: Network, points: tuple[int, ...]) -> tuple[int, int]:
     """Multiply-accumulates of one forward pass: (the paper's way, as executed)."""
+    assert isinstance(model, SalaNet | KPFCNN)
     k = model.config.neighbours
     total = Total()
-    encoder = model.encoder
-    total.dense(encoder.input, points[0])
+    encoder = model.encoder if isinstance(model, SalaNet) else model
+    decoder = model.decoder if isinstance(model, SalaNet) else model
+    if isinstance(model, SalaNet):
+        total.layers(model.encoder.input, points[0])
     total.operator(encoder.first, points[0], points[0], k[0])
     for stage, block in enumerate(encoder.residual):
         total.block(block, points[stage], points[stage], k[stage])
     for stage, block in enumerate(encoder.strided):
         total.block(block, points[stage + 1], points[stage], k[stage])
-    for step, dense in enumerate(model.decoder.up):
-        total.dense(dense, points[STAGES - 2 - step])
-    for module in model.head.modules():
-        if isinstance(module, Dense):
-            total.dense(module, points[0])
-    for head in model.head if isinstance(model.head, nn.ModuleList) else [model.head]:
-        classifier = head[-1]
-        cost = points[0] * (classifier.in_features + 1) * classifier.out_features
-        total.add(cost, cost)
+    for step, dense in enumerate(decoder.up):
+        total.layers(dense, points[STAGES - 2 - step])
+    total.layers(model.head, points[0])
+    return total.paper, total.executed
+
+
+def macs_of_a_run(model: Network, points: int) -> tuple[int, int]:
+    """The same for a network of dense layers alone, counted while it labels a cloud."""
+    total = Total()
+
+    def count(module: nn.Module, inputs: tuple[Tensor], _: Tensor) -> None:
+        total.layers(module, len(inputs[0]))
+
+    normalised = {m.linear for m in model.modules() if isinstance(m, Dense)}
+    for module in model.modules():
+        if isinstance(module, Dense | nn.Linear) and module not in normalised:
+            module.register_forward_hook(count)
+    cloud = surface_cloud(points, model.config.grid)
+    with torch.no_grad():
+        model.eval()(torch.zeros(points, model.config.in_channels), model.pyramid(cloud))
     return total.paper, total.executed
 
 
@@ -122,9 +159,18 @@ class Total:
         self.paper += paper
         self.executed += executed
 
-    def dense(self, layer: Dense, rows: int) -> None:
-        inputs, outputs = layer.linear.in_features, layer.linear.out_features
-        self.add(rows * (inputs + 2) * outputs, rows * (inputs + 1) * outputs)
+    def layers(self, module: nn.Module, rows: int) -> None:
+        """Every dense layer and linear map of a module, applied to so many rows."""
+        dense = [m for m in module.modules() if isinstance(m, Dense)]
+        for layer in dense:
+            inputs, outputs = layer.linear.in_features, layer.linear.out_features
+            self.add(rows * (inputs + 2) * outputs, rows * (inputs + 1) * outputs)
+        counted = {layer.linear for layer in dense}
+        for linear in module.modules():
+            if isinstance(linear, nn.Linear) and linear not in counted:
+                inputs = linear.in_features + (linear.bias is not None)
+                cost = rows * inputs * linear.out_features
+                self.add(cost, cost)
 
     def operator(self, operator: nn.Module, queries: int, supports: int, k: int) -> None:
         assert isinstance(operator, Operator)
@@ -134,9 +180,8 @@ class Total:
         )
 
     def block(self, block: nn.Module, queries: int, supports: int, k: int) -> None:
-        assert isinstance(block, Residual)
-        self.dense(block.reduce, supports)
+        assert isinstance(block, Residual | Block)
+        self.layers(block.reduce, supports)
         self.operator(block.aggregate, queries, supports, k)
-        self.dense(block.expand, queries)
-        if isinstance(block.shortcut, Dense):
-            self.dense(block.shortcut, queries)
+        self.layers(block.expand, queries)
+        self.layers(block.shortcut, queries)

@@ -7,42 +7,15 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from salanet import pyramid
 from salanet.models.config import ModelConfig
-from salanet.operators import PointNorm, create_operator
+from salanet.models.layers import Dense, Head
+from salanet.models.network import Network
+from salanet.operators import create_operator
 from salanet.ops import neighbour_max
 from salanet.pyramid import Level, Pyramid
 
 STAGES = 5
 BOTTLENECK = 2
-
-
-class Dense(nn.Module):
-    """A 1x1 convolution: linear map, batch norm, ReLU. (N, in_channels) -> (N, out_channels)."""
-
-    def __init__(
-        self, in_channels: int, out_channels: int, *, relu: bool = True, momentum: float = 0.1
-    ) -> None:
-        super().__init__()
-        self.linear = nn.Linear(in_channels, out_channels, bias=False)
-        self.norm: PointNorm | None = PointNorm(out_channels, momentum=momentum)
-        self.relu = relu
-
-    def forward(self, features: Tensor) -> Tensor:
-        out = self.linear(features)
-        if self.norm is not None:
-            out = self.norm(out)
-        return torch.relu_(out) if self.relu else out
-
-    @torch.no_grad()
-    def fold(self) -> None:
-        """Merge the batch norm into the linear map; for inference only."""
-        if self.norm is None:
-            return
-        scale, shift = self.norm.scale_shift()
-        self.linear.weight.mul_(scale[:, None])
-        self.linear.bias = nn.Parameter(shift.clone())
-        self.norm = None
 
 
 class Residual(nn.Module):
@@ -86,6 +59,7 @@ def aggregation(config: ModelConfig, channels: int, radius: float) -> nn.Module:
         channels,
         channels,
         radius,
+        width=config.width,
         bn_momentum=config.bn_momentum,
         **config.operator_options,
     )
@@ -138,64 +112,14 @@ class Decoder(nn.Module):
         return x
 
 
-class Head(nn.Sequential):
-    """1x1 convolution and classifier. (N, channels) -> logits (N, classes)."""
-
-    def __init__(self, channels: int, classes: int) -> None:
-        super().__init__(Dense(channels, channels), nn.Linear(channels, classes))
-
-
-class SalaNet(nn.Module):
-    """Encoder, decoder and head: point features and their pyramid to logits.
-
-    A scene model returns logits (N, classes). A model with `parts` has one head per category and
-    returns a list of logits (N, parts of the category), in the order of `config.parts`.
-
-    Attributes:
-        config: the architecture.
-        metadata: what a user needs to know to use the weights: class names, codes and colours,
-            feature normalisation, training data and its licence, measured metrics.
-    """
+class SalaNet(Network):
+    """Encoder, decoder and head around one operator; see `Network`."""
 
     def __init__(self, config: ModelConfig, metadata: dict[str, object] | None = None) -> None:
-        super().__init__()
-        self.config = config
-        self.metadata: dict[str, object] = metadata or {}
-        c = config.width
+        super().__init__(config, metadata)
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
-        if config.parts:
-            self.head: nn.Module = nn.ModuleList(Head(c // 2, n) for n in config.parts.values())
-        else:
-            self.head = Head(c // 2, len(config.classes))
+        self.add_heads(partial(Head, config.width // 2))
 
-    def forward(self, features: Tensor, pyramid: Pyramid) -> Tensor | list[Tensor]:
-        """Logits of the finest level.
-
-        Args:
-            features: float32 (N, in_channels) of the pyramid's finest points.
-            pyramid: from `pyramid.build` or `self.pyramid`.
-        """
-        x = self.decoder(self.encoder(features, pyramid), pyramid)
-        if isinstance(self.head, nn.ModuleList):
-            return [head(x) for head in self.head]
-        return self.head(x)
-
-    def pyramid(self, points: Tensor, splits: Tensor | None = None) -> Pyramid:
-        """The pyramid this network expects: points float32 (N, 3), one per cell of `grid`."""
-        config = self.config
-        return pyramid.build(
-            points,
-            splits,
-            grid=config.grid,
-            radius=config.radius,
-            neighbours=config.neighbours,
-        )
-
-    def fold(self) -> SalaNet:
-        """Merge batch norms into the linear maps, in place, and switch to inference."""
-        self.eval().requires_grad_(False)
-        for module in self.modules():
-            if isinstance(module, Dense):
-                module.fold()
-        return self
+    def embed(self, features: Tensor, pyramid: Pyramid) -> Tensor:
+        return self.decoder(self.encoder(features, pyramid), pyramid)

@@ -1,0 +1,113 @@
+"""What every network has in common: its architecture, its metadata, and the pyramid it expects."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from salanet import pyramid
+from salanet.models.config import ModelConfig
+from salanet.models.layers import Dense
+from salanet.pyramid import Pyramid
+
+
+class Network(nn.Module, ABC):
+    """Point features and their pyramid to logits.
+
+    A scene model returns logits (N, classes). A model with `parts` has one head per category and
+    returns a list of logits (N, parts of the category), in the order of `config.parts`.
+
+    Attributes:
+        config: the architecture.
+        metadata: what a user needs to know to use the weights: class names, codes and colours,
+            feature normalisation, training data and its licence, measured metrics.
+    """
+
+    def __init__(self, config: ModelConfig, metadata: dict[str, object] | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.metadata: dict[str, object] = metadata or {}
+
+    def add_heads(self, head: Callable[[int], nn.Module]) -> None:
+        """Set `self.head`: one for the classes, or one for each category's parts."""
+        if self.config.parts:
+            self.head: nn.Module = nn.ModuleList(head(n) for n in self.config.parts.values())
+        else:
+            self.head = head(len(self.config.classes))
+
+    def forward(self, features: Tensor, pyramid: Pyramid) -> Tensor | list[Tensor]:
+        """Logits of the finest level.
+
+        Args:
+            features: float32 (N, in_channels) of the pyramid's finest points.
+            pyramid: from `self.pyramid`.
+        """
+        x = self.embed(features, pyramid)
+        if isinstance(self.head, nn.ModuleList):
+            return [head(x) for head in self.head]
+        return self.head(x)
+
+    @abstractmethod
+    def embed(self, features: Tensor, pyramid: Pyramid) -> Tensor:
+        """What the heads see of each point: (N, in_channels) -> (N, channels)."""
+
+    def pyramid(self, points: Tensor, splits: Tensor | None = None) -> Pyramid:
+        """The pyramid this network expects: points float32 (N, 3), one per cell of `grid`."""
+        config = self.config
+        return pyramid.build(
+            points,
+            splits,
+            grid=config.grid,
+            radius=config.radius,
+            neighbours=config.neighbours,
+        )
+
+    def fold(self) -> Self:
+        """Merge batch norms into the linear maps, in place, and switch to inference."""
+        self.eval().requires_grad_(False)
+        for module in self.modules():
+            if isinstance(module, Dense):
+                module.fold()
+        return self
+
+    def regularisation(self) -> Tensor:
+        """What the network adds to the loss of its latest training step; zero for most."""
+        total = next(self.parameters()).new_zeros(())
+        for module in self.modules():
+            term = getattr(module, "regularisation", None)
+            if module is not self and callable(term):
+                total = total + term()
+        return total
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """The parameters for an optimiser, grouped by `lr_multiplier`.
+
+        A module with an attribute of that name learns at so many times the rate; the offsets of
+        deformable kernels do.
+        """
+        groups: dict[float, list[nn.Parameter]] = {}
+        for module in self.modules():
+            multiplier = float(getattr(module, "lr_multiplier", 1.0))
+            groups.setdefault(multiplier, []).extend(module.parameters(recurse=False))
+        return [
+            {"params": parameters, "lr_multiplier": multiplier}
+            for multiplier, parameters in sorted(groups.items(), reverse=True)
+            if parameters
+        ]
+
+
+def clouds(splits: Tensor) -> list[slice]:
+    """The rows of each cloud of a stacked batch."""
+    ends = splits.tolist()
+    return [slice(a, b) for a, b in pairwise(ends)]
+
+
+def centred(points: Tensor, splits: Tensor) -> Tensor:
+    """Points (N, 3) relative to the mean of their cloud."""
+    parts = [points[rows] - points[rows].mean(0) for rows in clouds(splits)]
+    return torch.cat(parts) if parts else points

@@ -1,0 +1,24 @@
+"""Every network by the name its configuration calls it."""
+
+from __future__ import annotations
+
+from salanet.models.config import ModelConfig
+from salanet.models.kpfcnn import KPFCNN
+from salanet.models.network import Network
+from salanet.models.pointnet import PointNet
+from salanet.models.pointnet2 import PointNet2
+from salanet.models.randlanet import RandLANet
+from salanet.models.unet import SalaNet
+
+NETWORKS: dict[str, type[Network]] = {
+    "salanet": SalaNet,
+    "kpfcnn": KPFCNN,
+    "pointnet": PointNet,
+    "pointnet2": PointNet2,
+    "randlanet": RandLANet,
+}
+
+
+def create_network(config: ModelConfig, metadata: dict[str, object] | None = None) -> Network:
+    """A freshly initialised network."""
+    return NETWORKS[config.network](config, metadata)
