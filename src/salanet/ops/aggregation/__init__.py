@@ -2,12 +2,13 @@
 
 `reference` states the formulas, `native` runs them fused on the CPU, `triton` on a GPU. The public
 functions check their arguments and choose by the tensors' device (see `salanet.ops.backend`). What
-the kernels do not take (other dtypes than float32, K > 255, perceptrons wider than 64) runs by the
-reference.
+the kernels do not take (float64, on a CPU any dtype but float32; K > 255; wide perceptrons) runs by
+the reference.
 """
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Literal
 
 import torch
@@ -78,13 +79,13 @@ def sala_aggregate(
     _check_sala(queries, supports, neighbours, projected, mlp, position_w, bias, groups)
     arguments = (queries, supports, neighbours, projected, mlp, position_w, bias)
     options = (float(radius), groups, activation, reduction, assignment)
-    chosen = current_backend(projected.device)
+    kernels = _kernels(projected.device)
     if (
-        chosen == "native"
-        and native.takes(neighbours, queries, supports, projected, *mlp, position_w, bias)
-        and native.takes_perceptrons(mlp)
+        kernels
+        and kernels.takes(neighbours, queries, supports, projected, *mlp, position_w, bias)
+        and kernels.takes_perceptrons(mlp)
     ):
-        return native.sala_aggregate(*arguments, *options)
+        return kernels.sala_aggregate(*arguments, *options)
     return reference.sala_aggregate(*arguments, *options)
 
 
@@ -110,13 +111,13 @@ def position_moments(
     """
     _check_points(queries, supports, neighbours)
     arguments = (queries, supports, neighbours, lift_w, lift_b, float(radius))
-    chosen = current_backend(supports.device)
+    kernels = _kernels(supports.device)
     if (
-        chosen == "native"
-        and native.takes(neighbours, queries, supports, lift_w, lift_b)
-        and len(lift_w) <= native.kernels.max_lifted
+        kernels
+        and kernels.takes(neighbours, queries, supports, lift_w, lift_b)
+        and len(lift_w) <= kernels.MAX_LIFTED
     ):
-        return native.position_moments(*arguments)
+        return kernels.position_moments(*arguments)
     return reference.position_moments(*arguments)
 
 
@@ -132,9 +133,20 @@ def neighbour_max(features: Tensor, neighbours: Tensor) -> Tensor:
     """
     _check_matrix("neighbours", neighbours, None)
     _check_matrix("features", features, None)
-    if current_backend(features.device) == "native" and native.takes(neighbours, features):
-        return native.neighbour_max(features, neighbours)
+    kernels = _kernels(features.device)
+    if kernels and kernels.takes(neighbours, features):
+        return kernels.neighbour_max(features, neighbours)
     return reference.neighbour_max(features, neighbours)
+
+
+def _kernels(device: torch.device) -> ModuleType | None:
+    """The fused kernels for tensors on ``device``; None for the reference."""
+    chosen = current_backend(device)
+    if chosen == "triton":  # optional, so imported where it is needed
+        from salanet.ops.aggregation import triton_ops
+
+        return triton_ops
+    return native if chosen == "native" else None
 
 
 def _require(name: str, value: str, allowed: tuple[str, ...]) -> None:

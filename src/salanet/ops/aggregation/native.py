@@ -16,6 +16,7 @@ from salanet import _aggregation as kernels
 from salanet.ops.aggregation.reference import PositionMLP
 from salanet.ops.dispatch import threads
 
+MAX_LIFTED: int = kernels.max_lifted
 ASSIGNMENTS = ("soft", "hard", "none")  # in the order of the kernels' enumeration
 
 
@@ -29,7 +30,7 @@ def takes(neighbours: Tensor, *tensors: Tensor | None) -> bool:
 def takes_perceptrons(mlp: PositionMLP) -> bool:
     """Whether the kernels take perceptrons of this size."""
     return (
-        len(mlp.lift_w) <= kernels.max_lifted
+        len(mlp.lift_w) <= MAX_LIFTED
         and len(mlp.hidden_w) <= kernels.max_hidden
         and len(mlp.score_w) <= kernels.max_groups
     )

@@ -4,6 +4,9 @@ Inside a kernel, r of a block of B pairs is a tuple of R vectors (B,): its R val
 of R rows of weights, and Triton cannot take a column out of a matrix.
 """
 
+# mypy: disable-error-code="no-untyped-def, assignment"
+# ruff: noqa: RUF005  (a kernel cannot unpack a tuple)
+
 from __future__ import annotations
 
 import torch
@@ -12,13 +15,15 @@ from torch import Tensor
 from salanet.ops.triton_runtime import tl, triton
 
 MAX = tl.constexpr(0)
-SUM = tl.constexpr(1)
 REDUCTIONS = {"max": 0, "sum": 1}
 
 SOFT = tl.constexpr(0)
 HARD = tl.constexpr(1)
 NONE = tl.constexpr(2)
 ASSIGNMENTS = {"soft": 0, "hard": 1, "none": 2}
+
+MAX_SLOTS = 255  # a neighbour's slot fits in a byte
+NO_SLOT = tl.constexpr(255)  # marks the maximum over no neighbours
 
 
 def by_support(neighbours: Tensor, supports: int) -> tuple[Tensor, Tensor]:
@@ -34,16 +39,6 @@ def by_support(neighbours: Tensor, supports: int) -> tuple[Tensor, Tensor]:
     found, pairs = neighbours.flatten().sort(stable=True)
     every = torch.arange(supports + 1, dtype=found.dtype, device=found.device)
     return pairs.int(), torch.searchsorted(found, every, out_int32=True)
-
-
-def slot_dtype(k: int) -> torch.dtype:
-    """The smallest type that holds K slots and `no_slot`."""
-    return torch.uint8 if k < 255 else torch.int16
-
-
-def no_slot(k: int) -> int:
-    """What marks an element without a largest neighbour."""
-    return 255 if k < 255 else 32767
 
 
 @triton.jit

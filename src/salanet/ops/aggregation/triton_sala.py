@@ -1,0 +1,211 @@
+"""SALA on a GPU, forward: one kernel, no tensor of (queries, neighbours, channels).
+
+A program owns a block of queries and of channels, and walks the slots of the neighbour table with
+the running maxima of all groups in registers.
+"""
+
+# mypy: disable-error-code="no-untyped-def"
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from salanet.ops.aggregation.triton_pairs import (
+    ASSIGNMENTS,
+    MAX,
+    NO_SLOT,
+    NONE,
+    REDUCTIONS,
+    assigned,
+    columns,
+    hidden_layer,
+    lifted,
+    lifting,
+    offset,
+)
+from salanet.ops.triton_runtime import power_of_two, tl, triton
+
+
+@triton.jit(do_not_specialize=["m", "n"])
+def _forward(
+    queries,
+    supports,
+    neighbours,
+    projected,
+    lift_w,
+    lift_b,
+    hidden_w,
+    hidden_b,
+    score_w,
+    score_b,
+    position_w,
+    bias,
+    out,
+    slots,
+    m,
+    n,
+    k_slots,
+    channels,
+    radius,
+    S: tl.constexpr,
+    R: tl.constexpr,
+    H: tl.constexpr,
+    SP: tl.constexpr,
+    HP: tl.constexpr,
+    BM: tl.constexpr,
+    BC: tl.constexpr,
+    relu: tl.constexpr,
+    reduction: tl.constexpr,
+    assignment: tl.constexpr,
+):
+    i = tl.program_id(0) * BM + tl.arange(0, BM)
+    c = tl.program_id(1) * BC + tl.arange(0, BC)
+    group = tl.arange(0, SP)
+    unit = tl.arange(0, HP)
+    inside = i < m
+    i = i.to(tl.int64)
+    column = group[:, None] * channels + c[None, :]  # (SP, BC)
+    used = (group < S)[:, None] & (c < channels)[None, :]
+
+    lift = lifting(lift_w, lift_b, R)
+    if assignment != NONE:
+        hidden = columns(hidden_w, unit, unit < H, R)
+        hidden_bias = tl.load(hidden_b + unit, mask=unit < H, other=0.0)
+        scored = (group < S)[:, None] & (unit < H)[None, :]
+        score = tl.load(score_w + group[:, None] * H + unit[None, :], mask=scored, other=0.0)
+        score_bias = tl.load(score_b + group, mask=group < S, other=float("-inf"))
+    if position_w is not None:
+        position = columns(position_w, column, used, R)
+    if bias is not None:
+        constant = tl.load(bias + column, mask=used, other=0.0)
+
+    if reduction == MAX:
+        best = tl.full((BM, SP, BC), float("-inf"), tl.float32)
+        winner = tl.full((BM, SP, BC), NO_SLOT, tl.int32)
+    else:
+        best = tl.zeros((BM, SP, BC), tl.float32)
+    for k in range(k_slots):
+        j = tl.load(neighbours + i * k_slots + k, mask=inside, other=n)
+        valid = j < n
+        j = j.to(tl.int64)
+        dx = offset(supports, queries, j, i, valid, radius, 0)
+        dy = offset(supports, queries, j, i, valid, radius, 1)
+        dz = offset(supports, queries, j, i, valid, radius, 2)
+        r = lifted(dx, dy, dz, lift, R)
+        taken = valid[:, None, None] & used[None, :, :]
+        row = projected + j[:, None, None] * (S * channels) + column[None, :, :]
+        y = tl.load(row, mask=taken, other=0.0).to(tl.float32)
+        if bias is not None:
+            y += constant[None, :, :]
+        if position_w is not None:
+            for u in tl.static_range(R):
+                y += r[u][:, None, None] * position[u][None, :, :]
+        if relu:
+            y = tl.maximum(y, 0.0)
+        if assignment != NONE:
+            a = hidden_layer(r, hidden, hidden_bias, R)
+            y *= assigned(a, score, score_bias, group, assignment)[:, :, None]
+        if reduction == MAX:
+            better = taken & (y > best)
+            best = tl.where(better, y, best)
+            if slots is not None:
+                winner = tl.where(better, k, winner)
+        else:
+            best += tl.where(taken, y, 0.0)
+
+    if reduction == MAX:
+        best = tl.where(best == float("-inf"), 0.0, best)
+        if slots is not None:
+            target = slots + i[:, None, None] * (S * channels) + column[None, :, :]
+            tl.store(target, winner.to(tl.uint8), mask=inside[:, None, None] & used[None, :, :])
+    total = tl.sum(best, axis=1).to(out.dtype.element_ty)
+    target = out + i[:, None] * channels + c[None, :]
+    tl.store(target, total, mask=inside[:, None] & (c < channels)[None, :])
+
+
+Inputs = tuple[Tensor | None, ...]  # the twelve tensors of `sala_aggregate`, in its order
+Options = tuple[float, int, str, str, str]  # radius, groups, activation, reduction, assignment
+
+
+def forward(inputs: Inputs, options: Options, keep_slots: bool) -> tuple[Tensor, Tensor]:
+    """The result (M, C) and, if kept, the slots that won each maximum: uint8 (M, S*C), else empty."""
+    queries, supports, neighbours, projected, *weights = prepared(inputs)
+    m, width, groups = len(queries), projected.shape[1], options[1]
+    channels = width // groups
+    kept = keep_slots and options[3] == "max"
+    out = projected.new_empty(m, channels)
+    slots = projected.new_empty(m if kept else 0, width, dtype=torch.uint8)
+    if out.numel() == 0:
+        return out, slots
+    sizes = sizes_of(weights, groups)
+    block = channel_block(channels, sizes["SP"])
+    rows = rows_of(sizes["SP"] * block)
+    _forward[triton.cdiv(m, rows), triton.cdiv(channels, block)](
+        queries,
+        supports,
+        neighbours,
+        projected,
+        *weights,
+        out,
+        slots if kept else None,
+        m,
+        len(supports),
+        neighbours.shape[1],
+        channels,
+        options[0],
+        **sizes,
+        **choices(options),
+        BM=rows,
+        BC=block,
+        num_warps=1,
+        enable_fp_fusion=True,
+    )
+    return out, slots
+
+
+def prepared(inputs: Inputs) -> list[Any]:
+    """The inputs as the kernels read them: contiguous, all but `projected` in float32."""
+    fixed = {2: torch.int32, 3: None}
+    return [
+        None if t is None else t.detach().to(fixed.get(k, torch.float32) or t.dtype).contiguous()
+        for k, t in enumerate(inputs)
+    ]
+
+
+def sizes_of(weights: list[Any], groups: int) -> dict[str, int]:
+    """S, R and H, and the powers of two that the tiles need instead."""
+    lifted, hidden = len(weights[0]), len(weights[2])
+    return {
+        "S": groups,
+        "R": lifted,
+        "H": hidden,
+        "SP": power_of_two(groups),
+        "HP": power_of_two(hidden),
+    }
+
+
+def choices(options: Options) -> dict[str, int | bool]:
+    """What is decided when a kernel is compiled."""
+    _, _, activation, reduction, assignment = options
+    return {
+        "relu": activation == "relu",
+        "reduction": REDUCTIONS[reduction],
+        "assignment": ASSIGNMENTS[assignment],
+    }
+
+
+def channel_block(channels: int, groups: int) -> int:
+    """How many channels a program takes."""
+    return max(16, min(power_of_two(channels), 64 // groups))
+
+
+def rows_of(columns: int) -> int:
+    """How many rows a program takes beside that many columns (groups x channels).
+
+    A program is one warp with 8 elements per thread: the small layers of the perceptrons need no
+    barriers then, and nothing spills out of the registers.
+    """
+    return max(1, 256 // columns)
