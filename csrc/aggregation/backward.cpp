@@ -16,20 +16,28 @@ constexpr int64_t kTileWins = 8 * kTilePairs;
 struct Workspace {
   Tile tile;
   TileGradients grad;
-  int32_t* first_win;   // (pairs + 1)
-  int32_t* wins;        // channels that the tile's pairs won
-  int32_t* group_of;    // (D)
-  float* grad_out;      // (D + W): a query's incoming gradient, repeated for every group
-  float* grad_h;        // (D + W): the gradient of h before the sum over each group's channels
-  float* weight;        // (D, R) or, for sums, (blocks, R, W)
-  float* bias;          // (D) or (blocks, W)
+  int64_t win_count;
+  int32_t* win_pair;     // who won,
+  int32_t* win_channel;  // and what
+  int32_t* group_of;     // (D)
+  float* channel_bias;   // (D): the bias that goes into z, or zeros
+  float* pair_r;         // (pairs, R): the tile's r, transposed
+  float* pair_grad_r;    // (pairs, R)
+  float* grad_out;       // (D + W): a query's incoming gradient, repeated for every group
+  float* grad_h;         // (D + W): the gradient of h before the sum over each group's channels
+  float* weight;         // (D, R) or, for sums, (blocks, R, W)
+  float* bias;           // (D) or (blocks, W)
 
   Workspace(const Problem& problem, Scratch& scratch)
       : tile(problem, kTilePairs, scratch), grad(problem, tile, scratch) {
     const int64_t lanes = problem.D() + W;
-    first_win = scratch.take<int32_t>(kTilePairs + 1);
-    wins = scratch.take<int32_t>(kTileWins + problem.D());
+    win_count = 0;
+    win_pair = scratch.take<int32_t>(kTileWins + problem.D());
+    win_channel = scratch.take<int32_t>(kTileWins + problem.D() + 16);
     group_of = scratch.take<int32_t>(problem.D());
+    channel_bias = scratch.take<float>(problem.D());
+    pair_r = scratch.take<float>(tile.capacity * problem.R);
+    pair_grad_r = scratch.take<float>(tile.capacity * problem.R);
     grad_out = scratch.take<float>(lanes);
     grad_h = scratch.take<float>(lanes);
     weight = scratch.take<float>(lanes * problem.R);
@@ -37,68 +45,47 @@ struct Workspace {
   }
 };
 
-// Appends the channels c with slots[c] == slot to `wins`; returns how many. Eight at a time.
-int64_t find_wins(const uint8_t* slots, int64_t D, int64_t slot, int32_t* wins) {
-  constexpr uint64_t kOnes = 0x0101010101010101u, kLow = 0x7f7f7f7f7f7f7f7fu;
-  const uint64_t wanted = static_cast<uint64_t>(slot) * kOnes;
-  int64_t found = 0;
-  for (int64_t d = 0; d < D; d += 8) {
-    uint64_t word = ~wanted;  // bytes past the end match nothing
-    if (d + 8 <= D)
-      std::memcpy(&word, slots + d, 8);
-    else
-      for (int64_t k = 0; d + k < D; ++k) reinterpret_cast<uint8_t*>(&word)[k] = slots[d + k];
-    word ^= wanted;
-    for (uint64_t hits = ~(((word & kLow) + kLow) | word | kLow); hits; hits &= hits - 1)
-      wins[found++] = static_cast<int32_t>(d + __builtin_ctzll(hits) / 8);
-  }
-  return found;
-}
-
 // The winning channels of every pair; vectors lie along R. FR is R = 8, 0 (no position_w), or -1.
+// One loop over all wins of the tile: a loop per pair would end where no processor expects it.
 template <int FR>
 void wins_backward(const Problem& problem, Workspace& work, const Gradients& grad) {
   const int R = FR < 0 ? problem.R : FR, S = problem.S;
   const int64_t D = problem.D(), C = problem.C, capacity = work.tile.capacity;
   const Tile& tile = work.tile;
-  for (int64_t p = 0; p < tile.count; ++p) {
-    const float* out = grad.out + tile.query[p] * C;
-    const float* projected = problem.projected + tile.support[p] * problem.stride;
-    float* grad_projected = grad.projected + tile.support[p] * D;
-    const float* h = tile.h + p * S;
-    float* grad_h = work.grad.h + p * S;
-    alignas(32) float r[FR > 0 ? FR : kMaxLifted], grad_r[FR > 0 ? FR : kMaxLifted];
-    for (int q = 0; q < R; ++q) r[q] = tile.r[q * capacity + p], grad_r[q] = 0.0f;
-    for (int g = 0; g < S; ++g) grad_h[g] = 0.0f;
-    const Vec8 r8 = load_as<Vec8>(r);
-    Vec8 grad_r8{};
-
-    for (int32_t win = work.first_win[p]; win < work.first_win[p + 1]; ++win) {
-      const int64_t d = work.wins[win];
-      const int64_t g = work.group_of[d];
-      const float* w = problem.position_w + d * R;
-      float z = projected[d] + (problem.bias ? problem.bias[d] : 0.0f);
-      if constexpr (FR == 8)
-        z += sum(r8 * load_as<Vec8>(w));
-      else
-        for (int q = 0; q < R; ++q) z += r[q] * w[q];
-      if (z <= problem.floor) continue;  // a closed relu: y = 0 and no gradient
-      const float incoming = out[d - g * C], dz = incoming * h[g];
-      grad_h[g] += incoming * z;
-      grad_projected[d] += dz;
-      work.bias[d] += dz;
-      float* grad_w = work.weight + d * R;
-      if constexpr (FR == 8) {
-        const Vec8 updated = load_as<Vec8>(grad_w) + r8 * dz;
-        std::memcpy(grad_w, &updated, sizeof(updated));
-        grad_r8 += load_as<Vec8>(w) * dz;
-      } else {
-        for (int q = 0; q < R; ++q) grad_w[q] += r[q] * dz, grad_r[q] += w[q] * dz;
-      }
+  for (int64_t p = 0; p < tile.count; ++p)
+    for (int q = 0; q < R; ++q) {
+      work.pair_r[p * R + q] = tile.r[q * capacity + p];
+      work.pair_grad_r[p * R + q] = 0.0f;
     }
-    if constexpr (FR == 8) std::memcpy(grad_r, &grad_r8, sizeof(grad_r8));
-    for (int q = 0; q < R; ++q) work.grad.r[q * capacity + p] = grad_r[q];
+  for (int64_t k = 0; k < tile.count * S; ++k) work.grad.h[k] = 0.0f;
+
+  for (int64_t win = 0; win < work.win_count; ++win) {
+    const int64_t p = work.win_pair[win], d = work.win_channel[win], g = work.group_of[d];
+    const int64_t j = tile.support[p];
+    const float *w = problem.position_w + d * R, *r = work.pair_r + p * R;
+    float* grad_w = work.weight + d * R;
+    float* grad_r = work.pair_grad_r + p * R;
+    float z = problem.projected[j * problem.stride + d] + work.channel_bias[d];
+    if constexpr (FR == 8)
+      z += sum(load_as<Vec8>(r) * load_as<Vec8>(w));
+    else
+      for (int q = 0; q < R; ++q) z += r[q] * w[q];
+    if (z <= problem.floor) continue;  // a closed relu: y = 0 and no gradient
+    const float incoming = grad.out[tile.query[p] * C + d - g * C];
+    const float dz = incoming * tile.h[p * S + g];
+    work.grad.h[p * S + g] += incoming * z;
+    grad.projected[j * D + d] += dz;
+    work.bias[d] += dz;
+    if constexpr (FR == 8) {
+      store_as(grad_w, load_as<Vec8>(grad_w) + load_as<Vec8>(r) * dz);
+      store_as(grad_r, load_as<Vec8>(grad_r) + load_as<Vec8>(w) * dz);
+    } else {
+      for (int q = 0; q < R; ++q) grad_w[q] += r[q] * dz;
+      for (int q = 0; q < R; ++q) grad_r[q] += w[q] * dz;
+    }
   }
+  for (int64_t p = 0; p < tile.count; ++p)
+    for (int q = 0; q < R; ++q) work.grad.r[q * capacity + p] = work.pair_grad_r[p * R + q];
 }
 
 // All channels of every pair; vectors lie along the channels.
@@ -177,13 +164,15 @@ void backward(const Problem& problem, const void* memory, const Gradients& grad,
   Workspace work(problem, scratch);
   const int64_t D = problem.D(), lanes = D + W;
   work.tile.initialise(problem);
-  for (int64_t d = 0; d < D; ++d) work.group_of[d] = static_cast<int32_t>(d / problem.C);
+  for (int64_t d = 0; d < D; ++d) {
+    work.group_of[d] = static_cast<int32_t>(d / problem.C);
+    work.channel_bias[d] = problem.bias ? problem.bias[d] : 0.0f;
+  }
   for (int64_t k = 0; k < lanes; ++k) work.bias[k] = work.grad_out[k] = 0.0f;
   for (int64_t k = 0; k < lanes * problem.R; ++k) work.weight[k] = 0.0f;
   for (int64_t k = begin * D; k < end * D; ++k) grad.projected[k] = 0.0f;
 
   Tile& tile = work.tile;
-  work.first_win[0] = 0;
   const auto flush = [&] {
     locate(problem, tile);
     if (packed.rows == 0)
@@ -199,18 +188,19 @@ void backward(const Problem& problem, const void* memory, const Gradients& grad,
     else
       wins_backward<-1>(problem, work, grad);
     locate_backward(problem, tile, work.grad, at, partial);
-    tile.count = 0;
+    tile.count = work.win_count = 0;
   };
   scan_pairs(problem, begin, end, [&](int64_t i, int32_t j, int64_t k) {
-    if (!problem.sum) {
-      const int64_t before = work.first_win[tile.count];
-      const int64_t found = find_wins(grad.slots + i * D, D, k, work.wins + before);
-      if (found == 0) return;
-      work.first_win[tile.count + 1] = static_cast<int32_t>(before + found);
-    }
     tile.add(problem, i, j, k);
-    if (tile.count == kTilePairs || (!problem.sum && work.first_win[tile.count] >= kTileWins))
-      flush();
+    if (!problem.sum) {
+      const int64_t pair = tile.count - 1;
+      const int64_t found = find_equal(grad.slots + i * D, D, k, work.win_channel + work.win_count);
+      for (int64_t win = 0; win < found; ++win)
+        work.win_pair[work.win_count + win] = static_cast<int32_t>(pair);
+      work.win_count += found;
+      tile.count = pair + (found > 0);  // a pair that won nothing is overwritten
+    }
+    if (tile.count == kTilePairs || work.win_count >= kTileWins) flush();
   });
   if (tile.count > 0) flush();
   add_channel_gradients(problem, packed, work, at, partial);

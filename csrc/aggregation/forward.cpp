@@ -6,10 +6,10 @@ namespace salanet::SALANET_ISA {
 
 namespace {
 
-constexpr int64_t kTilePairs = 256;           // their r, a and h stay in the first-level cache
-constexpr int kBlocks = W == 16 ? 3 : 1;      // blocks at a time; their weights stay in registers
-constexpr int64_t kPrefetch = 6;              // pairs ahead
-constexpr int kAnyRows = -1;                  // position_w with R other than 8
+constexpr int64_t kTilePairs = 256;       // their r, a and h stay in the first-level cache
+constexpr int kBlocks = W == 16 ? 3 : 1;  // blocks at a time; their weights stay in registers
+constexpr int64_t kPrefetch = 12;         // pairs ahead
+constexpr int kAnyRows = -1;              // position_w with R other than 8
 
 enum class Mode { max, max_slots, sum };
 
@@ -68,6 +68,7 @@ void reduce_blocks(const Problem& problem, const Packed& packed, int64_t block, 
       Vec z[B];
       for (int b = 0; b < B; ++b) {
         __builtin_prefetch(row_start[b] + ahead);
+        if (b + 1 == B) __builtin_prefetch(row_start[b] + ahead + W - 1);
         z[b] = load(row_start[b] + row) + bias[b];
       }
       for (int q = 0; q < rows; ++q) {

@@ -33,8 +33,12 @@ inline V load_as(const void* p) {
   std::memcpy(&v, p, sizeof(V));
   return v;
 }
+template <typename V>
+inline void store_as(void* p, V v) {
+  std::memcpy(p, &v, sizeof(V));
+}
 inline Vec load(const float* p) { return load_as<Vec>(p); }
-inline void store(float* p, Vec v) { std::memcpy(p, &v, sizeof(v)); }
+inline void store(float* p, Vec v) { store_as(p, v); }
 
 inline Vec splat(float x) { return x - Vec{}; }  // unlike 0 + x, x - 0 is free
 inline IVec splat(int32_t x) { return IVec{} + x; }
@@ -110,6 +114,39 @@ inline Vec exp_negative(Vec x) {
   Vec result;
   std::memcpy(&result, &bits, sizeof(result));
   return where(x < -87.0f, Vec{}, result);
+}
+
+// Writes the positions of the bytes that equal `value` to `found`, which has room for n + 16 of
+// them; returns how many there are.
+inline int64_t find_equal(const uint8_t* bytes, int64_t n, int64_t value, int32_t* found) {
+  int64_t count = 0;
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+  // Without branches, which nobody could predict here.
+  __m512i position = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m128i wanted = _mm_set1_epi8(static_cast<char>(value));
+  for (int64_t k = 0; k < n; k += 16) {
+    const __mmask16 inside = n - k >= 16 ? 0xffff : static_cast<__mmask16>((1 << (n - k)) - 1);
+    const __m128i chunk = _mm_maskz_loadu_epi8(inside, bytes + k);
+    const __mmask16 equal = _mm_mask_cmpeq_epi8_mask(inside, chunk, wanted);
+    _mm512_storeu_si512(found + count, _mm512_maskz_compress_epi32(equal, position));
+    count += __builtin_popcount(equal);
+    position = _mm512_add_epi32(position, _mm512_set1_epi32(16));
+  }
+#else
+  constexpr uint64_t kOnes = 0x0101010101010101u, kLow = 0x7f7f7f7f7f7f7f7fu;
+  const uint64_t wanted = static_cast<uint64_t>(value) * kOnes;
+  for (int64_t k = 0; k < n; k += 8) {
+    uint64_t word = ~wanted;  // bytes past the end match nothing
+    if (k + 8 <= n)
+      std::memcpy(&word, bytes + k, 8);
+    else
+      std::memcpy(&word, bytes + k, n - k);
+    word ^= wanted;
+    for (uint64_t hits = ~(((word & kLow) + kLow) | word | kLow); hits; hits &= hits - 1)
+      found[count++] = static_cast<int32_t>(k + __builtin_ctzll(hits) / 8);
+  }
+#endif
+  return count;
 }
 
 // A pointer moving through scratch memory that the caller owns. Every piece starts on a cache line.
