@@ -48,9 +48,10 @@ def read(path: str | Path, *, columns: str | None = None) -> PointCloud:
     path = Path(path)
     module = _module(path)
     try:
-        if path.is_dir():
-            raise FileError(path, "this is a folder, not a file")
-        if path.stat().st_size == 0:
+        size = path.stat().st_size
+        if not path.is_file():
+            raise FileError(path, "this is a folder" if path.is_dir() else "not a regular file")
+        if size == 0:
             raise FileError(path, "the file is empty")
         cloud: PointCloud = module.read(path, columns)
     except FileNotFoundError:

@@ -17,13 +17,13 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import laspy
 import numpy as np
-from laspy.vlrs.known import ExtraBytesVlr
 from numpy.typing import NDArray
 
 from salanet import __version__
@@ -76,29 +76,45 @@ def read(path: Path, columns: str | None = None) -> PointCloud:
 
 def _source(file: LasFile) -> LasSource:
     """Find out the dimensions; extra bytes that nothing describes properly become one of bytes."""
-    extra = next((vlr.data for vlr in file.vlrs if vlr.key == EXTRA_BYTES), None)
-    if extra is not None:
-        described = laspy.PointFormat(file.format)
-        record = ExtraBytesVlr()
-        try:
-            record.parse_record_data(extra)
-            for dimension in record.type_of_extra_dims():
-                described.add_extra_dimension(dimension)
-            described.dtype()  # raises if two dimensions have one name
-        except Exception:  # whatever a damaged description makes laspy stumble over
-            pass
-        else:
-            if described.size <= file.points.shape[1]:
-                return _with_rest(file, described, extra)
-    return _with_rest(file, laspy.PointFormat(file.format), b"")
-
-
-def _with_rest(file: LasFile, point_format: laspy.PointFormat, described: bytes) -> LasSource:
-    if rest := file.points.shape[1] - point_format.size:
+    extra = next((vlr.data for vlr in file.vlrs if vlr.key == EXTRA_BYTES), b"")
+    point_format = laspy.PointFormat(file.format)
+    try:
+        for dimension in _dimensions(extra):
+            point_format.add_extra_dimension(dimension)
+        if {*point_format.extra_dimension_names} - {*point_format.dtype().names}:
+            raise ValueError("a dimension without a name")  # two of one name raise by themselves
+        if point_format.size > file.points.shape[1]:
+            raise ValueError("more dimensions than bytes")
+    except Exception:  # whatever a damaged description makes laspy stumble over
+        extra, point_format = b"", laspy.PointFormat(file.format)
+    rest = file.points.shape[1] - point_format.size
+    if rest:
         name = _short_name("ExtraBytes", set(point_format.dimension_names))
-        kind = np.dtype((np.uint8, (rest,))) if rest > 1 else np.dtype(np.uint8)
-        point_format.add_extra_dimension(laspy.ExtraBytesParams(name, kind))
-    return LasSource(file, point_format, described, rest)
+        point_format.add_extra_dimension(laspy.ExtraBytesParams(name, _several("u1", rest)))
+    return LasSource(file, point_format, extra, rest)
+
+
+def _dimensions(described: bytes) -> Iterator[laspy.ExtraBytesParams]:
+    """The extra dimensions by their descriptions of 192 bytes (LAS 1.4 R15, table 24).
+
+    laspy's own reader takes the length of untyped bytes for flags.
+    """
+    for kind, options, name, *numbers in struct.iter_unpack("<2xBB32s76x6d32x", described):
+        count = (kind - 1) // 10 + 1 if kind else options
+        scales = offsets = None
+        if kind and options & 0b11000:
+            scales = numbers[:count] if options & 0b01000 else [1.0] * count
+            offsets = numbers[3 : 3 + count] if options & 0b10000 else [0.0] * count
+        yield laspy.ExtraBytesParams(
+            name.rstrip(b"\0").decode(),
+            _several(EXTRA_TYPES[(kind - 1) % 10] if kind else "u1", count),
+            offsets=offsets,
+            scales=scales,
+        )
+
+
+def _several(kind: str, count: int) -> np.dtype[Any]:
+    return np.dtype((kind, (count,))) if count > 1 else np.dtype(kind)
 
 
 def _label_dimension(point_format: laspy.PointFormat) -> str:

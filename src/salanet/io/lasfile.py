@@ -16,11 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet.errors import DataError, FileError
+from salanet.io.limits import check_unpacked
 
 HEADER_SIZES = {0: 227, 1: 227, 2: 227, 3: 235, 4: 375, 5: 393}
 RECORD_SIZES = (20, 28, 26, 34, 57, 63, 30, 36, 38, 59, 67)  # by point format
 COMPRESSED = 0x80
 CHUNKS_AT_ONCE = 20  # of 50,000 points each, the usual size; bounds the memory of compression
+LOSSY = (9, 10)  # lazrs 0.8 mixes up waveforms of several scanner channels
 PARALLEL_CHUNK = 1 << 20  # larger chunks are decompressed one point after the other
 
 
@@ -172,6 +174,7 @@ def _decompress(
             raise FileError(path, "damaged: the description of its compressed points is wrong")
         if count > room:
             raise FileError(path, f"cut short: room for {room} of the {count} points promised")
+        check_unpacked(path, count * record)
         points = np.empty((count, record), np.uint8)
         file.seek(start)
         small = chunk <= PARALLEL_CHUNK
@@ -196,7 +199,7 @@ def _first_behind(path: Path, las: LasFile, end: int, size: int) -> int:
         starts.append(las.get(EVLRS_AT))
     if minor >= 3 and las.get(ENCODING) & 2 and end <= las.get(WAVEFORMS_AT) < size:
         starts.append(las.get(WAVEFORMS_AT))
-    if not end <= min(starts) <= size:
+    if min(starts) < end or max(starts) > size:
         raise FileError(path, "cut short or damaged: its extended records are missing")
     return min(starts)
 
@@ -217,6 +220,14 @@ def _check_tail(path: Path, las: LasFile) -> None:
     las.vlrs = [vlr for vlr in las.vlrs if vlr.key[0] != COPC]
     las.tail = b"".join([las.tail[:begin], *kept, las.tail[at:]])
     las.set(EVLR_COUNT, len(kept))
+
+
+def _check_compressed(file: IO[bytes], las: LasFile, laz: Any, points: NDArray[np.uint8]) -> None:
+    file.seek(las.get(POINTS_AT))
+    back = np.empty(points.size, np.uint8)
+    lazrs.LasZipDecompressor(file, laz.record_data()).decompress_many(back)
+    if not np.array_equal(back, points.reshape(-1)):
+        raise DataError("LAZ compression would damage these waveforms: write to .las instead")
 
 
 def write(path: Path, las: LasFile, compress: bool) -> None:
@@ -243,6 +254,8 @@ def write(path: Path, las: LasFile, compress: bool) -> None:
             for i in range(0, count, step):
                 compressor.compress_many(points[i : i + step].reshape(-1))
             compressor.done()
+            if las.format in LOSSY:
+                _check_compressed(file, las, laz, points)
             file.seek(0, 2)
         else:
             points.tofile(file)

@@ -19,6 +19,7 @@ import numpy as np
 from salanet.cloud import PointCloud
 from salanet.errors import DataError, FileError
 from salanet.io import table, text
+from salanet.io.limits import check_unpacked
 
 # Arrays that stand for several columns, or for one of another name.
 PARTS = {
@@ -27,8 +28,6 @@ PARTS = {
     "segment": ("label",),
 }
 NEW_PARTS = {name: PARTS[name] for name in ("xyz", "rgb")}
-# What an .npz may unpack to: beyond what point clouds compress to, far below a zip bomb.
-FREE_BYTES, MAX_RATIO = 256 << 20, 200
 
 
 @dataclass
@@ -96,9 +95,7 @@ def _read_plain(path: Path, array: Any, columns: str | None) -> PointCloud:
 def _load_zip(path: Path) -> tuple[dict[str, Any], bool]:
     with zipfile.ZipFile(path) as archive:
         members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
-        size = sum(info.file_size for info in members)
-        if size > max(FREE_BYTES, MAX_RATIO * path.stat().st_size):
-            raise FileError(path, f"would unpack to {size / 2**30:.1f} GiB: refused as a zip bomb")
+        check_unpacked(path, sum(info.file_size for info in members))
         arrays = {}
         for info in members:
             with archive.open(info) as file:
@@ -142,7 +139,7 @@ def write(path: Path, cloud: PointCloud) -> list[str]:
         whole = np.empty(len(cloud), row)
         for name, array in arrays.items():
             whole[name] = array
-        np.save(path, whole, allow_pickle=False)
+        _save(path, whole)
         return [f"'{name}' is not per point: left out" for name in source.rest]
     compression = zipfile.ZIP_DEFLATED if source.compressed else zipfile.ZIP_STORED
     with zipfile.ZipFile(path, "w", compression) as archive:
@@ -155,7 +152,12 @@ def write(path: Path, cloud: PointCloud) -> list[str]:
 def _write_plain(path: Path, cloud: PointCloud, source: PlainSource) -> list[str]:
     columns = table.to_columns(cloud, source.table)
     whole = np.stack(list(columns.values()), axis=1)
-    np.save(path, table.keep_type(whole, source.dtype), allow_pickle=False)
+    _save(path, table.keep_type(whole, source.dtype))
     if list(columns) == list(source.table.columns):
         return []
     return [f"an .npy without names; its columns are now {', '.join(columns)}"]
+
+
+def _save(path: Path, array: Any) -> None:
+    with path.open("wb") as file:  # given a path, NumPy would add to a suffix like .NPY
+        np.save(file, array, allow_pickle=False)

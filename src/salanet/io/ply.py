@@ -98,9 +98,7 @@ def _parse_header(path: Path, data: bytes) -> tuple[str, list[str], list[Element
             case ["comment" | "obj_info", *_] | []:
                 pass
             case _:
-                raise FileError(
-                    path, f"line {number} of the PLY header makes no sense: {line[:60]!r}"
-                )
+                raise FileError(path, f"line {number} of the PLY header is wrong: {line[:60]!r}")
     for element in elements:
         names = [name for name, _, _ in element.properties]
         if len(set(names)) < len(names) or (element.count and not names):
@@ -250,7 +248,7 @@ def _with_properties(header: list[str], columns: dict[str, Any]) -> list[str]:
     """
     properties = {n: f"property {NAMES[c.dtype.str[1:]]} {n}" for n, c in columns.items()}
     result: list[str] = []
-    at, inside = 0, False
+    at, inside, first = 0, False, True
     for line in header:
         words = line.split()
         if words[:1] == ["element"]:
@@ -258,6 +256,7 @@ def _with_properties(header: list[str], columns: dict[str, Any]) -> list[str]:
         if inside and words[:1] == ["property"]:
             if words[2] in properties and TYPES[words[1]] == columns[words[2]].dtype.str[1:]:
                 properties[words[2]] = line
+            at, first = len(result) if first else at, False
             continue
         result.append(line)
         if words[:2] == ["element", "vertex"]:

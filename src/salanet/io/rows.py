@@ -66,9 +66,9 @@ def _first_bad(
             )
         for token, dtype in zip(tokens, dtypes, strict=True):
             if not is_number(token):
-                return FileError(path, f"line {number}: '{token.strip()[:40]}' is not a number")
+                return FileError(path, f"line {number}: {token.strip()[:40]!r} is not a number")
             if dtype.kind in "iu" and not fits(token, dtype):
-                return FileError(path, f"line {number}: '{token.strip()[:40]}' is no {dtype}")
+                return FileError(path, f"line {number}: {token.strip()[:40]!r} is no {dtype}")
     return FileError(path, f"not a table of numbers ({reason})")
 
 

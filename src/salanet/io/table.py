@@ -96,7 +96,7 @@ def field_of(table: Table, role: str) -> Column | None:
         scale = _colour_scale(stored)
         if scale is None:
             return None
-        eight_bits = stored // 256 if scale == 256 else np.rint(stored / scale)
+        eight_bits = stored // 256 if scale == 256 else np.rint(stored * round(1 / scale))
         return eight_bits.astype(np.uint8)
     codes = np.where(np.isnan(stored), -1, stored) if stored.dtype.kind == "f" else stored
     limits = np.iinfo(np.int32)

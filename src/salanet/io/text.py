@@ -60,6 +60,8 @@ def read(path: Path, columns: str | None = None) -> PointCloud:
     points = lines[first:] if len(numbers) == len(lines) - first else [lines[i] for i in numbers]
     if not points:
         raise FileError(path, "holds no points")
+    if counted and len(points) < int(lines[0]):
+        raise FileError(path, f"cut short: {len(points)} of the {int(lines[0])} points promised")
     delimiter = next((d for d in (";", "\t", ",") if d in points[0].strip()), None)
     width = len(points[0].split(delimiter))
     for i, line in enumerate(head):

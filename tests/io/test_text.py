@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from salanet import io
+from salanet.cloud import PointCloud
+from salanet.errors import DataError, FileError
+
+
+def read(tmp_path: Path, name: str, content: str, columns: str | None = None) -> PointCloud:
+    (tmp_path / name).write_bytes(content.encode())
+    return io.read(tmp_path / name, columns=columns)
+
+
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        ("a.xyz", "1.5 2 -3\n4.0 5 6\n"),
+        ("a.xyz", "1.5 2 -3 17\n4.0 5 6 18\n"),
+        ("a.txt", "1.5 2 -3 10 20 30\n4.0 5 6 70 80 90\n"),
+        ("a.pts", "2\n1.5 2 -3 -1200 10 20 30\n4.0 5 6 99 70 80 90\n"),
+        ("a.csv", "x,y,z,label\n1.5,2.0,-3.0,7\n4.0,5.0,6.0,8\n"),
+        ("a.csv", "class;Z;Y;X;gps\r\n7;-3;2;1.5;9007199254740993\r\n8;6;5;4.0;2\r\n"),
+        ("a.txt", "# by hand\n//X Y Z R G B Intensity\n1.5 2 -3 1 2 3 0.5\n4.0 5 6 7 8 9 1.0\n"),
+        ("a.txt", "x\ty\tz\ttime\n1.5\t2\t-3\t0.1\n4.0\t5\t6\t1e-05\n"),
+    ],
+)
+def test_round_trip_is_the_same_file(tmp_path: Path, name: str, content: str) -> None:
+    cloud = read(tmp_path, name, content)
+    assert cloud.xyz.tolist() == [[1.5, 2, -3], [4, 5, 6]]
+    assert io.write(tmp_path / f"b{Path(name).suffix}", cloud) == []
+    assert (tmp_path / f"b{Path(name).suffix}").read_bytes() == content.encode()
+
+
+def test_what_the_columns_are(tmp_path: Path) -> None:
+    cloud = read(tmp_path, "a.pts", "1\n1 2 3 -5 10 20 30\n")
+    assert cloud.intensity.tolist() == [-5]
+    assert cloud.rgb.tolist() == [[10, 20, 30]]
+    cloud = read(tmp_path, "a.xyz", "1 2 3 10 20 30\n")
+    assert cloud.rgb.tolist() == [[10, 20, 30]]
+    assert cloud.label is None
+    cloud = read(tmp_path, "a.csv", '"X", "Y", "Z", "Classification", "ring"\n1, 2, 3, 6, 4\n')
+    assert cloud.label.tolist() == [6]
+    assert cloud.attributes["ring"].tolist() == [4]
+    assert cloud.attributes["ring"].dtype == np.int64
+
+
+def test_a_column_spec_names_them(tmp_path: Path) -> None:
+    content = "9 8 1 2 3 4 6\n9 8 1 2 3 4 6\n"
+    cloud = read(tmp_path, "a.txt", content, "_,time,x,y,z,intensity,label")
+    assert cloud.xyz[0].tolist() == [1, 2, 3]
+    assert (cloud.intensity[0], cloud.label[0]) == (4, 6)
+    assert sorted(cloud.attributes) == ["column_1", "time"]
+    cloud.label = np.array([2, 2], np.int32)
+    cloud.attributes["confidence"] = np.array([0.1, 0.5], np.float32)
+    remarks = io.write(tmp_path / "b.txt", cloud)
+    assert (tmp_path / "b.txt").read_text() == "9 8 1 2 3 4 2 0.1\n9 8 1 2 3 4 2 0.5\n"
+    assert remarks == [
+        "the file has no header; its columns are now "
+        "column_1, time, x, y, z, intensity, label, confidence"
+    ]
+
+
+def test_new_columns_extend_the_header(tmp_path: Path) -> None:
+    cloud = read(tmp_path, "a.csv", "z;y;x\n3;2;1\n")
+    cloud.label = np.array([5], np.int32)
+    cloud.attributes["two words"] = np.array([0.5])
+    assert io.write(tmp_path / "b.csv", cloud) == []
+    assert (tmp_path / "b.csv").read_text() == "z;y;x;label;two_words\n3;2;1;5;0.5\n"
+
+
+def test_whole_numbers_that_turn_out_not_to_be(tmp_path: Path) -> None:
+    rows = ["1 2 3 4"] * 1500 + ["1 2 3 4.5"]
+    cloud = read(tmp_path, "a.xyz", "\n".join(rows))
+    assert cloud.intensity[-1] == 4.5
+    io.write(tmp_path / "b.xyz", cloud)
+    assert (tmp_path / "b.xyz").read_text().splitlines()[::1500] == ["1 2 3 4.0", "1 2 3 4.5"]
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.data())
+def test_random_values_survive(tmp_path: Path, data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, 5))
+    suffix = data.draw(st.sampled_from([".csv", ".txt", ".xyz", ".pts"]))
+    attributes = {
+        name: data.draw(hnp.arrays(kind, count))
+        for name, kind in {"a": "f8", "b": "f4", "c": "i8", "d": "u1"}.items()
+    }
+    label = data.draw(hnp.arrays(np.int32, count))
+    xyz = data.draw(hnp.arrays(np.float64, (count, 3)))
+    io.write(tmp_path / f"a{suffix}", PointCloud(xyz, label=label, attributes=attributes))
+    first = io.read(tmp_path / f"a{suffix}")
+    np.testing.assert_array_equal(first.xyz, xyz)
+    np.testing.assert_array_equal(first.label, label)
+    for name, array in attributes.items():
+        back = first.attributes[name].astype(array.dtype)
+        np.testing.assert_array_equal(back, array)
+    io.write(tmp_path / f"b{suffix}", first)
+    second = io.read(tmp_path / f"b{suffix}")
+    np.testing.assert_array_equal(second.xyz, xyz)
+    for name, array in first.arrays().items():
+        np.testing.assert_array_equal(second.arrays()[name], array)
+        assert second.arrays()[name].dtype == array.dtype
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ("1 2 3\n4 5\n", "line 2 has 2 columns where 3"),
+        ("# c\n\n1 2 3\n\n4 5 6 7\n", "line 5 has 4 columns where 3"),
+        ("1 2 3\n4 5 six\n", "line 2: 'six' is not a number"),
+        ("1 2 3\n" * 2000 + "4 5 \x1b[31m\n", r"line 2001: '\\x1b\[31m' is not a number"),
+        ("x y z label\n1 2 3\n", "header names 4 columns, the first point has 3"),
+        ("a b c\n1 2 3\n", "no x, y and z among its columns: a, b, c"),
+        ("x y y\n1 2 3\n", "two columns have one name"),
+        ("1 2\n", "2 columns and no header: say what they are"),
+        ("1 2 3 4 5 6 7 8\n", "columns='x,y,z,r,g,b,label'"),
+        ("x y z\n", "holds no points"),
+        ("# nothing\n\n", "holds no points"),
+        (" \n\n", "holds no points"),
+        ("5\n1 2 3\n", "cut short: 1 of the 5 points"),
+        ("1,5;2;3\n", "line 1: '1,5' is not a number"),
+        ("1 2 3\0\n", "is not a number"),
+    ],
+)
+def test_bad_rows_are_named(tmp_path: Path, content: str, message: str) -> None:
+    with pytest.raises(FileError, match=message) as caught:
+        read(tmp_path, "a.xyz", content)
+    assert str(caught.value).startswith(str(tmp_path / "a.xyz"))
+    assert "\n" not in str(caught.value)
+
+
+def test_bytes_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(bytes(range(256)))
+    with pytest.raises(FileError, match="not a text file"):
+        io.read(tmp_path / "a.txt")
+
+
+def test_bad_specs_and_strings(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="2 columns are named, the first point has 3"):
+        read(tmp_path, "a.txt", "1 2 3\n", "x,y")
+    with pytest.raises(FileError, match="two columns have one name"):
+        read(tmp_path, "a.txt", "1 2 3 4\n", "x,y,z,z")
+    cloud = PointCloud(np.zeros((1, 3)), attributes={"name": np.array(["tree"])})
+    with pytest.raises(DataError, match="text cannot hold 'name'"):
+        io.write(tmp_path / "b.txt", cloud)
