@@ -8,6 +8,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from salanet.models.network import clouds
+from salanet.ops.aggregation.weighted_native import farthest
 
 
 def farthest_points(points: Tensor, splits: Tensor, ratio: int) -> tuple[Tensor, Tensor]:
@@ -17,12 +18,13 @@ def farthest_points(points: Tensor, splits: Tensor, ratio: int) -> tuple[Tensor,
         points: float32 (N, 3).
         splits: int64 (B + 1,).
         ratio: a cloud of n points keeps n // ratio of them, at least one, starting with its first.
+            The time grows with n² / ratio: two seconds for 200,000 points and a ratio of 8.
 
     Returns:
         rows int64 (M,) and their splits (B + 1,).
     """
     chosen = [
-        rows.start + _farthest(points[rows].cpu().numpy(), _kept(rows, ratio))
+        rows.start + farthest(points[rows].cpu().float(), _kept(rows, ratio)).numpy()
         for rows in clouds(splits)
     ]
     return _stacked(chosen)
@@ -63,18 +65,6 @@ def nearest_neighbours(
 def _kept(rows: slice, ratio: int) -> int:
     size = rows.stop - rows.start
     return min(size, max(1, size // ratio))
-
-
-def _farthest(points: np.ndarray, count: int) -> np.ndarray:
-    chosen = np.zeros(count, dtype=np.int64)
-    columns = np.ascontiguousarray(points.T)
-    distance = np.full(len(points), np.inf, dtype=points.dtype)
-    for i in range(1, count):
-        last = chosen[i - 1]
-        square = sum((axis - axis[last]) ** 2 for axis in columns)
-        np.minimum(distance, square, out=distance)
-        chosen[i] = distance.argmax()
-    return chosen
 
 
 def _stacked(chosen: list[np.ndarray]) -> tuple[Tensor, Tensor]:

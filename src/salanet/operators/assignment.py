@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from salanet.ops.aggregation.weighted import Scores
+from salanet.ops.aggregation.weighted import Scores, linear_influence, squared_distances
 
 Influence = Literal["linear", "gaussian", "constant"]
 
@@ -60,26 +60,16 @@ def kernel_point_scores(
         influence: as above.
         closest: a neighbour belongs to its nearest kernel point alone.
     """
-    square = squared_distances(offset, points)
     if influence == "linear":
-        # The lower bound keeps the gradient finite at a kernel point.
-        values = (1 - square.clamp_min(1e-20).sqrt() / extent).clamp_min(0)
+        values = linear_influence(offset, points, extent)
     elif influence == "gaussian":
-        values = torch.exp(square / (-2 * (0.3 * extent) ** 2))
+        values = torch.exp(squared_distances(offset, points) / (-2 * (0.3 * extent) ** 2))
     else:
-        values = torch.ones_like(square)
+        values = offset.new_ones(*offset.shape[:2], points.shape[-2])
     if closest:
-        nearest = square.argmin(dim=-1, keepdim=True)
+        nearest = squared_distances(offset, points).argmin(dim=-1, keepdim=True)
         return Scores(values.gather(-1, nearest), nearest.int(), points.shape[-2])
     return Scores(values, None, points.shape[-2])
-
-
-def squared_distances(offset: Tensor, points: Tensor) -> Tensor:
-    """|y - x_g|² of offsets (M, K, 3) and points (G, 3) or (M, G, 3), as (M, K, G)."""
-    cross = offset @ points.transpose(-1, -2)
-    norms = points.square().sum(-1)
-    norms = norms if points.dim() == 2 else norms[:, None]
-    return (offset.square().sum(-1, keepdim=True) + norms - 2 * cross).clamp_min(0)
 
 
 def spherical_scores(offset: Tensor, bins: tuple[int, int, int]) -> Scores:

@@ -9,12 +9,11 @@ from salanet.operators.assignment import (
     Influence,
     kernel_point_scores,
     offsets,
-    squared_distances,
 )
 from salanet.operators.base import Operator
 from salanet.operators.kernel_points import kernel_points
 from salanet.operators.norm import PointNorm
-from salanet.ops.aggregation.weighted import Scores, grid_sum
+from salanet.ops.aggregation.weighted import Scores, grid_sum, squared_distances
 
 # Queries whose (G, C) sums are held at once when no gradient is wanted.
 CHUNK = 2048

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from salanet.errors import DataError
+from salanet.ops.aggregation import weighted_native as native
 from salanet.ops.aggregation.reference import gather
 
 
@@ -51,6 +52,9 @@ def grid_sum(scores: Scores, neighbours: Tensor, features: Tensor) -> Tensor:
         DataError: if the shapes do not fit together.
     """
     _check(scores, neighbours, features)
+    values, groups, size = scores
+    if native.takes(features, values):
+        return native.GridSum.apply(values, features, groups, size, neighbours)
     return scores.dense().transpose(1, 2) @ gather(features, neighbours)
 
 
@@ -75,13 +79,42 @@ def depthwise_sum(scores: Scores, neighbours: Tensor, features: Tensor, weight: 
             f"weight must have shape ({scores.size}, {features.shape[1]}), "
             f"not {tuple(weight.shape)}"
         )
+    if native.takes(features, scores.values, weight):
+        return native.DepthwiseSum.apply(scores.values, features, weight, scores.groups, neighbours)
     return ((scores.dense() @ weight) * gather(features, neighbours)).sum(dim=1)
 
 
 def neighbour_sum(features: Tensor, neighbours: Tensor) -> Tensor:
     """Sum of the neighbours' features: features (N, C), neighbours (M, K) -> (M, C)."""
-    ones = features.new_ones(()).expand(*neighbours.shape, 1)
-    return grid_sum(Scores(ones, None, 1), neighbours, features).squeeze(1)
+    if native.takes(features):
+        return native.GridSum.apply(None, features, None, 1, neighbours).squeeze(1)
+    return gather(features, neighbours).sum(dim=1)
+
+
+def linear_influence(offset: Tensor, points: Tensor, extent: float) -> Tensor:
+    """max(0, 1 - |y - x_g| / extent): how much each kernel point takes of each neighbour.
+
+    Args:
+        offset: float (M, K, 3), the y.
+        points: float (G, 3), the x_g; or (M, G, 3) where every query has its own.
+        extent: reach of a kernel point.
+
+    Returns:
+        (M, K, G). Differentiable in the points where every query has its own.
+    """
+    if points.dim() == 2 and native.takes(offset, points):
+        return native.influence(offset, points, extent)
+    # The lower bound keeps the gradient finite at a kernel point.
+    distance = squared_distances(offset, points).clamp_min(1e-20).sqrt()
+    return (1 - distance / extent).clamp_min(0)
+
+
+def squared_distances(offset: Tensor, points: Tensor) -> Tensor:
+    """|y - x_g|² of offsets (M, K, 3) and points (G, 3) or (M, G, 3), as (M, K, G)."""
+    cross = offset @ points.transpose(-1, -2)
+    norms = points.square().sum(-1)
+    norms = norms if points.dim() == 2 else norms[:, None]
+    return (offset.square().sum(-1, keepdim=True) + norms - 2 * cross).clamp_min(0)
 
 
 def _check(scores: Scores, neighbours: Tensor, features: Tensor) -> None:
@@ -91,6 +124,10 @@ def _check(scores: Scores, neighbours: Tensor, features: Tensor) -> None:
         raise DataError(
             f"neighbours must be int32 of shape {tuple(scores.values.shape[:2])}, "
             f"not {neighbours.dtype} of shape {tuple(neighbours.shape)}"
+        )
+    if scores.groups is not None and scores.groups.shape != scores.values.shape:
+        raise DataError(
+            f"groups have shape {tuple(scores.groups.shape)}, values {tuple(scores.values.shape)}"
         )
     if scores.groups is None and scores.values.shape[2] != scores.size:
         raise DataError(f"{scores.values.shape[2]} scores for {scores.size} groups")
