@@ -20,6 +20,8 @@ FORMATS = [(True, "="), (False, "<"), (False, ">")]
 FACES = np.array(
     [([0, 1, 2], 7), ([2, 1, 0, 1], 8), ([], 9)], dtype=[("vertex_indices", "O"), ("flag", "i2")]
 )
+# plyfile warns of the empty list among the faces
+pytestmark = pytest.mark.filterwarnings("ignore:loadtxt:UserWarning")
 relaxed = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

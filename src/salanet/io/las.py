@@ -204,7 +204,7 @@ def _set_coordinates(
     ):
         with np.errstate(all="ignore"):
             stored = np.rint((cloud.xyz[:, i] - offset) / scale)
-        if not np.all(np.abs(stored) <= LARGEST):
+        if not np.all((stored >= -LARGEST - 1) & (stored <= LARGEST)):
             raise DataError(
                 f"{'xyz'[i]} from {cloud.xyz[:, i].min()} to {cloud.xyz[:, i].max()} does not fit "
                 f"into the source's LAS scale {scale} and offset {offset}"
