@@ -76,8 +76,13 @@ def grid_subsample(
     for name, values in labels.items():
         if values.dtype.is_floating_point or values.ndim != 1:
             raise DataError(f"labels '{name}' must be integers of shape (N,)")
-    if current_backend(points.device) == "reference":
+    chosen = current_backend(points.device)
+    if chosen == "reference":
         return _reference(points, cell_size, splits, features, labels)
+    if chosen == "triton":
+        from salanet.ops import triton_subsample
+
+        return triton_subsample.grid_subsample(points, cell_size, splits, features, labels)
     return _native(points, cell_size, splits, features, labels)
 
 

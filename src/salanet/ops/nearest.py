@@ -33,8 +33,13 @@ def nearest(
     ):
         if asked and not offered:
             raise DataError(f"cloud {cloud} has {asked} queries but no supports to find")
-    if current_backend(queries.device) == "reference":
+    chosen = current_backend(queries.device)
+    if chosen == "reference":
         return _reference(queries, supports)
+    if chosen == "triton":
+        from salanet.ops import triton_search
+
+        return triton_search.nearest(queries, supports)
     found = torch.empty(len(queries), dtype=torch.int32)
     queries.native.nearest(supports.native, found.numpy(), threads())
     return found.to(queries.device)

@@ -24,8 +24,7 @@ def radius_search(
     """For each query, its ``k`` nearest supports of the same cloud strictly within ``radius``.
 
     The search is exact. Distances are float32: (dx² + dy²) + dz² is compared with radius², each
-    operation rounded, so that every backend finds the same neighbours, in the same order. CUDA
-    tensors are searched on the CPU.
+    operation rounded, so that every backend finds the same neighbours, in the same order.
 
     Args:
         queries: float32 (M, 3), or an index of them.
@@ -46,8 +45,13 @@ def radius_search(
     positive(radius, "the radius")
     if k < 1:
         raise DataError(f"k must be at least 1, not {k}")
-    if current_backend(queries.device) == "reference":
+    chosen = current_backend(queries.device)
+    if chosen == "reference":
         return _reference(queries, supports, radius, k)
+    if chosen == "triton":
+        from salanet.ops import triton_search
+
+        return triton_search.radius_search(queries, supports, radius, k)
     found = torch.empty((len(queries), k), dtype=torch.int32)
     queries.native.radius_search(supports.native, radius, found.numpy(), threads())
     return found.to(queries.device)

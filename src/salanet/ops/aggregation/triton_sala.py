@@ -131,7 +131,7 @@ Options = tuple[float, int, str, str, str]  # radius, groups, activation, reduct
 
 
 def forward(inputs: Inputs, options: Options, keep_slots: bool) -> tuple[Tensor, Tensor]:
-    """The result (M, C) and, if kept, the slots that won each maximum: uint8 (M, S*C), else empty."""
+    """The result (M, C) and, if kept, the slots that won: uint8 (M, S*C), else empty."""
     queries, supports, neighbours, projected, *weights = prepared(inputs)
     m, width, groups = len(queries), projected.shape[1], options[1]
     channels = width // groups

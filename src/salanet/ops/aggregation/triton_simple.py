@@ -204,6 +204,7 @@ def max_forward(features: Tensor, neighbours: Tensor, keep_slots: bool) -> tuple
             BM=rows,
             BC=channel_block,
             num_warps=1,
+            enable_fp_fusion=True,
         )
     return out, slots
 
@@ -227,6 +228,7 @@ def max_backward(features: Tensor, neighbours: Tensor, grad: Tensor, slots: Tens
             BN=rows,
             BC=channel_block,
             num_warps=1,
+            enable_fp_fusion=True,
         )
     return out
 
