@@ -7,6 +7,7 @@
 
 #include "common/parallel.h"
 #include "geometry/data_error.h"
+#include "geometry/hilbert.h"
 #include "geometry/radix.h"
 
 namespace salanet {
@@ -49,15 +50,6 @@ Box bounds(const float* points, const int32_t* rows, int64_t count, int threads)
   return box;
 }
 
-// Bit i of a 21-bit number moves to bit 3 i.
-uint64_t spread(uint64_t bits) {
-  bits = (bits | bits << 32) & 0x1f00000000ffffULL;
-  bits = (bits | bits << 16) & 0x1f0000ff0000ffULL;
-  bits = (bits | bits << 8) & 0x100f00f00f00f00fULL;
-  bits = (bits | bits << 4) & 0x10c30c30c30c30c3ULL;
-  return (bits | bits << 2) & 0x1249249249249249ULL;
-}
-
 // Sorts rows, ascending on entry, along the curve; rows of one cell stay ascending.
 void sort_along_curve(const float* points, int32_t* rows, int64_t count, int threads) {
   const Box box = bounds(points, rows, count, threads);
@@ -76,11 +68,11 @@ void sort_along_curve(const float* points, int32_t* rows, int64_t count, int thr
   parallel_for(count, kGrain, threads, [&](int64_t begin, int64_t end, int64_t) {
     for (int64_t i = begin; i < end; ++i) {
       const float* point = points + 3 * int64_t{rows[i]};
-      uint64_t key = 0;
-      for (int axis = 0; axis < 3; ++axis) {
-        const double cell = (double{point[axis]} - double{box.low[axis]}) * scale;
-        key |= spread(static_cast<uint64_t>(std::min(static_cast<int64_t>(cell), last))) << axis;
-      }
+      const auto cell = [&](int axis) {
+        const double place = (double{point[axis]} - double{box.low[axis]}) * scale;
+        return static_cast<uint64_t>(std::min(static_cast<int64_t>(place), last));
+      };
+      const uint64_t key = hilbert_key(cell(0), cell(1), cell(2), axis_bits);
       items[static_cast<size_t>(i)] = key << index_bits | static_cast<uint64_t>(i);
     }
   });
@@ -88,8 +80,10 @@ void sort_along_curve(const float* points, int32_t* rows, int64_t count, int thr
 
   const std::vector<int32_t> before(rows, rows + count);
   const uint64_t index_mask = (uint64_t{1} << index_bits) - 1;
-  for (int64_t i = 0; i < count; ++i)
-    rows[i] = before[items[static_cast<size_t>(i)] & index_mask];
+  parallel_for(count, kGrain, threads, [&](int64_t begin, int64_t end, int64_t) {
+    for (int64_t i = begin; i < end; ++i)
+      rows[i] = before[items[static_cast<size_t>(i)] & index_mask];
+  });
   for (int64_t begin = 0, end; begin < count; begin = end) {
     const uint64_t key = items[static_cast<size_t>(begin)] >> index_bits;
     for (end = begin + 1; end < count && items[static_cast<size_t>(end)] >> index_bits == key;)

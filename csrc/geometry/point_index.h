@@ -1,6 +1,6 @@
 // Points in an order that keeps neighbours together, in blocks of 16 under a tree of boxes.
 //
-// The order is that of a Morton curve through each cloud's bounding box; where many points fall
+// The order is that of a Hilbert curve through each cloud's bounding box; where many points fall
 // into one cell of the curve (far outliers, clouds of mixed density) that cell gets a curve of its
 // own. Only speed depends on the order: every box is exact, so every search is.
 #pragma once
