@@ -63,6 +63,16 @@ inline float dot(const float* SALANET_RESTRICT x, const float* SALANET_RESTRICT 
 
 }  // namespace
 
+void offsets(const Weighted& p, const float* queries, const float* supports, float radius,
+             int64_t begin, int64_t end, float* out) {
+  clear(out + begin * p.K * 3, (end - begin) * p.K * 3);
+  for (int64_t i = begin; i < end; ++i)
+    each_neighbour(p, i, [&](int64_t j, int64_t pair) {
+      for (int64_t axis = 0; axis < 3; ++axis)
+        out[3 * pair + axis] = (supports[3 * j + axis] - queries[3 * i + axis]) / radius;
+    });
+}
+
 void influence(const float* offsets, const float* points, int64_t G, float extent, int64_t begin,
                int64_t end, float* out) {
   const float *x = points, *y = points + G, *z = points + 2 * G;

@@ -27,6 +27,8 @@ struct Users {
 // Ranges are of queries or, for the gradients of features, of supports; each writes its own rows.
 #define SALANET_DECLARE_WEIGHTED(isa)                                                              \
   namespace salanet::isa {                                                                         \
+  void offsets(const Weighted&, const float* queries, const float* supports, float radius,         \
+               int64_t begin, int64_t end, float* out);                                            \
   void influence(const float* offsets, const float* points, int64_t G, float extent,               \
                  int64_t begin, int64_t end, float* out);                                          \
   void depthwise(const Weighted&, const float* weight, int64_t begin, int64_t end, float* out);    \

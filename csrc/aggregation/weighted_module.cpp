@@ -70,6 +70,17 @@ void over(int64_t rows, int threads, Body&& body) {
   parallel_for(rows, kGrain, threads, [&](int64_t begin, int64_t end, int64_t) { body(begin, end); });
 }
 
+void offsets(Matrix queries, Matrix supports, Array<const int32_t, 2> neighbours, float radius,
+             Array<float, 3> out, int threads) {
+  Weighted p{};
+  p.neighbours = neighbours.data();
+  p.M = neighbours.shape(0), p.K = neighbours.shape(1), p.N = supports.shape(0);
+  over(p.M, threads, [&](int64_t begin, int64_t end) {
+    SALANET_DISPATCH(kIsa, offsets(p, queries.data(), supports.data(), radius, begin, end,
+                                   out.data()));
+  });
+}
+
 void influence(Matrix offsets, Matrix points, float extent, Array<float, 2> out, int threads) {
   over(offsets.shape(0), threads, [&](int64_t begin, int64_t end) {
     SALANET_DISPATCH(kIsa, influence(offsets.data(), points.data(), points.shape(1), extent, begin,
@@ -160,6 +171,7 @@ void farthest(Matrix points, Array<int64_t, 1> chosen) {
 NB_MODULE(_weighted, m) {
   using namespace nb::literals;
   m.attr("isa") = salanet::isa_name(salanet::kIsa);
+  m.def("offsets", &salanet::offsets);
   m.def("influence", &salanet::influence);
   m.def("depthwise", &salanet::depthwise);
   m.def("depthwise_backward", &salanet::depthwise_backward, "inputs"_a, "weight"_a, "grad"_a,

@@ -12,10 +12,10 @@ from salanet.operators import OPERATORS, PointNorm, create_operator
 from salanet.operators.assignment import (
     fuzzy_spherical_scores,
     kernel_point_scores,
-    offsets,
     spherical_scores,
 )
 from salanet.operators.kernel_points import kernel_points
+from salanet.ops.aggregation.weighted import offsets
 
 RADIUS = 0.5
 CHANNELS = 9

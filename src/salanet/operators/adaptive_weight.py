@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from salanet.operators.assignment import neighbour_counts, offset_scores, offsets
+from salanet.operators.assignment import neighbour_counts, offset_scores
 from salanet.operators.base import Operator
 from salanet.operators.norm import PointNorm
-from salanet.ops.aggregation.weighted import depthwise_sum
+from salanet.ops.aggregation.weighted import depthwise_sum, offsets
 
 
 class AdaptiveWeight(Operator):

@@ -20,14 +20,6 @@ Influence = Literal["linear", "gaussian", "constant"]
 SELF_DISTANCE = 0.01
 
 
-def offsets(queries: Tensor, supports: Tensor, neighbours: Tensor, radius: float) -> Tensor:
-    """(p_j - p_i) / radius of every neighbour, (M, K, 3); zero where one is missing."""
-    present = neighbours < len(supports)
-    rows = neighbours.clamp(max=len(supports) - 1).flatten()
-    positions = supports.index_select(0, rows).view(*neighbours.shape, 3)
-    return ((positions - queries[:, None]) / radius).where(present[..., None], 0)
-
-
 def neighbour_counts(neighbours: Tensor, supports: int) -> Tensor:
     """Number of neighbours of each query, at least one, as float (M, 1)."""
     return (neighbours < supports).sum(1, keepdim=True).clamp_min(1).float()

@@ -5,15 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from salanet.operators.assignment import (
-    Influence,
-    kernel_point_scores,
-    offsets,
-)
+from salanet.operators.assignment import Influence, kernel_point_scores
 from salanet.operators.base import Operator
 from salanet.operators.kernel_points import kernel_points
 from salanet.operators.norm import PointNorm
-from salanet.ops.aggregation.weighted import Scores, grid_sum, squared_distances
+from salanet.ops.aggregation.weighted import Scores, grid_sum, offsets, squared_distances
 
 # Queries whose (G, C) sums are held at once when no gradient is wanted.
 CHUNK = 2048

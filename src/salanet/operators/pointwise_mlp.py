@@ -6,11 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from salanet.operators.assignment import offsets
 from salanet.operators.base import Operator
 from salanet.operators.norm import PointNorm
 from salanet.ops import neighbour_max
-from salanet.ops.aggregation.weighted import neighbour_sum
+from salanet.ops.aggregation.weighted import neighbour_sum, offsets
 
 
 class PointwiseMLP(Operator):

@@ -7,10 +7,10 @@ import math
 import torch
 from torch import Tensor
 
-from salanet.operators.assignment import neighbour_counts, offset_scores, offsets
+from salanet.operators.assignment import neighbour_counts, offset_scores
 from salanet.operators.base import Operator
 from salanet.operators.norm import PointNorm
-from salanet.ops.aggregation.weighted import depthwise_sum, neighbour_sum
+from salanet.ops.aggregation.weighted import depthwise_sum, neighbour_sum, offsets
 
 
 class PosPool(Operator):

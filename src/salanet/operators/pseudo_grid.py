@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from salanet.operators.assignment import Influence, kernel_point_scores, offsets
+from salanet.operators.assignment import Influence, kernel_point_scores
 from salanet.operators.base import Operator
 from salanet.operators.kernel_points import kernel_points
 from salanet.operators.norm import PointNorm
-from salanet.ops.aggregation.weighted import depthwise_sum
+from salanet.ops.aggregation.weighted import depthwise_sum, offsets
 
 
 class PseudoGrid(Operator):

@@ -7,9 +7,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from salanet.operators.assignment import offsets
 from salanet.operators.base import Operator
 from salanet.operators.norm import PointNorm
+from salanet.ops.aggregation.weighted import offsets
 
 # Queries whose (K, C) rows are held at once when the statistics are fixed.
 CHUNK = 2048

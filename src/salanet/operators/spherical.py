@@ -5,15 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from salanet.operators.assignment import (
-    fuzzy_spherical_scores,
-    neighbour_counts,
-    offsets,
-    spherical_scores,
-)
+from salanet.operators.assignment import fuzzy_spherical_scores, neighbour_counts, spherical_scores
 from salanet.operators.base import Operator
 from salanet.operators.norm import PointNorm
-from salanet.ops.aggregation.weighted import Scores, depthwise_sum
+from salanet.ops.aggregation.weighted import Scores, depthwise_sum, offsets
 
 
 class Spherical(Operator):

@@ -84,6 +84,24 @@ def depthwise_sum(scores: Scores, neighbours: Tensor, features: Tensor, weight: 
     return ((scores.dense() @ weight) * gather(features, neighbours)).sum(dim=1)
 
 
+def offsets(queries: Tensor, supports: Tensor, neighbours: Tensor, radius: float) -> Tensor:
+    """Relative positions in radii: (p_j - q_i) / radius of every neighbour.
+
+    Args:
+        queries: float (M, 3).
+        supports: float (N, 3).
+        neighbours: int32 (M, K); missing entries hold N.
+        radius: in the unit of the coordinates.
+
+    Returns:
+        (M, K, 3); zero where a neighbour is missing. No gradients.
+    """
+    if native.takes(queries, supports):
+        return native.offsets(queries, supports, neighbours, radius)
+    present = neighbours < len(supports)
+    return ((gather(supports, neighbours) - queries[:, None]) / radius).where(present[..., None], 0)
+
+
 def neighbour_sum(features: Tensor, neighbours: Tensor) -> Tensor:
     """Sum of the neighbours' features: features (N, C), neighbours (M, K) -> (M, C)."""
     if native.takes(features):

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.utils.dlpack import to_dlpack
 
-from salanet import _weighted as kernels
+import salanet._weighted as kernels
 from salanet.ops.dispatch import current_backend, threads
 
 
@@ -22,6 +22,14 @@ def takes(*tensors: Tensor | None) -> bool:
         and all(type(t) in (Tensor, torch.nn.Parameter) for t in given)
         and all(t.is_cpu and t.dtype == torch.float32 for t in given)
     )
+
+
+def offsets(queries: Tensor, supports: Tensor, neighbours: Tensor, radius: float) -> Tensor:
+    """(p_j - q_i) / radius of every neighbour, (M, K, 3); zero where one is missing."""
+    out = queries.new_empty(*neighbours.shape, 3)
+    arrays = (_array(queries), _array(supports), _array(neighbours))
+    kernels.offsets(*arrays, radius, _array(out), threads())
+    return out
 
 
 def influence(offset: Tensor, points: Tensor, extent: float) -> Tensor:
