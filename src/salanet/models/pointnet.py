@@ -44,7 +44,7 @@ class PointNet(Network):
 
     def pyramid(self, points: Tensor, splits: Tensor | None = None) -> Pyramid:
         splits = torch.tensor([0, len(points)]) if splits is None else splits
-        nobody = torch.empty(len(points), 0, dtype=torch.int32)
+        nobody = torch.empty(len(points), 0, dtype=torch.int32, device=points.device)
         return Pyramid([Level(points, splits, self.config.radius, nobody)])
 
 

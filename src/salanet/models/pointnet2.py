@@ -64,7 +64,7 @@ class PointNet2(Network):
     def pyramid(self, points: Tensor, splits: Tensor | None = None) -> Pyramid:
         """Levels of farthest points; `pool` is a ball query, `upsample` (N, 3) three neighbours."""
         splits = torch.tensor([0, len(points)]) if splits is None else splits
-        nobody = torch.empty(len(points), 0, dtype=torch.int32)
+        nobody = torch.empty(len(points), 0, dtype=torch.int32, device=points.device)
         levels = [Level(points, splits, self.config.radius, nobody)]
         for ratio in RATIOS:
             fine = levels[-1]

@@ -78,7 +78,7 @@ class RandLANet(Network):
         levels: list[Level] = []
         for ratio in (*RATIOS, 0):
             if not ratio:
-                nobody = torch.empty(len(points), 0, dtype=torch.int32)
+                nobody = torch.empty(len(points), 0, dtype=torch.int32, device=points.device)
                 levels.append(Level(points, splits, self.config.radius, nobody))
                 break
             near = nearest_neighbours(points, points, K, splits, splits)

@@ -42,7 +42,7 @@ class GridConvolution(nn.Module):
                 groups = None if scores.groups is None else scores.groups[rows]
                 part = Scores(scores.values[rows], groups, scores.size)
                 sums = grid_sum(part, neighbours[rows], features)
-                torch.mm(sums.flatten(1), weight, out=out[rows])
+                out[rows] = sums.flatten(1) @ weight
         return out if self.bias is None else out + self.bias
 
     def macs(self, queries: int, k: int) -> int:

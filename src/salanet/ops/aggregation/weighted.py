@@ -55,7 +55,8 @@ def grid_sum(scores: Scores, neighbours: Tensor, features: Tensor) -> Tensor:
     values, groups, size = scores
     if native.takes(features, values):
         return native.GridSum.apply(values, features, groups, size, neighbours)
-    return scores.dense().transpose(1, 2) @ gather(features, neighbours)
+    dense = scores.dense().to(features.dtype)
+    return dense.transpose(1, 2) @ gather(features, neighbours)
 
 
 def depthwise_sum(scores: Scores, neighbours: Tensor, features: Tensor, weight: Tensor) -> Tensor:
