@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from salanet.ops.point_index import PointIndex
-from salanet.ops.triton_runtime import power_of_two, tl, triton
+from salanet.ops.triton_runtime import launch, power_of_two, tl, triton
 
 _QUERIES_AT_ONCE = 1 << 19
 _WIDER = 1 + 1e-5  # cells than the radius: more than float32 distances are off
@@ -193,7 +193,9 @@ def _found(
         part = queries[at : at + _QUERIES_AT_ONCE]
         begins, ends = cells.runs(part, clouds[at : at + _QUERIES_AT_ONCE])
         block = max(1, 128 // chunk)
-        _search[(triton.cdiv(len(part), block),)](
+        launch(
+            _search,
+            (triton.cdiv(len(part), block),),
             part,
             cells.points,
             cells.rows,
@@ -207,7 +209,6 @@ def _found(
             KP=best,
             BQ=block,
             CHUNK=chunk,
-            num_warps=1,
             enable_fp_fusion=False,  # a fused multiply-add rounds once: other distances
         )
     return found

@@ -10,7 +10,7 @@ from torch import Tensor
 from salanet.errors import DataError
 from salanet.ops.checks import require_finite
 from salanet.ops.grid_subsample import GridSubsample
-from salanet.ops.triton_runtime import power_of_two, tl, triton
+from salanet.ops.triton_runtime import launch, power_of_two, tl, triton
 
 
 @triton.jit(do_not_specialize=["cells"])
@@ -60,7 +60,9 @@ def grid_subsample(
         if out.numel():
             block = min(64, power_of_two(width))
             rows = 128 // block
-            _mean[triton.cdiv(len(counts), rows), triton.cdiv(width, block)](
+            launch(
+                _mean,
+                (triton.cdiv(len(counts), rows), triton.cdiv(width, block)),
                 values,
                 order,
                 starts,
@@ -69,8 +71,6 @@ def grid_subsample(
                 width,
                 BM=rows,
                 BC=block,
-                num_warps=1,
-                enable_fp_fusion=True,
             )
         return out
 

@@ -26,7 +26,7 @@ from salanet.ops.aggregation.triton_pairs import (
     lifting,
     offset,
 )
-from salanet.ops.triton_runtime import power_of_two, tl, triton
+from salanet.ops.triton_runtime import launch, power_of_two, tl, triton
 
 
 @triton.jit(do_not_specialize=["m", "n"])
@@ -143,7 +143,9 @@ def forward(inputs: Inputs, options: Options, keep_slots: bool) -> tuple[Tensor,
     sizes = sizes_of(weights, groups)
     block = channel_block(channels, sizes["SP"])
     rows = rows_of(sizes["SP"] * block)
-    _forward[triton.cdiv(m, rows), triton.cdiv(channels, block)](
+    launch(
+        _forward,
+        (triton.cdiv(m, rows), triton.cdiv(channels, block)),
         queries,
         supports,
         neighbours,
@@ -160,8 +162,6 @@ def forward(inputs: Inputs, options: Options, keep_slots: bool) -> tuple[Tensor,
         **choices(options),
         BM=rows,
         BC=block,
-        num_warps=1,
-        enable_fp_fusion=True,
     )
     return out, slots
 

@@ -36,7 +36,7 @@ from salanet.ops.aggregation.triton_sala import (
     rows_of,
     sizes_of,
 )
-from salanet.ops.triton_runtime import power_of_two, tl, triton
+from salanet.ops.triton_runtime import launch, power_of_two, tl, triton
 
 _PROGRAMS = 2048  # at most: a sum over programs has as many terms
 
@@ -248,7 +248,9 @@ def backward(
     partial = projected.new_zeros(programs, channel_blocks, sum(lengths), dtype=torch.float32)
     if programs and channel_blocks:
         pairs, starts = by_support(neighbours, n)
-        _backward[programs, channel_blocks](
+        launch(
+            _backward,
+            (programs, channel_blocks),
             queries,
             supports,
             pairs,
@@ -269,8 +271,6 @@ def backward(
             RP=rp,
             BN=rows,
             BC=block,
-            num_warps=1,
-            enable_fp_fusion=True,
         )
     lift, hidden, score, position = partial.sum(0).split(lengths, dim=1)
     lift = lift.sum(0).view(4, rp)[:, :r]

@@ -15,7 +15,7 @@ from salanet.ops.aggregation.triton_pairs import (
     lifting,
     offset,
 )
-from salanet.ops.triton_runtime import power_of_two, tl, triton
+from salanet.ops.triton_runtime import launch, power_of_two, tl, triton
 
 _ROWS = 4  # of a program: one warp
 _PROGRAMS = 2048  # at most: a sum over programs has as many terms
@@ -192,7 +192,9 @@ def max_forward(features: Tensor, neighbours: Tensor, keep_slots: bool) -> tuple
     slots = features.new_empty(m if keep_slots else 0, channels, dtype=torch.uint8)
     if out.numel():
         rows, channel_block = _tile(channels)
-        _max_forward[triton.cdiv(m, rows), triton.cdiv(channels, channel_block)](
+        launch(
+            _max_forward,
+            (triton.cdiv(m, rows), triton.cdiv(channels, channel_block)),
             features,
             neighbours,
             out,
@@ -203,8 +205,6 @@ def max_forward(features: Tensor, neighbours: Tensor, keep_slots: bool) -> tuple
             channels,
             BM=rows,
             BC=channel_block,
-            num_warps=1,
-            enable_fp_fusion=True,
         )
     return out, slots
 
@@ -216,7 +216,9 @@ def max_backward(features: Tensor, neighbours: Tensor, grad: Tensor, slots: Tens
     if out.numel():
         pairs, starts = by_support(neighbours, n)
         rows, channel_block = _tile(channels)
-        _max_backward[triton.cdiv(n, rows), triton.cdiv(channels, channel_block)](
+        launch(
+            _max_backward,
+            (triton.cdiv(n, rows), triton.cdiv(channels, channel_block)),
             pairs,
             starts,
             grad.contiguous(),
@@ -227,8 +229,6 @@ def max_backward(features: Tensor, neighbours: Tensor, grad: Tensor, slots: Tens
             channels,
             BN=rows,
             BC=channel_block,
-            num_warps=1,
-            enable_fp_fusion=True,
         )
     return out
 
@@ -251,7 +251,9 @@ def moments_forward(
     partial = lift_w.new_zeros(programs, rp, rp, dtype=torch.float32)
     if programs:
         pairs, starts = by_support(neighbours, n)
-        _moments[(programs,)](
+        launch(
+            _moments,
+            (programs,),
             *_floats(queries, supports),
             pairs,
             starts,
@@ -266,8 +268,6 @@ def moments_forward(
             R=r,
             RP=rp,
             BN=rows,
-            num_warps=1,
-            enable_fp_fusion=True,
         )
     gram = partial.sum(0)[:r, :r].contiguous()
     return sums.to(lift_w.dtype), counts.to(lift_w.dtype), gram.to(lift_w.dtype)
@@ -290,7 +290,9 @@ def moments_backward(
     programs = min(blocks, _PROGRAMS)
     partial = lift_w.new_zeros(programs, 4, rp, dtype=torch.float32)
     if programs:
-        _moments_backward[(programs,)](
+        launch(
+            _moments_backward,
+            (programs,),
             *_floats(queries, supports),
             neighbours.contiguous(),
             *_floats(lift_w, lift_b, grad_sums, grad_gram),
@@ -303,8 +305,6 @@ def moments_backward(
             R=r,
             RP=rp,
             BM=rows,
-            num_warps=1,
-            enable_fp_fusion=True,
         )
     total = partial.sum(0)[:, :r]
     return torch.cat([total[:3].T.flatten(), total[3]]).to(lift_w.dtype)
