@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Literal, get_args
 
 import torch
@@ -13,7 +12,7 @@ from salanet.errors import ConfigError
 
 Backend = Literal["reference", "native", "triton"]
 
-_override: ContextVar[Backend | None] = ContextVar("salanet_backend", default=None)
+_override: Backend | None = None  # a plain global: torch.compile can trace and guard it
 
 
 @contextmanager
@@ -25,19 +24,19 @@ def backend(name: Backend) -> Iterator[None]:
     """
     if name not in get_args(Backend):
         raise ConfigError(f"unknown backend '{name}': choose one of {', '.join(get_args(Backend))}")
-    token = _override.set(name)
+    global _override
+    previous, _override = _override, name
     try:
         yield
     finally:
-        _override.reset(token)
+        _override = previous
 
 
 def current_backend(device: torch.device) -> Backend:
     """The implementation for tensors on ``device``: the override, else native on a CPU, Triton on
     CUDA and the reference anywhere else."""
-    chosen = _override.get()
-    if chosen is not None:
-        return chosen
+    if _override is not None:
+        return _override
     by_device: dict[str, Backend] = {"cpu": "native", "cuda": "triton"}
     return by_device.get(device.type, "reference")
 

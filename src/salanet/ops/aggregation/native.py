@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.dlpack import to_dlpack
 
-from salanet import _aggregation as kernels
+import salanet._aggregation as kernels
 from salanet.ops.aggregation.reference import PositionMLP
 from salanet.ops.dispatch import threads
 
@@ -102,9 +102,7 @@ def _options(
 
 
 def _sala_forward(
-    inputs: tuple[Tensor | None, ...],
-    options: tuple[float, int, str, str, str],
-    keep_slots: bool,
+    inputs: tuple[Any, ...], options: tuple[Any, ...], keep_slots: bool
 ) -> tuple[Tensor, Tensor]:
     """The result (M, C) and, if kept, who won each maximum: slots uint8 (M, S*C)."""
     queries, _, _, projected = inputs[:4]
@@ -128,7 +126,7 @@ def _max_forward(features: Tensor, neighbours: Tensor, keep_slots: bool) -> tupl
     return out, slots
 
 
-# The operations. `*_backward` are operations as well, so that ahead-of-time autograd can trace them.
+# The operations. `*_backward` are operations too, so that ahead-of-time autograd can trace them.
 
 _INPUTS = (
     "Tensor queries, Tensor supports, Tensor neighbours, Tensor projected, "
@@ -213,6 +211,8 @@ def _sala_backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ..
     grads[3] = grad_projected
     for k, (piece, shape) in enumerate(zip(pieces, shapes, strict=True), start=4):
         grads[k] = piece.view(shape) if needed[k] else None
+    if ctx.options[4] != "soft":
+        grads[6:10] = [None] * 4  # nothing reaches the scores
     return tuple(grads)
 
 
