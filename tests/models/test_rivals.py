@@ -13,7 +13,8 @@ import salanet
 from salanet.models import Network, create_model
 from salanet.models.selection import farthest_points, nearest_neighbours, random_points
 
-RIVALS = ["kpfcnn", "kpfcnn-deformable", "pointnet", "pointnet2", "randlanet"]
+# KPFCNN is large; its deformable form runs the rigid one, too, at the finer stages.
+RIVALS = ["kpfcnn-deformable", "pointnet", "pointnet2", "randlanet"]
 each_rival = pytest.mark.parametrize("name", RIVALS)
 
 
@@ -32,21 +33,21 @@ def cloud(points: int, seed: int = 0) -> Tensor:
 @each_rival
 def test_clouds_of_a_batch_do_not_mix(name: str) -> None:
     model = network(name).eval()
-    sizes = [150, 1, 40]
+    sizes = [90, 1, 40]
     points = [cloud(n, n) for n in sizes]
     features = [torch.randn(n, 4) for n in sizes]
-    splits = torch.tensor([0, 150, 151, 191])
+    splits = torch.tensor([0, 90, 91, 131])
     with torch.no_grad():
         together = model(torch.cat(features), model.pyramid(torch.cat(points), splits))
         apart = [model(f, model.pyramid(p)) for f, p in zip(features, points, strict=True)]
         again = model(torch.cat(features), model.pyramid(torch.cat(points), splits))
-    assert together.shape == (191, 3)
+    assert together.shape == (131, 3)
     assert torch.equal(together, again)
     torch.testing.assert_close(together, torch.cat(apart), rtol=1e-4, atol=1e-5)
 
 
 @each_rival
-@pytest.mark.parametrize("points", [1, 3, 300])
+@pytest.mark.parametrize("points", [1, 3, 120])
 def test_a_training_step_reaches_every_parameter(name: str, points: int) -> None:
     model = network(name).train()
     logits = model(torch.randn(points, 4), model.pyramid(cloud(points)))
