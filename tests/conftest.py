@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Test processes outnumber cores; OpenMP threads that spin while they wait would starve them.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
@@ -24,3 +28,37 @@ def ign_tiles(shared_data: Path) -> Path:
     if not folder.is_dir():
         pytest.skip("the IGN LiDAR HD tiles are absent")
     return folder
+
+
+@pytest.fixture(scope="session")
+def town_scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prepared scenes of small generated towns, in train, val and test."""
+    from salanet.datasets import files
+    from salanet.datasets.classes import ClassMap
+    from salanet.datasets.town import CLASSES, town
+    from salanet.io import write
+
+    root = tmp_path_factory.mktemp("town")
+    for seed in range(4):
+        write(root / f"town-{seed}.laz", town(seed, size=24))
+    jobs = files.plan(sorted(root.glob("*.laz")), root / "scenes", val=["town-2"], test=["town-3"])
+    files.prepare(jobs, files.Settings(ClassMap.parse(CLASSES), grid=0.5))
+    return root / "scenes"
+
+
+@pytest.fixture(scope="session")
+def town_model(town_scenes: Path) -> Path:
+    """A tiny model trained for a moment on `town_scenes` by the command line."""
+    from salanet.cli.main import main
+
+    recipe = town_scenes.parent / "tiny.yaml"
+    recipe.write_text(
+        "model: {width: 8, features: [one, intensity, returns, height_above_ground]}\n"
+        "sampling: {shape: cylinder, sphere_radius: 8, balance: 0.5}\n"
+        "training: {epochs: 6, samples_per_epoch: 12, batch_size: 2, validate_every: 3,\n"
+        "  optimiser: adamw, learning_rate: 0.01, schedule: cosine, class_weights: inverse-sqrt}\n"
+    )
+    run = town_scenes.parent / "run"
+    arguments = ["--data", str(town_scenes), "-o", str(run), "--accelerator", "cpu"]
+    assert main(["train", str(recipe), *arguments]) == 0
+    return run / "best.safetensors"

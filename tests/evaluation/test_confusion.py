@@ -29,7 +29,9 @@ def test_agrees_with_scikit_learn(labels: tuple[np.ndarray, np.ndarray]) -> None
     true, predicted = truth[truth >= 0], prediction[truth >= 0]
     assert (ours.counts == metrics.confusion_matrix(true, predicted)).all()
     np.testing.assert_allclose(ours.iou, metrics.jaccard_score(true, predicted, average=None))
-    np.testing.assert_allclose(ours.mean_iou, metrics.jaccard_score(true, predicted, average="macro"))
+    np.testing.assert_allclose(
+        ours.mean_iou, metrics.jaccard_score(true, predicted, average="macro")
+    )
     assert ours.overall_accuracy == pytest.approx(metrics.accuracy_score(true, predicted))
     assert ours.mean_accuracy == pytest.approx(metrics.balanced_accuracy_score(true, predicted))
     assert ours.points == len(true)

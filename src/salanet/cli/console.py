@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from salanet.models import SalaNet
+    from salanet.models import Network
 
 UNITS = {"h": 3600, "m": 60, "s": 1}
 
@@ -53,7 +53,7 @@ def duration(text: str) -> float:
     return seconds
 
 
-def load_model(path: Path, device: str) -> SalaNet:
+def load_model(path: Path, device: str) -> Network:
     """A model ready for inference, its batch norms folded.
 
     Raises:

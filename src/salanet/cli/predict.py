@@ -10,7 +10,7 @@ import tyro
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from salanet.models import SalaNet
+    from salanet.models import Network
 
 
 def main(argv: list[str]) -> None:
@@ -62,7 +62,7 @@ def run(
 
 
 def predict(
-    model: SalaNet,
+    model: Network,
     path: Path,
     to: Path,
     probabilities: bool,
@@ -88,7 +88,7 @@ def predict(
     report: dict[str, Any] = {"input": str(path), "output": str(to), "points": len(cloud)}
     if dry_run:
         return report | {"cells": len(cloud_input(model, cloud, str(path)).points)}
-    with Progress(console=console, transient=True) as bar:
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(path.name, total=None)
         found = segment(
             model,

@@ -10,12 +10,12 @@ from salanet.errors import ConfigError, FileError
 from salanet.evaluation import Confusion
 from salanet.inference.network import TILE_POINTS, point_logits
 from salanet.inference.segment import scene_input
-from salanet.models import SalaNet
+from salanet.models import Network
 from salanet.scenes import Scene
 
 
 def evaluate(
-    model: SalaNet,
+    model: Network,
     scenes: Sequence[Scene],
     *,
     votes: int = 1,
@@ -63,7 +63,7 @@ def on_raw_points(scene: Scene) -> bool:
     return {"segment", "to_cell"} <= scene.raw.keys()
 
 
-def check_classes(model: SalaNet, scene: Scene) -> None:
+def check_classes(model: Network, scene: Scene) -> None:
     """Raise unless the scene is labelled with the model's classes, in their order."""
     if scene.segment is None:
         raise FileError(scene.folder, "has no labels (segment.npy) to compare with")

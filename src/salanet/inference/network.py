@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 
 from salanet.inference.tiles import tiles
-from salanet.models import SalaNet
+from salanet.models import Network
 
 # Points per pass; a C = 36 network takes about 2 kB for each.
-TILE_POINTS = 200_000
-# The neighbourhood of the coarsest level, in radii of the finest one.
-HALO_RADII = 16
+TILE_POINTS = 250_000
+# How far tiles see beyond their core, in radii of the finest level: one neighbourhood of the
+# coarsest level and one of the level before it. The network could see twice as far; what lies
+# there changes fewer than one label in a thousand.
+HALO_RADII = 24
 # Votes after the first turn by equal angles and take these scales in turn.
 VOTE_SCALES = (1.0, 0.95, 1.05)
 
@@ -23,7 +25,7 @@ Progress = Callable[[int, int], None]
 
 
 def point_logits(
-    model: SalaNet,
+    model: Network,
     points: Tensor,
     features: Tensor,
     *,
@@ -77,7 +79,7 @@ def turned(points: Tensor, vote: int, votes: int) -> Tensor:
 
 
 @contextmanager
-def evaluating(model: SalaNet) -> Iterator[None]:
+def evaluating(model: Network) -> Iterator[None]:
     """Evaluation mode inside the block, the former mode after it."""
     training = model.training
     model.eval()

@@ -12,7 +12,7 @@ from salanet.cloud import PointCloud
 from salanet.errors import ConfigError, FileError
 from salanet.inference.segment import Segmentation
 from salanet.io import SUFFIXES
-from salanet.models import SalaNet
+from salanet.models import Network
 
 # Before the suffix of an output whose name was not given.
 MARK = ".labelled"
@@ -58,7 +58,7 @@ def check_writable(path: Path) -> None:
         raise FileError(path, f"cannot write here ({error.strerror or error})") from error
 
 
-def label_cloud(cloud: PointCloud, found: Segmentation, model: SalaNet) -> None:
+def label_cloud(cloud: PointCloud, found: Segmentation, model: Network) -> None:
     """Put the classes into the cloud, as the codes of the training files, and probabilities.
 
     Probabilities become float32 attributes named p_ and the class.
@@ -70,7 +70,7 @@ def label_cloud(cloud: PointCloud, found: Segmentation, model: SalaNet) -> None:
             cloud.attributes[key] = np.ascontiguousarray(found.probabilities[:, i])
 
 
-def class_codes(model: SalaNet) -> np.ndarray:
+def class_codes(model: Network) -> np.ndarray:
     """The code each class is written as, int32 (C,); the class index where the model has none."""
     codes = model.metadata.get("codes")
     count = len(model.config.classes)

@@ -13,7 +13,7 @@ from torch import Tensor
 from salanet.cloud import PointCloud
 from salanet.errors import ConfigError, FileError
 from salanet.inference.network import TILE_POINTS, Progress, point_logits
-from salanet.models import SalaNet
+from salanet.models import Network
 from salanet.sampling import features
 from salanet.sampling.cells import to_cells
 from salanet.scenes import Scene
@@ -43,7 +43,7 @@ class Input(NamedTuple):
 
 
 def segment(
-    model: SalaNet,
+    model: Network,
     cloud: PointCloud,
     *,
     probabilities: bool = False,
@@ -85,7 +85,7 @@ def segment(
     )
 
 
-def cloud_input(model: SalaNet, cloud: PointCloud, where: str) -> Input:
+def cloud_input(model: Network, cloud: PointCloud, where: str) -> Input:
     """The cells of a cloud and their features, as the model was trained on them."""
     names = _feature_names(model)
     cells = to_cells(cloud, model.config.grid, keep=features.required(names), where=where)
@@ -100,7 +100,7 @@ def cloud_input(model: SalaNet, cloud: PointCloud, where: str) -> Input:
     return Input(torch.from_numpy(cells.coord), torch.from_numpy(computed), cells.of_point)
 
 
-def scene_input(model: SalaNet, scene: Scene) -> Input:
+def scene_input(model: Network, scene: Scene) -> Input:
     """The points of a prepared scene and their features.
 
     Raises:
@@ -121,13 +121,13 @@ def scene_input(model: SalaNet, scene: Scene) -> Input:
     return Input(points, torch.from_numpy(computed), scene.raw.get("to_cell"))
 
 
-def intensity_scale(model: SalaNet) -> float | None:
+def intensity_scale(model: Network) -> float | None:
     """The intensity that becomes 1, as fixed in training; None if the model has none."""
     scale = model.metadata.get("intensity_scale")
     return float(scale) if isinstance(scale, (int, float)) and scale else None
 
 
-def _feature_names(model: SalaNet) -> list[str]:
+def _feature_names(model: Network) -> list[str]:
     config = model.config
     if not config.classes:
         raise ConfigError("this is a model of object parts; labelling scenes needs a scene model")

@@ -23,6 +23,7 @@ from salanet.training.optimisation import (
     class_weights,
     create_optimiser,
     learning_rate,
+    set_rate,
 )
 from salanet.training.progress import TensorBoard, TrainingProgress
 from salanet.training.recipe import Recipe
@@ -119,7 +120,7 @@ class Trainer:
         show = TrainingProgress(self.console, steps, self.step)
         board = TensorBoard(self.run.folder, self.step) if self.fabric.is_global_zero else None
         self._new_epoch()
-        bad = 0
+        self.bad = 0
         batches = self.samples.batches(self.step, steps)
         try:
             with show:
@@ -127,16 +128,9 @@ class Trainer:
                 for batch in batches:
                     begun = time.monotonic()
                     loss = self._train_step(batch, self._progress(steps))
-                    finite = math.isfinite(loss)
-                    bad = 0 if finite else bad + 1
-                    if bad == PATIENCE:
-                        raise DataError(
-                            f"the loss was not finite {bad} steps in a row (epoch "
-                            f"{self.step // training.steps_per_epoch + 1}); lower the learning "
-                            "rate, clip the gradient, or look for wrong values in the scenes"
-                        )
                     self.step += 1
                     epoch = -(-self.step // training.steps_per_epoch)
+                    self._watch(loss, epoch)
                     seconds = time.monotonic() - begun
                     show.step(epoch, loss, self.confusion.mean_iou, len(batch) / seconds)
                     over = self._out_of_time()
@@ -155,12 +149,20 @@ class Trainer:
             if board:
                 board.close()
 
+    def _watch(self, loss: float, epoch: int) -> None:
+        """Give up once the loss has not been finite for too long."""
+        self.bad = 0 if math.isfinite(loss) else self.bad + 1
+        if self.bad == PATIENCE:
+            raise DataError(
+                f"the loss was not finite {self.bad} steps in a row (epoch {epoch}); lower the "
+                "learning rate, clip the gradient, or look for wrong values in the scenes"
+            )
+
     def _train_step(self, batch: Any, progress: float) -> float:
         """One update; returns the loss, nan if the update was skipped."""
         batch = batch.to(self.fabric.device)
-        rate = learning_rate(self.recipe.training, progress)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        self.rate = learning_rate(self.recipe.training, progress)
+        set_rate(self.optimiser, self.rate)
         loss, prediction = self.objective(batch)
         self.fabric.backward(loss)
         norm = self.fabric.clip_gradients(
@@ -216,7 +218,7 @@ class Trainer:
             "epoch": epoch,
             "step": self.step,
             "seconds": round(self.elapsed, 1),
-            "learning_rate": self.optimiser.param_groups[0]["lr"],
+            "learning_rate": self.rate,
             "loss": sum(self.losses) / len(self.losses) if self.losses else math.nan,
             "train_miou": self.confusion.mean_iou,
             "train_oa": self.confusion.overall_accuracy,

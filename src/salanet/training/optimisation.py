@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from salanet.evaluation import IGNORE
-from salanet.models import SalaNet
+from salanet.models import Network
 from salanet.training.recipe import Training
 from salanet.training.samples import Batch
 
@@ -21,12 +21,13 @@ RISE = 0.3
 
 
 class Objective(nn.Module):
-    """A network and its cross-entropy: batch -> (loss, class of each point (N,)).
+    """A network and its loss: batch -> (loss, class of each point (N,)).
 
-    A batch without any labelled point has loss 0 and no gradient.
+    The loss is the cross-entropy over labelled points, 0 without any, plus what the network asks
+    for (`Network.regularisation`).
     """
 
-    def __init__(self, model: SalaNet, weights: Tensor | None, label_smoothing: float) -> None:
+    def __init__(self, model: Network, weights: Tensor | None, label_smoothing: float) -> None:
         super().__init__()
         self.model = model
         self.weights: Tensor | None
@@ -43,7 +44,8 @@ class Objective(nn.Module):
             label_smoothing=self.label_smoothing,
             reduction="sum",
         )
-        return loss / self._norm(batch.labels), logits.detach().argmax(1)
+        loss = loss / self._norm(batch.labels) + self.model.regularisation()
+        return loss, logits.detach().argmax(1)
 
     def _norm(self, labels: Tensor) -> Tensor:
         known = labels[labels != IGNORE]
@@ -61,12 +63,13 @@ def class_weights(counts: NDArray[np.int64], kind: str) -> Tensor | None:
     return torch.tensor(weights, dtype=torch.float32)
 
 
-def create_optimiser(model: nn.Module, recipe: Training) -> torch.optim.Optimizer:
-    """SGD with momentum or AdamW over all weights."""
+def create_optimiser(model: Network, recipe: Training) -> torch.optim.Optimizer:
+    """SGD with momentum or AdamW over all weights; see `set_rate` for the rates of its groups."""
+    groups = model.parameter_groups()
     options: dict[str, Any] = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
     if recipe.optimiser == "sgd":
-        return torch.optim.SGD(model.parameters(), momentum=SGD_MOMENTUM, **options)
-    return torch.optim.AdamW(model.parameters(), **options)
+        return torch.optim.SGD(groups, momentum=SGD_MOMENTUM, **options)
+    return torch.optim.AdamW(groups, **options)
 
 
 def learning_rate(recipe: Training, progress: float) -> float:
@@ -75,6 +78,12 @@ def learning_rate(recipe: Training, progress: float) -> float:
     if progress < recipe.warmup:
         factor *= progress / recipe.warmup
     return recipe.learning_rate * factor
+
+
+def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate, times the multiplier of each group."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate * group["lr_multiplier"]
 
 
 def _schedule(recipe: Training, progress: float) -> float:

@@ -37,6 +37,7 @@ class TrainingProgress:
             TimeRemainingColumn(elapsed_when_finished=False),
             console=console,
             transient=True,
+            disable=not console.is_terminal,
         )
         self.task = self.bar.add_task("training", total=steps, completed=done, state="")
         self.loss = self.speed = float("nan")

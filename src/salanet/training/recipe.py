@@ -49,6 +49,7 @@ class Model(Section):
     """The network; classes and grid come from the scenes.
 
     Attributes:
+        network: architecture; the others than "salanet" come in one published size.
         operator: name of the local aggregation.
         operator_options: its own options, such as {groups: 4}.
         width: C, channels after the first residual block.
@@ -58,12 +59,13 @@ class Model(Section):
         bn_momentum: momentum of the encoder's batch norms.
     """
 
+    network: str = "salanet"
     operator: str = "sala"
     operator_options: Options = Field(default_factory=dict)
     width: int = 36
     features: tuple[str, ...] = ("one", "rgb", "height")
     radius_cells: float = 2.5
-    neighbours: tuple[int, int, int, int, int] = SCENE_NEIGHBOURS  # type: ignore[assignment]
+    neighbours: tuple[int, int, int, int, int] = SCENE_NEIGHBOURS
     bn_momentum: float = 0.1
 
 

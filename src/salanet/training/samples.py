@@ -6,7 +6,7 @@ resumed run sees exactly the batches it would have seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from salanet.models import SalaNet
+from salanet.models import Network
 from salanet.pyramid import Pyramid
 from salanet.sampling import features
 from salanet.sampling.spheres import PotentialSampler, Sphere, SphereSampler
@@ -62,7 +62,7 @@ class Samples:
         self,
         recipe: Recipe,
         scenes: Sequence[Scene],
-        model: SalaNet,
+        model: Network,
         intensity_scale: float,
         *,
         rank: int = 0,
@@ -82,7 +82,7 @@ class Samples:
         )
         self.potentials = Potentials(self)
 
-    def batches(self, first: int, last: int) -> Iterator[Batch]:
+    def batches(self, first: int, last: int) -> Generator[Batch]:
         """The batches of the steps first..last-1, counted over all epochs, made ahead of use."""
         return ahead(map(self._job, range(first, last)), AHEAD)
 
@@ -150,7 +150,7 @@ class Potentials:
         return self.sampler.draw(rng)
 
 
-def ahead(jobs: Iterator[Callable[[], T]], count: int) -> Iterator[T]:
+def ahead(jobs: Iterator[Callable[[], T]], count: int) -> Generator[T]:
     """Results of jobs in order, up to `count` of them computed beforehand in one thread."""
     with ThreadPoolExecutor(1, thread_name_prefix="batches") as pool:
         waiting: list[Future[T]] = []

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from salanet.errors import ConfigError, FileError, MissingExtraError
-from salanet.models import SalaNet, create_model
+from salanet.models import Network, create_model
 from salanet.sampling import features
 from salanet.scenes import Scene
 from salanet.training.recipe import Recipe
 
 
-def model_for(recipe: Recipe, scenes: Sequence[Scene], intensity_scale: float) -> SalaNet:
+def model_for(recipe: Recipe, scenes: Sequence[Scene], intensity_scale: float) -> Network:
     """A new network for the classes and the grid of the scenes, with what its users must know."""
     first = scenes[0]
     names = features.normalise_names(recipe.model.features)
@@ -34,7 +34,7 @@ def model_for(recipe: Recipe, scenes: Sequence[Scene], intensity_scale: float) -
     )
 
 
-def launch(accelerator: str, devices: int, precision: str) -> Any:
+def launch(accelerator: str, devices: int, precision: Any) -> Any:
     """A Lightning Fabric on its devices; MissingExtraError if it or TensorBoard is absent."""
     for package, distribution in (
         ("lightning_fabric", "lightning-fabric"),

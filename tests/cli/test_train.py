@@ -1,0 +1,81 @@
+"""`salanet train`: recipes, overrides, and what it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+import salanet
+from salanet.cli.console import duration
+from salanet.cli.main import main
+from salanet.errors import ConfigError
+
+
+def test_overrides_reach_the_run(
+    town_scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    options = "--epochs 1 --samples-per-epoch 2 --batch-size 1 --width 8 --seed 7 --accelerator cpu"
+    arguments = ["--data", str(town_scenes), "-o", str(run), *options.split()]
+    more = ["--operator-options", "{groups: 3}", "--features", "one", "intensity"]
+    code = main(["train", "demo", *arguments, *more])
+    assert code == 0
+    recipe = yaml.safe_load((run / "recipe.yaml").read_text())
+    assert recipe["training"]["seed"] == 7 and recipe["sampling"]["shape"] == "cylinder"
+    model = salanet.load(run / "last.safetensors")
+    assert (model.config.width, model.config.in_channels) == (8, 2)
+    assert model.config.operator_options == {"groups": 3}
+    errors = capsys.readouterr().err
+    assert "epoch    1  loss" in errors and "best.safetensors" in errors
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["atlantis", "--data", "{data}"], "no recipe named 'atlantis'"),
+        (["demo", "--data", "{data}/nowhere"], "holds no prepared scenes"),
+        (["--data", "{data}"], "required"),
+        (["demo"], "--data"),
+        (["demo", "--data", "{data}", "--epochs", "0"], "greater than or equal to 1"),
+        (["demo", "--data", "{data}", "--epoch", "3"], "Unrecognized"),
+        (["demo", "--data", "{data}", "--budget", "soon"], "no duration"),
+        (["demo", "--data", "{data}", "--features", "rgb"], "needs 'rgb'"),
+        (["demo", "--data", "{data}", "--features", "smell"], "unknown feature 'smell'"),
+        (["demo", "--data", "{data}", "--width", "7"], "width"),
+        (["demo", "--data", "{data}", "--operator", "magic"], "magic"),
+        (["demo", "--data", "{data}", "--resume"], "no checkpoint"),
+        (["demo", "--data", "{data}", "-o", "/dev/null/x"], "cannot"),
+    ],
+)
+def test_mistakes_exit_with_2(
+    town_scenes: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = [argument.format(data=town_scenes) for argument in arguments]
+    try:
+        code = main(["train", *given])
+    except SystemExit as stop:
+        code = stop.code
+    assert code == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_durations() -> None:
+    assert [duration(text) for text in ("90", "2.5", "90s", "20m", "1h30m")] == [
+        90,
+        2.5,
+        90,
+        1200,
+        5400,
+    ]
+    for text in ("", "0", "-5", "1d", "m"):
+        with pytest.raises(ConfigError, match="no duration"):
+            duration(text)

@@ -1,0 +1,219 @@
+"""Whole clouds, tiles, votes; features from files; clouds at the edge of what makes sense."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from salanet.cloud import PointCloud
+from salanet.datasets.town import town
+from salanet.errors import ConfigError, DataError
+from salanet.inference import point_logits, segment, tiles
+from salanet.inference.network import VOTE_SCALES, turned
+from salanet.inference.segment import cloud_input
+from salanet.models import Network, create_model
+
+NAMES = ("one", "intensity", "returns", "height_above_ground")
+
+
+@pytest.fixture(scope="module")
+def model() -> Network:
+    torch.manual_seed(0)
+    network = create_model(
+        width=8,
+        in_channels=5,
+        features=NAMES,
+        classes=("a", "b", "c", "d"),
+        grid=0.25,
+        metadata={"intensity_scale": 1000.0},
+    )
+    # A short training, so that batch statistics are real and all classes are predicted.
+    optimiser = torch.optim.AdamW(network.parameters(), lr=0.01)
+    samples = []
+    for seed in range(8):
+        cells = cloud_input(network, town(seed, size=16, density=10), "town")
+        height = cells.features[:, -1].contiguous()
+        classes = torch.bucketize(height, torch.tensor([0.3, 2.5, 5.0]))
+        samples.append((cells.features, network.pyramid(cells.points), classes))
+    for step in range(64):
+        optimiser.param_groups[0]["lr"] = 0.01 * (1 - step / 64)
+        features, pyramid, classes = samples[step % len(samples)]
+        torch.nn.functional.cross_entropy(network(features, pyramid), classes).backward()
+        optimiser.step()
+        optimiser.zero_grad()
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def cloud() -> PointCloud:
+    return town(6, size=50)
+
+
+def test_every_original_point_gets_the_class_of_its_cell(model: Network, cloud: PointCloud) -> None:
+    found = segment(model, cloud, probabilities=True)
+    seen = cloud_input(model, cloud, "town")
+    logits = point_logits(model, seen.points, seen.features)
+    assert found.labels.dtype == np.int64 and found.cells == len(seen.points) < len(cloud)
+    assert (found.labels == logits.argmax(1).numpy()[seen.cell_of_point]).all()
+    assert found.probabilities is not None
+    assert found.probabilities.dtype == np.float32
+    np.testing.assert_allclose(found.probabilities.sum(1), 1, rtol=1e-5)
+    assert (found.probabilities.argmax(1) == found.labels).all()
+    assert len(np.unique(found.labels)) > 2
+
+
+def test_tiles_agree_with_one_pass(model: Network, cloud: PointCloud) -> None:
+    seen = cloud_input(model, cloud, "town")
+    calls: list[tuple[int, int]] = []
+    whole = point_logits(model, seen.points, seen.features)
+    tiled = point_logits(
+        model,
+        seen.points,
+        seen.features,
+        tile_points=len(seen.points) // 2,
+        progress=lambda done, total: calls.append((done, total)),
+    )
+    assert len(calls) > 3
+    assert calls[-1] == (len(seen.points), len(seen.points))
+    agreement = (whole.argmax(1) == tiled.argmax(1)).float().mean().item()
+    assert agreement >= 0.999
+
+
+def test_the_order_of_points_does_not_matter(model: Network, cloud: PointCloud) -> None:
+    order = np.random.default_rng(0).permutation(len(cloud))
+    shuffled = PointCloud(
+        cloud.xyz[order],
+        intensity=cloud.intensity[order],
+        attributes={name: array[order] for name, array in cloud.attributes.items()},
+    )
+    same = segment(model, shuffled).labels == segment(model, cloud).labels[order]
+    assert same.mean() > 0.9995
+
+
+def test_the_result_does_not_depend_on_threads(model: Network, cloud: PointCloud) -> None:
+    seen = cloud_input(model, cloud, "town")
+    threads = torch.get_num_threads()
+    try:
+        found = []
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            found.append(point_logits(model, seen.points, seen.features))
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
+
+
+def test_votes_average_logits(model: Network, cloud: PointCloud) -> None:
+    seen = cloud_input(model, cloud, "town")
+    by_hand = torch.zeros(len(seen.points), 4)
+    with torch.inference_mode():
+        for vote in range(3):
+            by_hand += model(seen.features, model.pyramid(turned(seen.points, vote, 3)))
+    torch.testing.assert_close(
+        point_logits(model, seen.points, seen.features, votes=3), by_hand / 3
+    )
+
+
+def test_votes_turn_about_z_and_scale() -> None:
+    points = torch.randn(50, 3, generator=torch.Generator().manual_seed(1))
+    assert turned(points, 0, 4) is points
+    quarter = turned(points, 1, 4) / VOTE_SCALES[1]
+    expected = torch.stack([-points[:, 1], points[:, 0], points[:, 2]], dim=1)
+    torch.testing.assert_close(quarter, expected)
+
+
+def test_training_mode_is_restored(model: Network, cloud: PointCloud) -> None:
+    model.train()
+    try:
+        before = {k: v.clone() for k, v in model.state_dict().items()}
+        segment(model, cloud)
+        assert model.training and model.encoder.training
+        assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+    finally:
+        model.eval()
+
+
+def few(xyz: list[list[float]]) -> PointCloud:
+    n = len(xyz)
+    ones = np.ones(n, np.uint8)
+    return PointCloud(
+        np.array(xyz, dtype=float).reshape(n, 3),
+        intensity=np.full(n, 500, np.float32),
+        attributes={"return_number": ones, "number_of_returns": ones},
+    )
+
+
+@pytest.mark.parametrize(
+    "xyz",
+    [
+        [[650_000.0, 6_860_000.0, 30.0]],
+        [[1, 2, 3], [1, 2, 3]],
+        [[0.1 + 0.001 * i, 0.1, 0.1] for i in range(100)],
+        [[0, 0, 0], [1e3, 1e3, 0]],
+    ],
+    ids=["one point", "identical points", "one cell", "far apart"],
+)
+def test_tiny_clouds_work(model: Network, xyz: list[list[float]]) -> None:
+    found = segment(model, few(xyz), probabilities=True)
+    assert len(found.labels) == len(xyz)
+    assert np.isfinite(found.probabilities).all()
+
+
+def test_clouds_that_make_no_sense(model: Network) -> None:
+    with pytest.raises(DataError, match=r"scan\.laz: holds no points"):
+        segment(model, few([]), where="scan.laz")
+    with pytest.raises(DataError, match=r"scan\.laz: 1 of 2 points have NaN.*point 1"):
+        segment(model, few([[0, 0, 0], [0, np.nan, 0]]), where="scan.laz")
+    with pytest.raises(DataError, match="NaN or infinite"):
+        segment(model, few([[np.inf, 0, 0]]))
+
+
+def test_missing_features_are_named(model: Network) -> None:
+    bare = PointCloud(np.zeros((3, 3)), intensity=np.ones(3, np.float32))
+    with pytest.raises(DataError, match=r"scan\.ply.*'returns' needs 'return_number'.*intensity"):
+        segment(model, bare, where="scan.ply")
+
+
+def test_part_models_do_not_segment_scenes() -> None:
+    parts = create_model(width=8, in_channels=4, parts={"Chair": 3})
+    with pytest.raises(ConfigError, match="scene model"):
+        segment(parts, few([[0, 0, 0]]))
+
+
+def test_features_and_channels_must_agree(cloud: PointCloud) -> None:
+    wrong = create_model(width=8, in_channels=3, features=NAMES, classes=("a", "b"), grid=0.5)
+    with pytest.raises(ConfigError, match="takes 3 channels"):
+        segment(wrong, cloud)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(1, 300),
+    st.integers(1, 100),
+    st.floats(0.01, 5),
+    st.sampled_from([0.0, 1.0, 10.0]),
+    st.integers(0, 1000),
+)
+def test_tiles_partition_their_cores_and_keep_their_halos(
+    count: int, limit: int, halo: float, flat: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    points = torch.from_numpy(rng.uniform(0, [10, 5, flat], (count, 3)).round(1)).float()
+    owners = torch.zeros(count, dtype=torch.int64)
+    for tile in tiles(points, limit, halo):
+        assert (tile.rows.diff() > 0).all()
+        core = points[tile.rows[tile.core]]
+        owners[tile.rows[tile.core]] += 1
+        assert len(core)
+        near = ((points >= core.amin(0) - halo) & (points <= core.amax(0) + halo)).all(1)
+        seen = torch.zeros(count, dtype=torch.bool)
+        seen[tile.rows] = True
+        # All within the halo (Chebyshev) of a core point are seen.
+        distance = (points[:, None] - core[None]).abs().amax(2).amin(1)
+        assert seen[distance < halo - 1e-4].all()
+        assert len(tile.rows) <= limit or (core.amax(0) - core.amin(0)).max() <= halo
+        assert near[tile.rows].any()
+    assert (owners == 1).all()
