@@ -33,6 +33,7 @@ from salanet.errors import DataError, FileError
 FORMAT = 1
 COARSEST = 16  # cells of the coarsest pyramid level, in grid cells
 RAW = "raw_"
+HEADER = "scene.json"
 FLOOR_PERCENTILE = 0.5
 
 
@@ -174,7 +175,7 @@ class Scene:
             "grid": float(grid),
             "classes": list(classes),
         }
-        _write_folder(folder, named, header)
+        write_folder(folder, named, header)
         return Scene.open(folder)
 
 
@@ -237,7 +238,7 @@ def _as(array: NDArray[Any], dtype: type) -> NDArray[Any]:
 
 
 def _read_meta(folder: Path) -> dict[str, Any]:
-    path = folder / "scene.json"
+    path = folder / HEADER
     if not path.exists():
         return {}
     try:
@@ -264,7 +265,13 @@ def _narrow(
     return _as(coord, np.float32), offset
 
 
-def _write_folder(folder: Path, arrays: Mapping[str, NDArray[Any]], meta: dict[str, Any]) -> None:
+def write_folder(
+    folder: Path, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any], header: str = HEADER
+) -> None:
+    """Write ``ARRAY.npy`` files and a JSON file into a folder that appears only when complete.
+
+    An existing folder is replaced. Raises FileError if it cannot be written.
+    """
     # Hidden siblings, so that renaming stays on one file system and nothing mistakes them.
     new = folder.with_name(f".{folder.name}.{os.getpid()}.new")
     old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
@@ -273,7 +280,7 @@ def _write_folder(folder: Path, arrays: Mapping[str, NDArray[Any]], meta: dict[s
         for name, array in arrays.items():
             np.save(new / f"{name}.npy", array, allow_pickle=False)
         text = json.dumps(meta, indent=1, ensure_ascii=False)
-        (new / "scene.json").write_text(text + "\n", encoding="utf-8")
+        (new / header).write_text(text + "\n", encoding="utf-8")
         if folder.exists():
             folder.rename(old)
         new.rename(folder)

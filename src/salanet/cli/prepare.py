@@ -1,4 +1,4 @@
-"""`salanet prepare files SRC… DST`: labelled files to scenes."""
+"""`salanet prepare`: labelled files, here, or benchmarks (`prepare_benchmarks`) to scenes."""
 
 from __future__ import annotations
 
@@ -11,16 +11,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from salanet.cli.console import messages
 from salanet.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.progress import Progress
+
     from salanet.datasets.files import Job, Prepared, Settings
 
 USAGE = """usage: salanet prepare WHAT [options]
 
-  files   labelled files of your own (LAS, LAZ, PLY, NPY, text, …) to scenes
+  files    labelled files of your own (LAS, LAZ, PLY, NPY, text, …) to scenes
+  s3dis    the raw Stanford3dDataset_v1.2: six areas of rooms
+  scannet  ScanNet v2: meshes of rooms
+  partnet  PartNet, level 3: parts of shapes in 17 categories
 
 `salanet prepare files --help` explains the options."""
+BENCHMARKS = ("s3dis", "scannet", "partnet")
 
 
 @dataclass
@@ -59,8 +68,14 @@ def main(argv: list[str]) -> int | None:
     """Dispatch on what to prepare."""
     if argv and argv[0] == "files":
         return files(tyro.cli(Files, args=argv[1:], prog="salanet prepare files"))
+    if argv and argv[0] in BENCHMARKS:
+        from salanet.cli import prepare_benchmarks
+
+        command: Callable[[list[str]], int] = getattr(prepare_benchmarks, argv[0])
+        return command(argv[1:])
     if argv and argv[0] not in ("-h", "--help"):
-        raise ConfigError(f"cannot prepare '{argv[0]}'; there is: files")
+        known = ", ".join(("files", *BENCHMARKS))
+        raise ConfigError(f"cannot prepare '{argv[0]}'; there are {known}")
     print(USAGE)
     return 0
 
@@ -95,11 +110,9 @@ def files(options: Files) -> int:
     return 0
 
 
-def _with_progress(jobs: list[Job], settings: Settings, workers: int) -> list[Prepared]:
-    from rich.console import Console
+def progress_bar() -> Progress:
+    """How far a preparation is, on stderr; a task's description is the scene done last."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from salanet.datasets.files import prepare
 
     columns = (
         TextColumn("preparing"),
@@ -108,7 +121,13 @@ def _with_progress(jobs: list[Job], settings: Settings, workers: int) -> list[Pr
         TimeElapsedColumn(),
         TextColumn("{task.description}"),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    return Progress(*columns, console=messages())
+
+
+def _with_progress(jobs: list[Job], settings: Settings, workers: int) -> list[Prepared]:
+    from salanet.datasets.files import prepare
+
+    with progress_bar() as progress:
         task = progress.add_task("", total=len(jobs))
         return prepare(
             jobs,

@@ -1,0 +1,319 @@
+"""What the published benchmarks share: jobs in parallel, resumed; scenes; checks of counts."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import salanet
+from salanet.cloud import PointCloud
+from salanet.datasets.files import fingerprint
+from salanet.datasets.manifest import digest, digests
+from salanet.errors import ConfigError, DataError
+from salanet.ops import nearest
+from salanet.sampling.cells import to_cells
+from salanet.scenes import Scene
+
+T = TypeVar("T")
+Colour = tuple[int, int, int]
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A published data set.
+
+    Attributes:
+        name: with its version.
+        origin: where to get it. licence: its terms, in one line.
+        classes: names in index order. codes: what each is in the source.
+        colours: of the classes, for display.
+    """
+
+    name: str
+    origin: str
+    licence: str
+    classes: tuple[str, ...] = ()
+    codes: tuple[int, ...] = ()
+    colours: tuple[Colour, ...] = ()
+
+
+@dataclass(frozen=True)
+class Job:
+    """What becomes one folder.
+
+    Attributes:
+        name: of the result below the destination, split first: ``Area_5/office_19``.
+        files: what it is made from; a changed one makes it again.
+        folder: where it goes.
+        header: JSON file in the folder that says what it was made from.
+    """
+
+    name: str
+    files: tuple[Path, ...]
+    folder: Path
+    header: str = "scene.json"
+
+    @property
+    def split(self) -> str:
+        return self.name.split("/")[0]
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A scene as the benchmark publishes it.
+
+    Attributes:
+        cloud: N points with colours, in the published order.
+        segment: int16 (N,) class index, -1 = ignored; None for scenes without labels.
+        meta: JSON for the scene.
+        remarks: what was repaired or is odd, one line each.
+    """
+
+    cloud: PointCloud
+    segment: NDArray[np.int16] | None
+    meta: dict[str, Any] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The outcome of one job.
+
+    Attributes:
+        job: what was done.
+        figures: counts such as points and cells, or shapes and points.
+        counts: points by class name, ignored ones left out.
+        remarks: what was repaired or is odd.
+        files: SHA-256 of each file written; empty if skipped.
+        skipped: the folder was complete already.
+    """
+
+    job: Job
+    figures: dict[str, int]
+    counts: dict[str, int]
+    remarks: tuple[str, ...]
+    files: dict[str, str]
+    skipped: bool
+
+
+@dataclass(frozen=True)
+class Check:
+    """A count beside the published one."""
+
+    what: str
+    expected: int
+    found: int
+    missing: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return self.expected == self.found and not self.missing
+
+    def __str__(self) -> str:
+        text = f"{self.what}: {self.found:,} of {self.expected:,}"
+        if not self.missing:
+            return text
+        more = f" and {len(self.missing) - 5} more" if len(self.missing) > 5 else ""
+        return f"{text}; missing {', '.join(self.missing[:5])}{more}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a run of `salanet prepare` will do.
+
+    Attributes:
+        benchmark: the data set. settings: JSON; a folder made with others is made again.
+        jobs: in order. work: does one of them, importable by other processes.
+        remarks: about the source as a whole.
+    """
+
+    benchmark: Benchmark
+    settings: dict[str, Any]
+    jobs: list[Job]
+    work: Callable[[Job], Prepared]
+    remarks: tuple[str, ...] = ()
+
+
+def prepare(
+    plan: Plan, *, workers: int = 1, done: Callable[[Prepared], None] | None = None
+) -> list[Prepared]:
+    """Do every job that is not complete yet, `workers` at a time, each in its own process.
+
+    `done`, if given, is called with each result. The first error stops the rest; folders already
+    written stay, and the same call goes on where it stopped.
+    """
+    waiting = [job for job in plan.jobs if not is_current(job, plan.settings)]
+    results = {job: _skipped(job) for job in plan.jobs if job not in set(waiting)}
+    for result in results.values():
+        _tell(done, result)
+    if workers <= 1 or len(waiting) <= 1:
+        for job in waiting:
+            results[job] = plan.work(job)
+            _tell(done, results[job])
+        return [results[job] for job in plan.jobs]
+    context = multiprocessing.get_context("spawn")  # OpenMP does not survive a fork
+    with ProcessPoolExecutor(min(workers, len(waiting)), context, _one_thread) as pool:
+        futures = {pool.submit(plan.work, job): job for job in waiting}
+        try:
+            for future in as_completed(futures):
+                results[futures[future]] = future.result()
+                _tell(done, future.result())
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    return [results[job] for job in plan.jobs]
+
+
+def prepare_scene(
+    job: Job,
+    *,
+    benchmark: Benchmark,
+    settings: Mapping[str, Any],
+    read: Callable[[Job], Raw],
+) -> Prepared:
+    """Read a scene, subsample it with ``settings["grid"]`` and write it.
+
+    Beside the cells lie `raw_segment` (where labelled), `raw_to_cell` (the cell each point fell
+    into) and `raw_to_nearest` (the cell whose barycentre is nearest: what the paper's protocol
+    gives each point the prediction of), all in the published order of the points.
+    """
+    raw = read(job)
+    cells = to_cells(
+        raw.cloud, settings["grid"], segment=raw.segment, keep=("rgb",), where=job.name
+    )
+    raw_arrays: dict[str, NDArray[Any]] = {
+        "to_cell": cells.of_point,
+        "to_nearest": nearest(
+            torch.from_numpy((raw.cloud.xyz - cells.offset).astype(np.float32)),
+            torch.from_numpy(cells.coord),
+        ).numpy(),
+    }
+    counts: dict[str, int] = {}
+    if raw.segment is not None:
+        raw_arrays["segment"] = raw.segment
+        labelled = raw.segment[raw.segment >= 0]
+        found = np.bincount(labelled, minlength=len(benchmark.classes)).tolist()
+        counts = dict(zip(benchmark.classes, found, strict=True))
+    meta = header(job, benchmark, settings, raw.remarks) | {
+        "codes": list(benchmark.codes),
+        "colours": [list(colour) for colour in benchmark.colours],
+        "figures": {"points": len(raw.cloud), "cells": len(cells.coord)},
+        "counts": counts,
+        **raw.meta,
+    }
+    Scene.write(
+        job.folder,
+        coord=cells.coord,
+        offset=cells.offset,
+        # Colours that are zero everywhere are colours here: every scene has the same features.
+        color=np.zeros_like(cells.coord, np.uint8) if cells.rgb is None else cells.rgb,
+        segment=cells.segment,
+        raw=raw_arrays,
+        classes=benchmark.classes,
+        grid=settings["grid"],
+        meta=meta,
+    )
+    return result_of(job)
+
+
+def header(
+    job: Job, benchmark: Benchmark, settings: Mapping[str, Any], remarks: Sequence[str]
+) -> dict[str, Any]:
+    """What the header of every folder says of its making; `is_current` reads it."""
+    sources = [fingerprint(path) | {"sha256": digest(path)} for path in job.files]
+    return {
+        "remarks": list(remarks),
+        "provenance": {
+            "dataset": benchmark.name,
+            "origin": benchmark.origin,
+            "licence": benchmark.licence,
+            "sources": sources,
+            "salanet": salanet.__version__,
+        },
+        "settings": dict(settings),
+    }
+
+
+def is_current(job: Job, settings: Mapping[str, Any]) -> bool:
+    """Whether the job's folder exists, from the same files and with the same settings."""
+    try:
+        meta = json.loads((job.folder / job.header).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    provenance = meta.get("provenance", {})
+    then = [
+        {key: source[key] for key in ("name", "bytes", "mtime_ns")}
+        for source in provenance.get("sources", [])
+    ]
+    return (
+        meta.get("settings") == dict(settings)
+        and provenance.get("salanet") == salanet.__version__
+        and then == [fingerprint(path) for path in job.files]
+    )
+
+
+def result_of(job: Job, *, hashed: bool = True) -> Prepared:
+    """The outcome of a job just done, from its folder."""
+    meta = json.loads((job.folder / job.header).read_text(encoding="utf-8"))
+    return Prepared(
+        job=job,
+        figures=meta["figures"],
+        counts=meta["counts"],
+        remarks=tuple(meta["remarks"]),
+        files=digests(job.folder) if hashed else {},
+        skipped=False,
+    )
+
+
+def describe(result: Prepared) -> dict[str, Any]:
+    """What the manifest says of a folder."""
+    meta = json.loads((result.job.folder / result.job.header).read_text(encoding="utf-8"))
+    sources = meta["provenance"]["sources"]
+    return {
+        **result.figures,
+        "counts": result.counts,
+        "remarks": list(result.remarks),
+        "sources": {source["name"]: source["sha256"] for source in sources},
+        "files": result.files or digests(result.job.folder),
+    }
+
+
+def check_grid(grid: float) -> float:
+    """The grid, or ConfigError if it is no positive size."""
+    if not 0 < grid < float("inf"):
+        raise ConfigError(f"the grid must be a positive size, not {grid}")
+    return grid
+
+
+def check_classes(segment: NDArray[np.integer], classes: Sequence[str], where: Path | str) -> None:
+    """Raise DataError if a class index is none of the benchmark's, -1 = ignored aside."""
+    if segment.size and not (segment.min() >= -1 and segment.max() < len(classes)):
+        raise DataError(
+            f"{where}: has classes {segment.min()} to {segment.max()}; the benchmark has 0 to "
+            f"{len(classes) - 1} and -1 = ignored"
+        )
+
+
+def _skipped(job: Job) -> Prepared:
+    return replace(result_of(job, hashed=False), skipped=True)
+
+
+def _tell(done: Callable[[Prepared], None] | None, result: Prepared) -> None:
+    if done:
+        done(result)
+
+
+def _one_thread() -> None:
+    os.environ |= dict.fromkeys(THREADS, "1")
+    torch.set_num_threads(1)
