@@ -12,7 +12,11 @@ from salanet.errors import SalaNetError
 
 # Each module is imported only when its command runs, so `salanet --help` stays fast.
 COMMANDS = {
-    "prepare": ("salanet.cli.prepare", "turn labelled files or a benchmark into scenes to train on"),
+    "demo": ("salanet.cli.demo", "train on generated scans and label another one, in two minutes"),
+    "prepare": (
+        "salanet.cli.prepare",
+        "turn labelled files or a benchmark into scenes to train on",
+    ),
     "train": ("salanet.cli.train", "train a model with a recipe"),
     "evaluate": ("salanet.cli.evaluate", "per-class IoU, mIoU, OA and mAcc of a model on scenes"),
     "predict": ("salanet.cli.predict", "label point clouds: the same file out, with classes"),
