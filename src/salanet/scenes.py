@@ -198,12 +198,13 @@ def find_scenes(root: str | Path, split: str | None = None) -> list[Path]:
     return found
 
 
-def open_scenes(root: str | Path, split: str | None = None) -> list[Scene]:
-    """Open every scene of a split and check that they agree on classes and grid.
+def open_scenes(root: str | Path, split: str | Sequence[str] | None = None) -> list[Scene]:
+    """Open every scene of a split, or of several, and check that they agree on classes and grid.
 
-    Raises FileError if there are none, or one differs from the first.
+    Raises FileError if there are none in one of them, or a scene differs from the first.
     """
-    scenes = [Scene.open(folder) for folder in find_scenes(root, split)]
+    splits = [split] if split is None or isinstance(split, str) else split
+    scenes = [Scene.open(folder) for one in splits for folder in find_scenes(root, one)]
     check_alike(scenes)
     return scenes
 

@@ -83,8 +83,9 @@ def scenes(data: Path, recipe: Recipe) -> tuple[list[Scene], list[Scene]]:
 
     Raises FileError if there is nothing to train on, or scenes differ in classes or grid.
     """
-    split = recipe.data.train_split
-    train = open_scenes(data, split if (data / split).is_dir() else None)
+    splits = recipe.data.train_split
+    has_splits = any((data / split).is_dir() for split in splits)
+    train = open_scenes(data, splits if has_splits else None)
     has_validation = (data / recipe.data.val_split).is_dir()
     validation = open_scenes(data, recipe.data.val_split) if has_validation else []
     check_alike([*train, *validation])

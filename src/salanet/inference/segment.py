@@ -93,6 +93,7 @@ def cloud_input(model: Network, cloud: PointCloud, where: str) -> Input:
         names,
         xyz=cells.coord,
         rgb=cells.rgb,
+        z=cells.coord[:, 2] + np.float32(cells.offset[2]),
         intensity_scale=intensity_scale(model),
         where=where,
         **cells.arrays,

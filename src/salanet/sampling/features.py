@@ -5,14 +5,15 @@
 | one                 | 1        | constant 1                                                    |
 | rgb                 | 3        | colour, 0 to 1                                                |
 | height              | 1        | metres above the scene's lowest point (its 0.5 percentile)    |
+| z                   | 1        | height in the source's frame: the Z of the paper's ZRGB1      |
 | xyz                 | 3        | the coordinates as given                                      |
 | intensity           | 1        | intensity / `intensity_scale`, clipped to 0…2                 |
 | returns             | 2        | return number / number of returns; number / 4, clipped to 1.5 |
 | height_above_ground | 1        | metres above the terrain (`salanet.sampling.ground`)          |
 
-Heights are in metres and taken *before* augmentation: callers hand over the heights of the real
-world, because classes such as low and medium vegetation are defined by them. `xyz` is whatever the
-caller passes, so augmented coordinates give augmented features.
+Heights, z among them, are in metres and taken *before* augmentation: callers hand over the heights
+of the real world, because classes such as low and medium vegetation are defined by them. `xyz` is
+whatever the caller passes, so augmented coordinates give augmented features.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ CHANNELS = {
     "one": ("one",),
     "rgb": ("red", "green", "blue"),
     "height": ("height",),
+    "z": ("z",),
     "xyz": ("x", "y", "z"),
     "intensity": ("intensity",),
     "returns": ("return ratio", "returns / 4"),
@@ -78,6 +80,7 @@ def compute(
     rgb: Array | None = None,
     intensity: Array | None = None,
     height: Array | None = None,
+    z: Array | None = None,
     intensity_scale: float | None = None,
     where: str = "the point cloud",
     **attributes: Array | None,
@@ -91,6 +94,7 @@ def compute(
         intensity: (N,) as the source stores it.
         height: (N,) metres above the scene's lowest point; by default taken from `xyz`, which is
             right only for a whole scene that has not been augmented.
+        z: (N,) in the source's frame; by default that of `xyz`.
         intensity_scale: the intensity that becomes 1 (see `intensity_scale_of`); needed for
             the feature "intensity".
         where: what to call the cloud in errors.
@@ -109,7 +113,8 @@ def compute(
         raise ConfigError("the feature 'intensity' needs a positive intensity_scale")
     if "height" in names and height is None:
         height = xyz[:, 2] - lowest(xyz[:, 2])
-    arrays |= {"xyz": np.asarray(xyz), "height": np.asarray(height)}
+    z = xyz[:, 2] if z is None else z
+    arrays |= {"xyz": np.asarray(xyz), "height": np.asarray(height), "z": np.asarray(z)}
     out = np.empty((len(xyz), width(names)), np.float32)
     column = 0
     for name in names:
@@ -136,13 +141,14 @@ def require(names: Iterable[str], available: Iterable[str], where: str) -> None:
 def gather(scene: Scene, rows: NDArray[np.integer] | slice = slice(None)) -> dict[str, Array]:
     """The arrays `compute` takes, for some rows of a scene: ``compute(names, **gather(scene))``.
 
-    Holds xyz (relative to the scene's offset), rgb, height, and every further array by name.
+    Holds xyz (relative to the scene's offset), rgb, height, z, and every further array by name.
     """
     arrays: dict[str, Array] = {"xyz": scene.coord[rows]}
     if scene.color is not None:
         arrays["rgb"] = scene.color[rows]
     arrays |= {name: array[rows] for name, array in scene.arrays.items()}
     arrays["height"] = arrays["xyz"][:, 2] - np.float32(scene.floor)
+    arrays["z"] = arrays["xyz"][:, 2] + np.float32(scene.offset[2])
     return arrays
 
 

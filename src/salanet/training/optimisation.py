@@ -89,6 +89,9 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
 def _schedule(recipe: Training, progress: float) -> float:
     if recipe.schedule == "exponential":
         return 0.1 ** (progress * recipe.epochs / recipe.decay_epochs)
+    if recipe.schedule == "steps":
+        epoch = progress * recipe.epochs
+        return 0.1 ** sum(epoch >= milestone for milestone in recipe.milestones)
     if recipe.schedule == "cosine":
         return _half_cosine(1 - progress)
     if recipe.schedule == "one-cycle":

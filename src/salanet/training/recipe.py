@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from tyro.constructors import PrimitiveConstructorSpec
 
 from salanet.errors import ConfigError
@@ -26,6 +26,10 @@ Options = Annotated[
 ]
 
 
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -34,13 +38,13 @@ class Data(Section):
     """Which scenes are used.
 
     Attributes:
-        train_split: folder of the training scenes below `--data`.
+        train_split: folders of the training scenes below `--data`; one name may stand alone.
         val_split: folder of the validation scenes; where there is none, the last model counts as
             the best.
         dataset: what the training data is called in the model file.
     """
 
-    train_split: str = "train"
+    train_split: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = ("train",)
     val_split: str = "val"
     dataset: str = ""
 
@@ -73,14 +77,14 @@ class Sampling(Section):
     """How training samples are cut out of the scenes.
 
     Attributes:
-        shape: sphere, or cylinder of infinite height (airborne scans).
+        shape: sphere, cylinder of infinite height (airborne scans), or the whole shape (PartNet).
         sphere_radius: in the scenes' units.
         max_points: the nearest to the centre are kept; bounds time and memory of a step.
         centres: "random" points, or "potentials" (places drawn least come first).
         balance: share of random centres placed on a class drawn uniformly.
     """
 
-    shape: Literal["sphere", "cylinder"] = "sphere"
+    shape: Literal["sphere", "cylinder", "whole"] = "sphere"
     sphere_radius: float = Field(default=2.0, gt=0)
     max_points: int = Field(default=15_000, ge=1)
     centres: Literal["random", "potentials"] = "random"
@@ -98,8 +102,9 @@ class Training(Section):
         learning_rate: at the schedule's top, for the batch size given.
         weight_decay: for all weights.
         schedule: "exponential" (a tenth in `decay_epochs`), "cosine" to zero, "one-cycle" (cosine
-            up during the first 30 %, cosine down to zero after), or "constant".
+            up during the first 30 %, cosine down to zero after), "steps", or "constant".
         decay_epochs: of the exponential schedule.
+        milestones: of the schedule "steps": the epochs after which the rate falls to a tenth.
         warmup: share of the training during which the rate rises linearly from zero.
         clip: largest norm of the gradient; 0 = any.
         class_weights: "inverse-sqrt" weighs classes by 1 / sqrt(share of points).
@@ -117,8 +122,9 @@ class Training(Section):
     optimiser: Literal["sgd", "adamw"] = "sgd"
     learning_rate: float = Field(default=0.01, gt=0)
     weight_decay: float = Field(default=1e-3, ge=0)
-    schedule: Literal["exponential", "cosine", "one-cycle", "constant"] = "exponential"
+    schedule: Literal["exponential", "cosine", "one-cycle", "steps", "constant"] = "exponential"
     decay_epochs: float = Field(default=200, gt=0)
+    milestones: tuple[float, ...] = ()
     warmup: float = Field(default=0.0, ge=0, lt=1)
     clip: float = Field(default=10.0, ge=0)
     class_weights: Literal["none", "inverse-sqrt"] = "none"

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from salanet.errors import ConfigError
 from salanet.models import Network
 from salanet.pyramid import Pyramid
 from salanet.sampling import features
@@ -68,6 +69,8 @@ class Samples:
         rank: int = 0,
     ) -> None:
         sampling = recipe.sampling
+        if sampling.shape == "whole":
+            raise ConfigError("sampling.shape: whole shapes are PartNet's; scenes need sphere")
         self.recipe = recipe
         self.scenes = scenes
         self.model = model
