@@ -12,13 +12,13 @@ namespace {
 
 constexpr int64_t kTilePairs = 256;
 constexpr int64_t kTileWins = 8 * kTilePairs;
+constexpr int kChannelBits = 20;
 
 struct Workspace {
   Tile tile;
   TileGradients grad;
   int64_t win_count;
-  int32_t* win_pair;     // who won,
-  int32_t* win_channel;  // and what
+  int32_t* wins;         // who won what: pair << kChannelBits | channel
   int32_t* group_of;     // (D)
   float* channel_bias;   // (D): the bias that goes into z, or zeros
   float* pair_r;         // (pairs, R): the tile's r, transposed
@@ -32,8 +32,7 @@ struct Workspace {
       : tile(problem, kTilePairs, scratch), grad(problem, tile, scratch) {
     const int64_t lanes = problem.D() + W;
     win_count = 0;
-    win_pair = scratch.take<int32_t>(kTileWins + problem.D());
-    win_channel = scratch.take<int32_t>(kTileWins + problem.D() + 16);
+    wins = scratch.take<int32_t>(kTileWins + problem.D() + 16);
     group_of = scratch.take<int32_t>(problem.D());
     channel_bias = scratch.take<float>(problem.D());
     pair_r = scratch.take<float>(tile.capacity * problem.R);
@@ -60,7 +59,8 @@ void wins_backward(const Problem& problem, Workspace& work, const Gradients& gra
   for (int64_t k = 0; k < tile.count * S; ++k) work.grad.h[k] = 0.0f;
 
   for (int64_t win = 0; win < work.win_count; ++win) {
-    const int64_t p = work.win_pair[win], d = work.win_channel[win], g = work.group_of[d];
+    const int64_t p = work.wins[win] >> kChannelBits;
+    const int64_t d = work.wins[win] & ((1 << kChannelBits) - 1), g = work.group_of[d];
     const int64_t j = tile.support[p];
     const float *w = problem.position_w + d * R, *r = work.pair_r + p * R;
     float* grad_w = work.weight + d * R;
@@ -191,12 +191,11 @@ void backward(const Problem& problem, const void* memory, const Gradients& grad,
     tile.count = work.win_count = 0;
   };
   scan_pairs(problem, begin, end, [&](int64_t i, int32_t j, int64_t k) {
-    tile.add(problem, i, j, k);
+    const int64_t pair = tile.count;
+    tile.add(i, j, k);
     if (!problem.sum) {
-      const int64_t pair = tile.count - 1;
-      const int64_t found = find_equal(grad.slots + i * D, D, k, work.win_channel + work.win_count);
-      for (int64_t win = 0; win < found; ++win)
-        work.win_pair[work.win_count + win] = static_cast<int32_t>(pair);
+      const int64_t found = find_equal(grad.slots + i * D, D, k, pair << kChannelBits,
+                                       work.wins + work.win_count);
       work.win_count += found;
       tile.count = pair + (found > 0);  // a pair that won nothing is overwritten
     }

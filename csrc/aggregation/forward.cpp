@@ -189,7 +189,7 @@ void forward(const Problem& problem, const void* memory, int64_t begin, int64_t 
       const int32_t* row = problem.neighbours + (first + point) * problem.K;
       for (int64_t k = 0; k < problem.K; ++k)
         if (static_cast<uint32_t>(row[k]) < static_cast<uint64_t>(problem.N))
-          tile.add(problem, first + point, row[k], k);
+          tile.add(first + point, row[k], k);
     }
     work.start[count] = static_cast<int32_t>(tile.count);
     for (int64_t p = tile.count; p < tile.count + kPrefetch; ++p) tile.support[p] = 0;

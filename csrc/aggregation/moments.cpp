@@ -27,7 +27,7 @@ void each_tile(const Problem& problem, Tile& tile, int64_t begin, int64_t end, P
     tile.count = 0;
   };
   scan_pairs(problem, begin, end, [&](int64_t i, int32_t j, int64_t k) {
-    tile.add(problem, i, j, k);
+    tile.add(i, j, k);
     if (tile.count == kTilePairs) flush();
   });
   if (tile.count > 0) flush();

@@ -25,11 +25,11 @@ void scan_pairs(const Problem& problem, int64_t begin, int64_t end, Visit&& visi
         any |= static_cast<uint32_t>(table[base + e]) - first < span;
       if (!any) continue;
     }
-    for (int64_t e = base; e < stop; ++e)
-      if (static_cast<uint32_t>(table[e]) - first < span) {
-        const int64_t i = e / problem.K;
-        visit(i, table[e], e - i * problem.K);
-      }
+    int64_t i = base / problem.K, k = base - i * problem.K;
+    for (int64_t e = base; e < stop; ++e) {
+      if (static_cast<uint32_t>(table[e]) - first < span) visit(i, table[e], k);
+      if (++k == problem.K) k = 0, ++i;
+    }
   }
 }
 

@@ -116,13 +116,15 @@ inline Vec exp_negative(Vec x) {
   return where(x < -87.0f, Vec{}, result);
 }
 
-// Writes the positions of the bytes that equal `value` to `found`, which has room for n + 16 of
-// them; returns how many there are.
-inline int64_t find_equal(const uint8_t* bytes, int64_t n, int64_t value, int32_t* found) {
+// Writes first + k for every byte k that equals `value` to `found`, which has room for n + 16;
+// returns how many there are.
+inline int64_t find_equal(const uint8_t* bytes, int64_t n, int64_t value, int32_t first,
+                          int32_t* found) {
   int64_t count = 0;
 #if defined(__AVX512BW__) && defined(__AVX512VL__)
   // Without branches, which nobody could predict here.
   __m512i position = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  position = _mm512_add_epi32(position, _mm512_set1_epi32(first));
   const __m128i wanted = _mm_set1_epi8(static_cast<char>(value));
   for (int64_t k = 0; k < n; k += 16) {
     const __mmask16 inside = n - k >= 16 ? 0xffff : static_cast<__mmask16>((1 << (n - k)) - 1);
@@ -143,7 +145,7 @@ inline int64_t find_equal(const uint8_t* bytes, int64_t n, int64_t value, int32_
       std::memcpy(&word, bytes + k, n - k);
     word ^= wanted;
     for (uint64_t hits = ~(((word & kLow) + kLow) | word | kLow); hits; hits &= hits - 1)
-      found[count++] = static_cast<int32_t>(k + __builtin_ctzll(hits) / 8);
+      found[count++] = static_cast<int32_t>(first + k + __builtin_ctzll(hits) / 8);
   }
 #endif
   return count;

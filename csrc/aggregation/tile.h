@@ -42,16 +42,25 @@ struct Tile {
 
   int64_t vectors() const { return (count + W - 1) / W; }
 
-  void add(const Problem& problem, int64_t i, int32_t j, int64_t k) {
-    const float* q = problem.queries + 3 * i;
-    const float* p = problem.supports + 3 * static_cast<int64_t>(j);
+  void add(int64_t i, int32_t j, int64_t k) {
     query[count] = static_cast<int32_t>(i);
     support[count] = j;
     slot[count] = static_cast<int32_t>(k);
-    if (problem.lifts)
-      for (int axis = 0; axis < 3; ++axis)
-        offset[axis * capacity + count] = (p[axis] - q[axis]) * problem.inverse_radius;
     ++count;
+  }
+
+  // Lanes past the last pair get zeros.
+  void measure_offsets(const Problem& problem) {
+    const float scale = problem.inverse_radius;
+    float *x = offset, *y = offset + capacity, *z = offset + 2 * capacity;
+    for (int64_t p = 0; p < count; ++p) {
+      const float* from = problem.queries + 3 * static_cast<int64_t>(query[p]);
+      const float* to = problem.supports + 3 * static_cast<int64_t>(support[p]);
+      x[p] = (to[0] - from[0]) * scale;
+      y[p] = (to[1] - from[1]) * scale;
+      z[p] = (to[2] - from[2]) * scale;
+    }
+    for (int64_t p = count; p < vectors() * W; ++p) x[p] = y[p] = z[p] = 0.0f;
   }
 };
 
@@ -61,9 +70,6 @@ template <int FR, int FH>
 void run_perceptrons(const Problem& problem, Tile& tile) {
   const int R = FR ? FR : problem.R, H = FH ? FH : problem.H, S = problem.S;
   const int64_t capacity = tile.capacity;
-  for (int axis = 0; axis < 3; ++axis)  // lanes past the last pair compute on zeros
-    for (int64_t p = tile.count; p < tile.vectors() * W; ++p) tile.offset[axis * capacity + p] = 0;
-
   for (int64_t p = 0; p < tile.count; p += W) {
     const Vec x = load(tile.offset + p), y = load(tile.offset + capacity + p),
               z = load(tile.offset + 2 * capacity + p);
@@ -107,14 +113,18 @@ void run_perceptrons(const Problem& problem, Tile& tile) {
         score[g] = where(wins, splat(1.0f), Vec{});
       }
     }
-    for (int g = 0; g < S; ++g)
-      for (int lane = 0; lane < W; ++lane) tile.h[(p + lane) * S + g] = score[g][lane];
+    for (int g = 0; g < S; ++g) {
+      float weight[W];
+      store(weight, score[g]);
+      for (int lane = 0; lane < W; ++lane) tile.h[(p + lane) * S + g] = weight[lane];
+    }
   }
 }
 
 // Fills r, a and h as far as the problem needs them.
 inline void locate(const Problem& problem, Tile& tile) {
   if (!problem.lifts) return;
+  tile.measure_offsets(problem);
   if (problem.R == 8 && problem.H == 8)
     run_perceptrons<8, 8>(problem, tile);
   else
