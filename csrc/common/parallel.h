@@ -14,6 +14,7 @@
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <dlfcn.h>
+#include <pthread.h>
 #endif
 
 namespace salanet {
@@ -25,8 +26,7 @@ using OpenMpFork = void (*)(void (*)(void*), void*, unsigned, unsigned);
 
 inline OpenMpFork shared_openmp() {
 #if defined(__unix__) || defined(__APPLE__)
-  static const auto fork = reinterpret_cast<OpenMpFork>(dlsym(RTLD_DEFAULT, "GOMP_parallel"));
-  return fork;
+  return reinterpret_cast<OpenMpFork>(dlsym(RTLD_DEFAULT, "GOMP_parallel"));
 #else
   return nullptr;
 #endif
@@ -36,8 +36,17 @@ inline OpenMpFork shared_openmp() {
 // chunk numbers 0..chunks-1; the calling thread works too. Calls to the pool take turns.
 class Pool {
  public:
+  explicit Pool(OpenMpFork openmp) : openmp_(openmp) {}
+
   static Pool& instance() {
-    static Pool* pool = new Pool();  // leaked on purpose: workers may outlive static destruction
+    // Leaked on purpose: workers may outlive static destruction. A forked child inherits no threads,
+    // neither ours nor OpenMP's, and perhaps a lock that nobody will release: it gets a new pool.
+    static std::atomic<Pool*> pool = [] {
+#if defined(__unix__) || defined(__APPLE__)
+      pthread_atfork(nullptr, nullptr, [] { pool = new Pool(nullptr); });
+#endif
+      return new Pool(shared_openmp());
+    }();
     return *pool;
   }
 
@@ -46,9 +55,9 @@ class Pool {
       for (int64_t chunk = 0; chunk < chunks; ++chunk) body(chunk);
       return;
     }
-    if (const OpenMpFork fork = shared_openmp()) {
+    if (openmp_ != nullptr) {
       Shared shared{&body, chunks, {0}};
-      fork(&Shared::work, &shared, static_cast<unsigned>(threads), 0);
+      openmp_(&Shared::work, &shared, static_cast<unsigned>(threads), 0);
       return;
     }
     std::lock_guard<std::mutex> turn(turn_);
@@ -115,6 +124,7 @@ class Pool {
     }
   }
 
+  const OpenMpFork openmp_;
   std::mutex turn_, mutex_;
   std::condition_variable wake_, done_;
   std::vector<std::thread> workers_;

@@ -14,7 +14,7 @@ namespace salanet {
 namespace {
 
 constexpr int64_t kLarge = 1 << 16;      // clouds above this are sorted by all threads together
-constexpr int64_t kGrain = 1 << 13;
+constexpr int64_t kGrain = 1 << 12;
 constexpr int64_t kCrowd = 4 * kWidth;   // a cell of the curve with more points is refined
 
 struct Box {
@@ -60,7 +60,7 @@ void sort_along_curve(const float* points, int32_t* rows, int64_t count, int thr
 
   // On a surface about sqrt(count) cells per axis hold one point each; four times that is plenty.
   const int index_bits = bits_for(static_cast<uint64_t>(count - 1));
-  const int axis_bits = std::min({(index_bits + 1) / 2 + 2, (64 - index_bits) / 3, 21});
+  const int axis_bits = std::min({index_bits / 2 + 2, (64 - index_bits) / 3, 20}) & ~1;
   const double scale = std::ldexp(1.0, axis_bits) / extent;
   const auto last = static_cast<int64_t>((uint64_t{1} << axis_bits) - 1);
 
@@ -211,11 +211,14 @@ PointIndex::PointIndex(const float* points, int64_t count, const int64_t* splits
       }
     }
   };
+  const auto large = [&](const Cloud& cloud) {
+    return cloud_count == 1 || cloud.end - cloud.begin > kLarge;
+  };
   for (const Cloud& cloud : clouds)
-    if (cloud.end - cloud.begin > kLarge) build(cloud, threads);
+    if (cloud.end > cloud.begin && large(cloud)) build(cloud, threads);
   parallel_for(cloud_count, 1, threads, [&](int64_t i, int64_t, int64_t) {
     const Cloud& cloud = clouds[static_cast<size_t>(i)];
-    if (cloud.end > cloud.begin && cloud.end - cloud.begin <= kLarge) build(cloud, 1);
+    if (cloud.end > cloud.begin && !large(cloud)) build(cloud, 1);
   });
 }
 

@@ -148,16 +148,32 @@ struct Candidates {
     }
     hits.count = found;
   }
+
+  // The visitor's bound only falls, so a block is looked at again before it is visited.
+  template <typename Visitor>
+  void find(const Point& q, const PointIndex& index, Visitor& visitor) const {
+    for (int first = 0; first < count; first += kWidth) {
+      const Floats distances = box_distances(q, q, boxes[first / kWidth]);
+      const uint32_t all = count - first < kWidth ? (1u << (count - first)) - 1 : 0xffff;
+      uint32_t left = all;
+      while ((left &= less_equal(distances, Floats::all(visitor.distance))) != 0) {
+        const int64_t number = block[first + std::countr_zero(left)];
+        visitor.visit(q, index.blocks[static_cast<size_t>(number)]);
+        left &= left - 1;
+      }
+    }
+  }
 };
 
 class Collector {
  public:
-  Collector(const PointIndex& index, const Cloud& cloud, float limit, Candidates& found)
-      : index_(index), cloud_(cloud), limit_(Floats::all(limit)), found_(found) {}
+  Collector(const PointIndex& index, const Cloud& cloud, Candidates& found)
+      : index_(index), cloud_(cloud), found_(found) {}
 
-  // False if there are more than fit.
-  bool collect(const Point& low, const Point& high) {
+  // The blocks at most `limit` (squared) away. False if there are more than fit.
+  bool collect(const Point& low, const Point& high, Floats limit) {
     found_.count = 0;
+    limit_ = limit;
     const int root = static_cast<int>(cloud_.levels.size()) - 1;
     return root < 0 || descend(root, 0, low, high);
   }
@@ -166,7 +182,8 @@ class Collector {
   bool descend(int depth, int64_t number, const Point& low, const Point& high) {
     const Level& level = cloud_.levels[static_cast<size_t>(depth)];
     const Node& node = index_.nodes[static_cast<size_t>(level.begin + number)];
-    uint32_t near = less(box_distances(low, high, node), limit_) & children_mask(level, number);
+    uint32_t near =
+        less_equal(box_distances(low, high, node), limit_) & children_mask(level, number);
     for (; near != 0; near &= near - 1) {
       const int lane = std::countr_zero(near);
       const int64_t child = number * kWidth + lane;
@@ -226,20 +243,31 @@ void visit_nearest(const PointIndex& index, const Cloud& cloud, int depth, int64
 struct NearestOne {
   float distance = kInfinity;
   int32_t row = std::numeric_limits<int32_t>::max();
-  Point last;  // where the nearest point lies
+  const Block* block = nullptr;  // where the nearest point is
+  int lane = 0;
 
-  void visit(const Point& q, const Block& block) {
-    const Floats distances = block_distances(q, block);
+  // Another query, of the same cloud: the last answer is the first bound.
+  void restart(const Point& q) {
+    if (block == nullptr) return;
+    float lanes[kWidth];
+    block_distances(q, *block).store(lanes);
+    distance = lanes[lane];
+  }
+
+  void visit(const Point& q, const Block& candidate) {
+    const Floats distances = block_distances(q, candidate);
     uint32_t near = less_equal(distances, Floats::all(distance));
     if (near == 0) return;
     float lanes[kWidth];
     distances.store(lanes);
     for (; near != 0; near &= near - 1) {
-      const int lane = std::countr_zero(near);
-      if (lanes[lane] > distance || (lanes[lane] == distance && block.id[lane] >= row)) continue;
-      distance = lanes[lane];
-      row = block.id[lane];
-      last = point_of(block, lane);
+      const int other = std::countr_zero(near);
+      if (lanes[other] > distance || (lanes[other] == distance && candidate.id[other] >= row))
+        continue;
+      distance = lanes[other];
+      row = candidate.id[other];
+      block = &candidate;
+      lane = other;
     }
   }
 };
@@ -302,9 +330,28 @@ void prefetch_for_writing([[maybe_unused]] const int32_t* row, [[maybe_unused]] 
 #endif
 }
 
-const Node& node_above(const PointIndex& index, const Cloud& cloud, int64_t block) {
-  const int64_t node = (block - cloud.first_block) / kWidth;
-  return index.nodes[static_cast<size_t>(cloud.levels[0].begin + node)];
+// The largest distance of a query of the block from `to`.
+float farthest(const Point& to, const Block& block) {
+  float lanes[kWidth], largest = 0;
+  block_distances(to, block).store(lanes);
+  for (int lane = 0; lane < kWidth; ++lane)
+    if (block.id[lane] >= 0 && lanes[lane] > largest) largest = lanes[lane];
+  return largest;
+}
+
+struct Corners {
+  Point low, high;
+};
+
+// Of the box around a query block.
+Corners corners(const PointIndex& index, const Cloud& cloud, int64_t block) {
+  const int64_t child = block - cloud.first_block;
+  const Node& node = index.nodes[static_cast<size_t>(cloud.levels[0].begin + child / kWidth)];
+  const auto corner = [lane = child % kWidth](const float(&side)[3][kWidth]) {
+    return Point{Floats::all(side[0][lane]), Floats::all(side[1][lane]),
+                 Floats::all(side[2][lane])};
+  };
+  return {corner(node.low), corner(node.high)};
 }
 
 }  // namespace
@@ -316,7 +363,7 @@ void radius_blocks(const RadiusTask& task, const Cloud& queries, const Cloud& su
   const Floats limit = Floats::all(radius_squared);
   const auto missing = static_cast<int32_t>(index.count);
   Candidates candidates;
-  Collector collector(index, supports, radius_squared, candidates);
+  Collector collector(index, supports, candidates);
   NearestMany crowd(radius_squared, task.k < index.count ? task.k : index.count);
   // The hits of a query are ranked when the next one's have been found: by then they have left the
   // store buffer, which cannot forward stores that overlap.
@@ -324,16 +371,12 @@ void radius_blocks(const RadiusTask& task, const Cloud& queries, const Cloud& su
   Hits *hits = &buffers[0], *previous = &buffers[1];
   for (int64_t b = begin; b < end; ++b) {
     const Block& block = task.queries->blocks[static_cast<size_t>(b)];
-    const Node& boxes = node_above(*task.queries, queries, b);
-    const int at = static_cast<int>((b - queries.first_block) % kWidth);
-    const auto corner = [at](const float(&side)[3][kWidth]) {
-      return Point{Floats::all(side[0][at]), Floats::all(side[1][at]), Floats::all(side[2][at])};
-    };
-    const bool shared = collector.collect(corner(boxes.low), corner(boxes.high));
+    const auto [low, high] = corners(*task.queries, queries, b);
+    const bool shared = collector.collect(low, high, limit);
     for (int lane = 0; lane < kWidth && block.id[lane] >= 0; ++lane) {
       const Point q = point_of(block, lane);
       int32_t* out = task.out + int64_t{block.id[lane]} * task.k;
-      if (!shared && !collector.collect(q, q)) {
+      if (!shared && !collector.collect(q, q, limit)) {
         crowd.start();
         visit_nearest(index, supports, static_cast<int>(supports.levels.size()) - 1, 0, q, crowd);
         for (int64_t i = crowd.finish(out); i < task.k; ++i) out[i] = missing;
@@ -349,21 +392,30 @@ void radius_blocks(const RadiusTask& task, const Cloud& queries, const Cloud& su
   if (previous->out != nullptr) write_nearest(*previous, task.k, missing);
 }
 
-void nearest_blocks(const NearestTask& task, const Cloud&, const Cloud& supports, int64_t begin,
-                    int64_t end) {
+void nearest_blocks(const NearestTask& task, const Cloud& queries, const Cloud& supports,
+                    int64_t begin, int64_t end) {
   const PointIndex& index = *task.supports;
   const int root = static_cast<int>(supports.levels.size()) - 1;
+  Candidates candidates;
+  Collector collector(index, supports, candidates);
   NearestOne nearest;
   for (int64_t b = begin; b < end; ++b) {
     const Block& block = task.queries->blocks[static_cast<size_t>(b)];
-    for (int lane = 0; lane < kWidth && block.id[lane] >= 0; ++lane) {
-      const Point q = point_of(block, lane);
-      if (nearest.row != std::numeric_limits<int32_t>::max()) {  // start from the last answer
-        float distances[kWidth];
-        squared(nearest.last.x - q.x, nearest.last.y - q.y, nearest.last.z - q.z).store(distances);
-        nearest.distance = distances[0];
-      }
-      visit_nearest(index, supports, root, 0, q, nearest);
+    // The answer to the block's first query bounds the distance of all its queries.
+    Point q = point_of(block, 0);
+    nearest.restart(q);
+    visit_nearest(index, supports, root, 0, q, nearest);
+    task.out[block.id[0]] = nearest.row;
+    const auto [low, high] = corners(*task.queries, queries, b);
+    const float limit = farthest(point_of(*nearest.block, nearest.lane), block);
+    const bool shared = collector.collect(low, high, Floats::all(limit));
+    for (int lane = 1; lane < kWidth && block.id[lane] >= 0; ++lane) {
+      q = point_of(block, lane);
+      nearest.restart(q);
+      if (shared)
+        candidates.find(q, index, nearest);
+      else
+        visit_nearest(index, supports, root, 0, q, nearest);
       task.out[block.id[lane]] = nearest.row;
     }
   }
