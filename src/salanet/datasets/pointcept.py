@@ -39,12 +39,12 @@ def read(job: Job, classes: Sequence[str], meta: Mapping[str, Any]) -> Raw:
     scene = Scene.open(job.files[0].parent)
     if scene.color is None:
         raise DataError(f"{scene.folder}: has no color.npy")
-    segment = None if scene.segment is None else np.asarray(scene.segment)
+    segment = None if scene.segment is None else np.array(scene.segment)
     if segment is not None:
         check_classes(segment, classes, scene.folder)
         segment = segment if (segment >= 0).any() else None
     return Raw(
-        cloud=PointCloud(xyz=scene.coord + scene.offset, rgb=np.asarray(scene.color)),
+        cloud=PointCloud(xyz=scene.coord + scene.offset, rgb=np.array(scene.color)),
         segment=segment,
         meta=dict(meta),
         remarks=(),

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet.cloud import PointCloud
-from salanet.datasets import pointcept
+from salanet.datasets import manifest, pointcept
 from salanet.datasets.benchmark import Benchmark, Check, Job, Plan, Raw, check_grid, prepare_scene
 from salanet.errors import ConfigError, DataError, FileError
 from salanet.io import rows
@@ -112,7 +112,11 @@ def find_areas(source: Path) -> Path:
         raise FileError(source, "no such folder")
     if _areas(source):
         return source
-    inside = [folder for folder in sorted(source.iterdir()) if folder.is_dir() and _areas(folder)]
+    inside = [
+        folder
+        for folder in sorted(source.iterdir())
+        if folder.is_dir() and _areas(folder) and not (folder / manifest.NAME).exists()
+    ]
     if not inside:
         raise FileError(source, "holds no Area_1 … Area_6; give the folder Stanford3dDataset_v1.2")
     if len(inside) > 1:
@@ -176,13 +180,13 @@ def read_object(path: Path) -> tuple[NDArray[np.float64], list[str]]:
     notes: list[str] = []
     if data.translate(None, TEXT):
         data, notes = _repair(data)
+    if not data.strip():
+        return np.empty((0, COLUMNS)), ["the file is empty"]
     try:
         table = np.loadtxt(io.BytesIO(data), comments=None, ndmin=2)
         valid = table.shape[1] == COLUMNS
     except ValueError:
         valid = False
-    if not data.strip():
-        return np.empty((0, COLUMNS)), ["the file is empty"]
     if not valid:
         lines = data.decode("latin-1").rstrip().split("\n")
         types = [np.dtype(np.float64)] * COLUMNS
