@@ -18,6 +18,10 @@ COMMANDS = {
         "turn labelled files or a benchmark into scenes to train on",
     ),
     "train": ("salanet.cli.train", "train a model with a recipe"),
+    "compare": (
+        "salanet.cli.compare",
+        "train several operators alike, and one table of how they did",
+    ),
     "evaluate": ("salanet.cli.evaluate", "per-class IoU, mIoU, OA and mAcc of a model on scenes"),
     "predict": ("salanet.cli.predict", "label point clouds: the same file out, with classes"),
     "profile": ("salanet.cli.profile", "parameters, MACs, weight bytes and speed of a model"),

@@ -111,12 +111,13 @@ class Trainer:
             self.recipe, self.scenes, self.model, self.intensity_scale, rank=self.fabric.global_rank
         )
         self.step, self.elapsed, self.best = 0, 0.0, -1.0
+        self.done = 0.0  # share of the schedule behind us
         self.history: list[dict[str, Any]] = []
 
     def _loop(self) -> None:
         training = self.recipe.training
         steps = training.epochs * training.steps_per_epoch
-        self.started, self.earlier, self.first = time.monotonic(), self.elapsed, self.step / steps
+        self.started, self.earlier, self.first = time.monotonic(), self.elapsed, self.done
         show = TrainingProgress(self.console, steps, self.step)
         board = TensorBoard(self.run.folder, self.step) if self.fabric.is_global_zero else None
         self._new_epoch()
@@ -186,11 +187,13 @@ class Trainer:
         return value if finite else math.nan
 
     def _progress(self, steps: int) -> float:
+        """How far the learning rate's schedule is: by steps, or by the clock if that is ahead."""
         done = self.step / steps
         if self.budget:
             spent = (time.monotonic() - self.started) / self.budget
             done = max(done, self.first + (1 - self.first) * spent)
-        return min(done, 1.0)
+        self.done = min(done, 1.0)
+        return self.done
 
     def _out_of_time(self) -> bool:
         spent = time.monotonic() - self.started
@@ -258,6 +261,7 @@ class Trainer:
             "average_steps": self.average.steps if self.average else 0,
             "step": self.step,
             "elapsed": self.elapsed,
+            "done": self.done,
             "best": self.best,
             "history": self.history,
             "random": torch.get_rng_state(),
@@ -271,5 +275,6 @@ class Trainer:
             for name, tensor in state["average"].items():
                 self.average.state[name].copy_(tensor)
         self.step, self.elapsed, self.best = state["step"], state["elapsed"], state["best"]
+        self.done = state["done"]
         self.history = state["history"]
         torch.set_rng_state(state["random"])

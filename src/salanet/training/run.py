@@ -97,6 +97,11 @@ class Run:
             writer.writeheader()
             writer.writerows(history)
 
+    def read_metrics(self) -> list[dict[str, str]]:
+        """The rows of metrics.csv, as text."""
+        with (self.folder / "metrics.csv").open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
 
 def differences(a: dict[str, Any], b: dict[str, Any], prefix: str = "") -> list[str]:
     """Dotted names of the keys whose values differ."""

@@ -1,0 +1,229 @@
+"""Several networks under one recipe and one budget, and one table of how they did."""
+
+from __future__ import annotations
+
+import csv
+import json
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from salanet.errors import ConfigError, FileError
+from salanet.evaluation import result, write_json
+from salanet.inference import evaluate
+from salanet.io import atomic_path
+from salanet.models import load
+from salanet.scenes import Scene
+from salanet.training.engine import Trainer
+from salanet.training.recipe import Recipe, parse_recipe
+from salanet.training.run import Run
+
+RESULT = "result.json"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One contender: a network or operator, and options of it.
+
+    Attributes:
+        name: as given, and as it appears in the table.
+        operator: name of the local aggregation.
+        options: the operator's own.
+    """
+
+    name: str
+    operator: str
+    options: dict[str, Any]
+
+    @classmethod
+    def parse(cls, text: str) -> Variant:
+        """From `kpconv`, or `sala:reduction=sum,groups=4`.
+
+        Raises:
+            ConfigError: an option is not of the form key=value.
+        """
+        operator, _, tail = text.partition(":")
+        options = {}
+        for part in filter(None, tail.split(",")):
+            key, equals, value = part.partition("=")
+            if not equals:
+                raise ConfigError(f"'{text}': write options as {operator}:key=value,key=value")
+            options[key.strip()] = yaml.safe_load(value)
+        return cls(text, operator.strip(), options)
+
+    def recipe(self, base: Recipe, seed: int) -> Recipe:
+        """The base recipe with this operator and seed."""
+        content = base.model_dump(mode="json")
+        content["model"] |= {"operator": self.operator, "operator_options": self.options}
+        content["training"]["seed"] = seed
+        return parse_recipe(content, self.name)
+
+    def folder(self, root: Path, seed: int) -> Path:
+        safe = "".join(c if c.isalnum() or c in "=_-" else "-" for c in self.name)
+        return root / f"{safe}-seed{seed}"
+
+
+def compare(
+    recipe: Recipe,
+    variants: Sequence[Variant],
+    seeds: int,
+    train: Sequence[Scene],
+    test: Sequence[Scene],
+    folder: Path,
+    *,
+    budget: float | None = None,
+    console: Console,
+) -> list[dict[str, Any]]:
+    """Train every variant with every seed, evaluate it, and write compare.csv and compare.md.
+
+    What is complete is kept and what was interrupted goes on, so that a comparison that was
+    killed continues where it stopped. The table is rewritten after each run.
+
+    Args:
+        recipe: what all runs share.
+        variants, seeds: the runs are their product; seeds count up from the recipe's.
+        train, test: scenes to learn from and to be judged on; no run sees the latter before it
+            is judged.
+        folder: one run folder for each run, and the two tables.
+        budget: seconds of each run; by default all epochs of the recipe.
+        console: where progress is shown.
+
+    Returns:
+        One row per variant, see `rows`.
+
+    Raises:
+        ConfigError: two variants are the same, or an operator is unknown.
+        FileError: the folder holds a comparison with other settings, or cannot be written.
+    """
+    if len({v.name for v in variants}) < len(variants):
+        raise ConfigError("an operator is named twice")
+    settings = {"recipe": recipe.model_dump(mode="json"), "budget": budget}
+    _check_settings(folder, settings)
+    results: dict[str, list[dict[str, Any]]] = {v.name: [] for v in variants}
+    # Seeds in the outer loop: an unfinished comparison has every operator before a second seed.
+    for seed in range(recipe.training.seed, recipe.training.seed + seeds):
+        for variant in variants:
+            place = variant.folder(folder, seed)
+            if not (place / RESULT).is_file():
+                console.print(f"[bold]{variant.name}, seed {seed}[/bold]")
+                trial(variant.recipe(recipe, seed), train, test, place, budget, console)
+            results[variant.name].append(json.loads((place / RESULT).read_text(encoding="utf-8")))
+            table = rows({name: found for name, found in results.items() if found})
+            write_tables(folder, table)
+    return table
+
+
+def trial(
+    recipe: Recipe,
+    train: Sequence[Scene],
+    test: Sequence[Scene],
+    folder: Path,
+    budget: float | None,
+    console: Console,
+) -> None:
+    """One run, from where it stands to its result.json."""
+    run = Run(folder)
+    resume = run.checkpoint.is_file()
+    spent = float(run.read_metrics()[-1]["seconds"]) if resume else 0.0
+    left = None if budget is None else budget - spent
+    if left is None or left > 0:
+        Trainer(recipe, train, [], folder, budget=left, console=console).train(resume=resume)
+    history = run.read_metrics()
+    model = load(run.last)
+    parameters = sum(p.numel() for p in model.parameters())
+    pooled = evaluate(model.fold(), test)
+    write_json(
+        folder / RESULT,
+        result(
+            pooled,
+            protocol={"name": "whole", "votes": 1},
+            seed=recipe.training.seed,
+            parameters=parameters,
+            steps=int(history[-1]["step"]),
+            seconds=float(history[-1]["seconds"]),
+            points_per_second=statistics.median(float(r["points_per_second"]) for r in history),
+        ),
+    )
+
+
+def rows(results: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """One row per variant: mean and spread (standard deviation) over its seeds, in percent.
+
+    The spread is nan for a single seed.
+    """
+    table = []
+    for name, found in results.items():
+        row: dict[str, Any] = {"operator": name, "seeds": len(found)}
+        row["parameters"] = found[0]["parameters"]
+        for figure in ("miou", "oa", "macc"):
+            values = [100 * r[figure] for r in found]
+            row[figure] = round(statistics.mean(values), 2)
+            spread = statistics.stdev(values) if len(values) > 1 else float("nan")
+            row[f"{figure}_spread"] = round(spread, 2)
+        for figure in ("points_per_second", "steps", "seconds"):
+            row[figure] = round(statistics.mean(r[figure] for r in found))
+        for cls in found[0]["classes"]:
+            ious = [r["classes"][cls]["iou"] for r in found]
+            known = [100 * iou for iou in ious if iou is not None]
+            row[f"iou {cls}"] = round(statistics.mean(known), 2) if known else float("nan")
+        table.append(row)
+    return sorted(table, key=lambda row: -row["miou"])
+
+
+def write_tables(folder: Path, table: Sequence[dict[str, Any]]) -> None:
+    """compare.csv with every column, compare.md to be read."""
+    with (
+        atomic_path(folder / "compare.csv") as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, list(table[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(table)
+    with atomic_path(folder / "compare.md") as temporary:
+        temporary.write_text(markdown(table), encoding="utf-8")
+
+
+def markdown(table: Sequence[dict[str, Any]]) -> str:
+    """The table as Markdown, best mIoU first."""
+    lines = [
+        "| operator | parameters | mIoU | OA | mAcc | training points/s | steps | seeds |",
+        "|:---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in table:
+        figures = " | ".join(_with_spread(row, name) for name in ("miou", "oa", "macc"))
+        lines.append(
+            f"| {row['operator']} | {row['parameters']:,} | {figures} | "
+            f"{row['points_per_second']:,} | {row['steps']:,} | {row['seeds']} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _with_spread(row: dict[str, Any], figure: str) -> str:
+    spread = row[f"{figure}_spread"]
+    mean = f"{row[figure]:.1f}"
+    return mean if spread != spread else f"{mean} ± {spread:.1f}"
+
+
+def _check_settings(folder: Path, settings: dict[str, Any]) -> None:
+    """Note the settings of a new comparison; raise if the folder holds one with others."""
+    path = folder / "compare.json"
+    if path.is_file():
+        try:
+            same = json.loads(path.read_text(encoding="utf-8")) == settings
+        except ValueError as error:
+            raise FileError(path, "is damaged; choose another -o") from error
+        if not same:
+            raise FileError(
+                folder, "holds a comparison with another recipe or budget; choose another -o"
+            )
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(folder, f"cannot be created ({error.strerror})") from error
+    write_json(path, settings)
