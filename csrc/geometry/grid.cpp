@@ -15,6 +15,13 @@ namespace salanet {
 namespace {
 
 constexpr int64_t kGrain = 1 << 14;
+constexpr size_t kAhead = 24;  // rows between asking the memory for a point and using it
+
+inline void prefetch([[maybe_unused]] const void* address) {
+#if defined(__GNUC__)
+  __builtin_prefetch(address);
+#endif
+}
 
 // The lowest and highest of each coordinate.
 template <typename T>
@@ -117,26 +124,26 @@ Grid::Grid(const T* points, int64_t count, double cell_size, const int64_t* spli
     if (cloud_bits > 0) packed |= static_cast<uint64_t>(cloud) << cloud_shift;
     return packed;
   };
-  const auto make_items = [&](auto& items, auto&& item) {
+  const auto make_items = [&](auto* items, auto&& item) {
     parallel_for(count, kGrain, threads, [&](int64_t begin, int64_t end, int64_t) {
       int64_t cloud = std::upper_bound(splits, splits + clouds + 1, begin) - splits - 1;
       for (int64_t i = begin; i < end; ++i)
-        items[static_cast<size_t>(i)] = item(key(i, cloud), static_cast<uint64_t>(i));
+        items[i] = item(key(i, cloud), static_cast<uint64_t>(i));
     });
   };
   const int index_bits = bits_for(static_cast<uint64_t>(count - 1));
   if (key_bits + index_bits <= 64) {
-    std::vector<uint64_t> items(static_cast<size_t>(count)), scratch(items.size());
-    make_items(items, [&](uint64_t k, uint64_t i) { return k << index_bits | i; });
-    radix_sort(items.data(), scratch.data(), count, index_bits, index_bits + key_bits, threads);
+    const Uninitialised<uint64_t> items(count), scratch(count);
+    make_items(items.get(), [&](uint64_t k, uint64_t i) { return k << index_bits | i; });
+    radix_sort(items.get(), scratch.get(), count, index_bits, index_bits + key_bits, threads);
     const uint64_t mask = (uint64_t{1} << index_bits) - 1;
-    find_cells(items, threads, [=](uint64_t item) { return item >> index_bits; },
+    find_cells(items.get(), threads, [=](uint64_t item) { return item >> index_bits; },
                [=](uint64_t item) { return static_cast<int32_t>(item & mask); });
   } else {
-    std::vector<WideItem> items(static_cast<size_t>(count)), scratch(items.size());
-    make_items(items, [](uint64_t k, uint64_t i) { return WideItem{k, i}; });
-    radix_sort(items.data(), scratch.data(), count, 0, key_bits, threads);
-    find_cells(items, threads, [](const WideItem& item) { return item.key; },
+    const Uninitialised<WideItem> items(count), scratch(count);
+    make_items(items.get(), [](uint64_t k, uint64_t i) { return WideItem{k, i}; });
+    radix_sort(items.get(), scratch.get(), count, 0, key_bits, threads);
+    find_cells(items.get(), threads, [](const WideItem& item) { return item.key; },
                [](const WideItem& item) { return static_cast<int32_t>(item.index); });
   }
   // A cell belongs to the cloud of its first point.
@@ -151,11 +158,9 @@ Grid::Grid(const T* points, int64_t count, double cell_size, const int64_t* spli
 
 // Fills rows_ and starts_ from sorted items.
 template <typename Item, typename Key, typename Row>
-void Grid::find_cells(const std::vector<Item>& items, int threads, Key&& key, Row&& row) {
-  const auto count = static_cast<int64_t>(items.size());
-  const auto begins = [&](int64_t i) {
-    return i == 0 || key(items[static_cast<size_t>(i)]) != key(items[static_cast<size_t>(i - 1)]);
-  };
+void Grid::find_cells(const Item* items, int threads, Key&& key, Row&& row) {
+  const int64_t count = points();
+  const auto begins = [&](int64_t i) { return i == 0 || key(items[i]) != key(items[i - 1]); };
   std::vector<int64_t> offsets(static_cast<size_t>((count + kGrain - 1) / kGrain));
   parallel_for(count, kGrain, threads, [&](int64_t begin, int64_t end, int64_t part) {
     int64_t found = 0;
@@ -169,29 +174,39 @@ void Grid::find_cells(const std::vector<Item>& items, int threads, Key&& key, Ro
   parallel_for(count, kGrain, threads, [&](int64_t begin, int64_t end, int64_t part) {
     auto start = starts_.begin() + offsets[static_cast<size_t>(part)];
     for (int64_t i = begin; i < end; ++i) {
-      rows_[static_cast<size_t>(i)] = row(items[static_cast<size_t>(i)]);
+      rows_[static_cast<size_t>(i)] = row(items[i]);
       if (begins(i)) *start++ = static_cast<int32_t>(i);
+    }
+  });
+}
+
+// Means of `width` columns, so few that their sums stay in registers.
+template <int width, typename T, typename Out>
+void Grid::mean_columns(const T* values, int64_t columns, Out* out, int threads) const {
+  parallel_for(count(), kGrain / 8, threads, [&](int64_t begin, int64_t end, int64_t) {
+    size_t at = static_cast<size_t>(starts_[static_cast<size_t>(begin)]);
+    for (int64_t cell = begin; cell < end; ++cell) {
+      const int32_t points =
+          starts_[static_cast<size_t>(cell + 1)] - starts_[static_cast<size_t>(cell)];
+      double sums[width] = {};
+      for (int32_t i = 0; i < points; ++i, ++at) {
+        prefetch(values + rows_[std::min(at + kAhead, rows_.size() - 1)] * columns);
+        const T* value = values + rows_[at] * columns;
+        for (int c = 0; c < width; ++c) sums[c] += static_cast<double>(value[c]);
+      }
+      for (int c = 0; c < width; ++c) out[cell * columns + c] = static_cast<Out>(sums[c] / points);
     }
   });
 }
 
 template <typename T, typename Out>
 void Grid::mean(const T* values, int64_t columns, Out* out, int threads) const {
-  parallel_for(count(), kGrain / 4, threads, [&](int64_t begin, int64_t end, int64_t) {
-    std::vector<double> sums(static_cast<size_t>(columns));
-    for (int64_t cell = begin; cell < end; ++cell) {
-      const int32_t first = starts_[static_cast<size_t>(cell)];
-      const int32_t last = starts_[static_cast<size_t>(cell + 1)];
-      std::fill(sums.begin(), sums.end(), 0.0);
-      for (int32_t i = first; i < last; ++i) {
-        const T* row = values + rows_[static_cast<size_t>(i)] * columns;
-        for (int64_t c = 0; c < columns; ++c)
-          sums[static_cast<size_t>(c)] += static_cast<double>(row[c]);
-      }
-      for (int64_t c = 0; c < columns; ++c)
-        out[cell * columns + c] = static_cast<Out>(sums[static_cast<size_t>(c)] / (last - first));
-    }
-  });
+  int64_t c = 0;
+  for (; columns - c > 4; c += 4) mean_columns<4>(values + c, columns, out + c, threads);
+  if (columns - c == 4) mean_columns<4>(values + c, columns, out + c, threads);
+  if (columns - c == 3) mean_columns<3>(values + c, columns, out + c, threads);
+  if (columns - c == 2) mean_columns<2>(values + c, columns, out + c, threads);
+  if (columns - c == 1) mean_columns<1>(values + c, columns, out + c, threads);
 }
 
 template <typename T>

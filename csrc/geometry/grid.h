@@ -31,7 +31,10 @@ class Grid {
 
  private:
   template <typename Item, typename Key, typename Row>
-  void find_cells(const std::vector<Item>& items, int threads, Key&& key, Row&& row);
+  void find_cells(const Item* items, int threads, Key&& key, Row&& row);
+
+  template <int width, typename T, typename Out>
+  void mean_columns(const T* values, int64_t columns, Out* out, int threads) const;
 
   std::vector<int32_t> rows_;    // of the points, cell by cell, ascending inside a cell
   std::vector<int32_t> starts_;  // (count + 1,) where each cell begins in rows_

@@ -64,7 +64,7 @@ void sort_along_curve(const float* points, int32_t* rows, int64_t count, int thr
   const double scale = std::ldexp(1.0, axis_bits) / extent;
   const auto last = static_cast<int64_t>((uint64_t{1} << axis_bits) - 1);
 
-  std::vector<uint64_t> items(static_cast<size_t>(count)), scratch(items.size());
+  const Uninitialised<uint64_t> items(count), scratch(count);
   parallel_for(count, kGrain, threads, [&](int64_t begin, int64_t end, int64_t) {
     for (int64_t i = begin; i < end; ++i) {
       const float* point = points + 3 * int64_t{rows[i]};
@@ -73,20 +73,20 @@ void sort_along_curve(const float* points, int32_t* rows, int64_t count, int thr
         return static_cast<uint64_t>(std::min(static_cast<int64_t>(place), last));
       };
       const uint64_t key = hilbert_key(cell(0), cell(1), cell(2), axis_bits);
-      items[static_cast<size_t>(i)] = key << index_bits | static_cast<uint64_t>(i);
+      items[i] = key << index_bits | static_cast<uint64_t>(i);
     }
   });
-  radix_sort(items.data(), scratch.data(), count, index_bits, index_bits + 3 * axis_bits, threads);
+  radix_sort(items.get(), scratch.get(), count, index_bits, index_bits + 3 * axis_bits, threads);
 
   const std::vector<int32_t> before(rows, rows + count);
   const uint64_t index_mask = (uint64_t{1} << index_bits) - 1;
   parallel_for(count, kGrain, threads, [&](int64_t begin, int64_t end, int64_t) {
     for (int64_t i = begin; i < end; ++i)
-      rows[i] = before[items[static_cast<size_t>(i)] & index_mask];
+      rows[i] = before[items[i] & index_mask];
   });
   for (int64_t begin = 0, end; begin < count; begin = end) {
-    const uint64_t key = items[static_cast<size_t>(begin)] >> index_bits;
-    for (end = begin + 1; end < count && items[static_cast<size_t>(end)] >> index_bits == key;)
+    const uint64_t key = items[begin] >> index_bits;
+    for (end = begin + 1; end < count && items[end] >> index_bits == key;)
       ++end;
     if (end - begin > kCrowd) sort_along_curve(points, rows + begin, end - begin, threads);
   }
