@@ -29,8 +29,8 @@ ARRAYS = {
         ("xyz", [[0, 0, 1], [1, 2, 3]]),
         ("intensity", [[0.5], [2.0]]),  # clipped
         ("returns", [[0.5, 0.5], [0.25, 1.5]]),
-        ("height_above_ground", [[0.25], [7]]),
-        ("height-above-ground", [[0.25], [7]]),
+        ("height_above_ground", [[0.5, 0.25 / 3], [1, 1]]),
+        ("height-above-ground", [[0.5, 0.25 / 3], [1, 1]]),
     ],
 )
 def test_values(name: str, expected: list[list[float]]) -> None:
@@ -42,8 +42,8 @@ def test_values(name: str, expected: list[list[float]]) -> None:
 def test_channels_follow_the_names() -> None:
     names = ["height_above_ground", "one", "rgb"]
     out = features.compute(names, xyz=XYZ, **ARRAYS)
-    np.testing.assert_allclose(out[1], [7, 1, 1, 1, 0])
-    assert features.width(names) == 5
+    np.testing.assert_allclose(out[1], [1, 1, 1, 1, 1, 0])
+    assert features.width(names) == 6
     assert features.width(["one", "rgb", "height"]) == 5  # the paper's ZRGB1
     assert features.required(names) == ["height_above_ground", "rgb"]
 

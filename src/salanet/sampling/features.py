@@ -9,11 +9,13 @@
 | xyz                 | 3        | the coordinates as given                                      |
 | intensity           | 1        | intensity / `intensity_scale`, clipped to 0…2                 |
 | returns             | 2        | return number / number of returns; number / 4, clipped to 1.5 |
-| height_above_ground | 1        | metres above the terrain (`salanet.sampling.ground`)          |
+| height_above_ground | 2        | height above the terrain / 0.5 m and / 3 m, clipped to -1…1   |
 
 Heights, z among them, are in metres and taken *before* augmentation: callers hand over the heights
 of the real world, because classes such as low and medium vegetation are defined by them. `xyz` is
-whatever the caller passes, so augmented coordinates give augmented features.
+whatever the caller passes, so augmented coordinates give augmented features. Heights above the
+terrain (`salanet.sampling.ground`) saturate: a network that sees all of them learns how tall the
+buildings and trees of its few training tiles are, which says little about other tiles.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ CHANNELS = {
     "xyz": ("x", "y", "z"),
     "intensity": ("intensity",),
     "returns": ("return ratio", "returns / 4"),
-    "height_above_ground": ("height above ground",),
+    "height_above_ground": ("height above ground, fine", "height above ground, coarse"),
 }
 NEEDS = {
     "rgb": ("rgb",),
@@ -48,6 +50,7 @@ NEEDS = {
 INTENSITY_PERCENTILE = 95
 INTENSITY_CLIP = 2.0
 RETURNS_CLIP = 1.5
+HEIGHT_SCALES = (0.5, 3.0)
 
 
 def normalise_names(names: Iterable[str]) -> list[str]:
@@ -178,4 +181,6 @@ def _channels(name: str, arrays: dict[str, Array], intensity_scale: float) -> Ar
         count = np.maximum(arrays["number_of_returns"].astype(np.float32), 1)
         ratio = np.minimum(arrays["return_number"] / count, 1)
         return np.stack([ratio, np.minimum(count / 4, RETURNS_CLIP)], axis=1)
+    if name == "height_above_ground":
+        return np.clip(arrays[name][:, None] / np.array(HEIGHT_SCALES, np.float32), -1, 1)
     return arrays[name]
