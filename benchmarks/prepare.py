@@ -18,10 +18,10 @@ import numpy as np
 from scenes import raw_scan
 
 from salanet.cli.console import peak_memory
-from salanet.cli.main import main as salanet
+from salanet.cli.main import main as run
 
 NAMES = ("floor", "ceiling", "wall", "clutter")
-COLUMNS = "points,text_mb,threads,seconds,points_per_second,memory_before_mb,peak_memory_mb"
+COLUMNS = "points,text_mb,cores,seconds,points_per_second,memory_before_mb,peak_memory_mb"
 
 
 def write_room(root: Path, points: int) -> int:
@@ -48,15 +48,17 @@ def measure(points: int) -> str:
             os._exit(0)
         os.waitpid(pid, 0)
         size = sum(path.stat().st_size for path in root.rglob("*.txt"))
+        import salanet.datasets.s3dis  # noqa: F401  (PyTorch takes seconds to load)
+
         before = peak_memory() or 0
         started = time.perf_counter()
-        code = salanet(["prepare", "s3dis", str(root), str(Path(temporary) / "scenes")])
+        code = run(["prepare", "s3dis", str(root), str(Path(temporary) / "scenes")])
         seconds = time.perf_counter() - started
         if code:
             raise SystemExit(code)
-    row = (points, size / 1e6, os.cpu_count(), seconds, points / seconds)
-    memory = (before / 1e6, (peak_memory() or 0) / 1e6)
-    return ",".join(f"{value:.4g}" if value < 1e4 else f"{value:.0f}" for value in row + memory)
+    row = [points, size / 1e6, os.cpu_count() or 1, seconds, points / seconds]
+    row += [before / 1e6, (peak_memory() or 0) / 1e6]
+    return ",".join(f"{value:.4g}" if value < 1e4 else f"{value:.0f}" for value in row)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ S3DIS_ROOMS = (
     ("Area_5", "office_19"), ("Area_6", "pantry_1"),
 )  # fmt: skip
 # The first room's defect takes a blank's place, the other one's sits inside a number.
-DEFECTS = {"hallway_6": (2, b" ", b"\x10"), "office_19": (4, b"0", b"0\x00")}
+DEFECTS = {"hallway_6": (2, b" ", b"\x10"), "office_19": (4, b".0", b".0\x00")}
 
 SCANNET_LABELS = {
     "wall": 1, "floor": 2, "office chair": 5, "table": 7, "object": 40, "floor mat": 20,

@@ -189,7 +189,7 @@ def test_recipes_hold_the_papers_settings() -> None:
     [("s3dis", write_s3dis, "s3dis-area5"), ("scannet", write_scannet, "scannet")],
 )
 def test_train_reads_what_prepare_wrote(
-    tmp_path: Path, capsys: pytest.CaptureFixture, name: str, write: Writer, recipe: str
+    tmp_path: Path, name: str, write: Writer, recipe: str
 ) -> None:
     scenes = tmp_path / "scenes"
     assert main(["prepare", name, str(write(tmp_path / "raw", points=60)), str(scenes)]) == 0

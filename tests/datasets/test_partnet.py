@@ -62,8 +62,9 @@ def test_shapes_are_stacked_in_the_order_of_the_lists(
 def test_absent_parts_and_categories_are_reported(
     raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
+    (raw / "Microwave-3" / "val_files.txt").unlink()
     report = run(capsys, raw, tmp_path / "out")
-    assert "Bed-3 has no train shapes" in report["remarks"]
+    assert "Microwave-3 has no val shapes" in report["remarks"]
     assert "train/Bottle: no point of part 8" in report["remarks"]
     checks = {check["what"]: (check["found"], check["expected"]) for check in report["checks"]}
     assert checks["Bottle, train"] == (3, 315) and checks["Vase, test"] == (0, 233)

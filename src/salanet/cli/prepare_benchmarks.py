@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -21,9 +21,9 @@ SHOWN = 20  # of a long list
 
 @dataclass
 class Common:
-    source: tyro.conf.Positional[Path]
+    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]
     """Folder of the data as downloaded."""
-    destination: tyro.conf.Positional[Path]
+    destination: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DST")]
     """Folder to write."""
     workers: int = field(default_factory=lambda: min(os.cpu_count() or 1, 8))
     """Scenes prepared at the same time."""
@@ -272,11 +272,12 @@ def _show_remarks(remarks: list[str]) -> None:
 
 def _show_checks(checks: list[Check]) -> None:
     console = messages()
-    for check in checks:
-        if not check.passed:
-            console.print(f"not as published: {check}", soft_wrap=True, markup=False)
-    passed = sum(check.passed for check in checks)
-    console.print(f"{passed} of {len(checks)} counts are as published")
+    failed = [check for check in checks if not check.passed]
+    for check in failed[:SHOWN]:
+        console.print(f"not as published: {check}", soft_wrap=True, markup=False)
+    more = f" ({len(failed) - SHOWN} more are not; --json shows all)" if failed[SHOWN:] else ""
+    passed = len(checks) - len(failed)
+    console.print(f"{passed} of {len(checks)} counts are as published{more}")
 
 
 def _as_json(checks: list[Check]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -169,6 +170,11 @@ def prepare(
             for future in as_completed(futures):
                 results[futures[future]] = future.result()
                 _tell(done, future.result())
+        except BrokenProcessPool:
+            raise DataError(
+                "a process of the preparation died, most likely for lack of memory; use fewer "
+                "--workers (what is complete is kept)"
+            ) from None
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise

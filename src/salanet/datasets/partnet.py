@@ -136,7 +136,7 @@ def plan(source: str | Path, destination: str | Path) -> Plan:
             if files:
                 folder = Path(destination) / split / category
                 jobs.append(Job(f"{split}/{category}", files, folder, HEADER))
-            else:
+            elif (root / f"{category}-{LEVEL}").is_dir():
                 remarks.append(f"{category}-{LEVEL} has no {split} shapes")
     settings = {"dataset": BENCHMARK.name, "level": LEVEL, "grid": GRID}
     return Plan(

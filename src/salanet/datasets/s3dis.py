@@ -204,7 +204,7 @@ def check(scenes: Mapping[str, Any]) -> list[Check]:
     for area, kinds in ROOMS.items():
         expected = {f"Area_{area}/{k}_{i}" for k, n in kinds.items() for i in range(1, n + 1)}
         found = {name for name in scenes if name.startswith(f"Area_{area}/")}
-        missing = tuple(sorted(expected - found))
+        missing = tuple(sorted(expected - found)) if found else ()
         checks.append(Check(f"rooms of Area_{area}", len(expected), len(found), missing))
         complete &= found == expected
     counts = [scene["counts"] for scene in scenes.values()]
