@@ -1,11 +1,21 @@
-"""`salanet evaluate`: how good a model is on labelled scenes."""
+"""`salanet evaluate`: how good a model is on labelled scenes or shapes."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
+
+from salanet.errors import ConfigError
+
+if TYPE_CHECKING:
+    from salanet.evaluation import Confusion, PartScores
+    from salanet.models import Network
+
+# Votes of the paper's protocol, as CloserLook3D counts them.
+SCENE_VOTES = 20
+SHAPE_VOTES = 10
 
 
 def main(argv: list[str]) -> None:
@@ -13,10 +23,14 @@ def main(argv: list[str]) -> None:
 
 
 def run(
-    model: Annotated[Path, tyro.conf.arg(aliases=["-m"])],
-    data: Path,
+    model: Annotated[Path | None, tyro.conf.arg(aliases=["-m"])] = None,
+    data: Path | None = None,
     split: str = "test",
-    votes: int = 1,
+    protocol: Literal["whole", "voting"] = "whole",
+    votes: int | None = None,
+    seed: int = 0,
+    folds: tuple[Path, ...] = (),
+    name: str | None = None,
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None,
     json: bool = False,
     device: str = "auto",
@@ -24,29 +38,65 @@ def run(
     """Per-class IoU, mIoU, OA and mAcc over every original point of labelled scenes.
 
     All points of all scenes go into one confusion matrix. A class that is neither in the labels
-    nor predicted has no IoU and does not count in the mean.
+    nor predicted has no IoU and does not count in the mean. A model of object parts is scored on
+    PartNet's shapes instead: part IoU by category, and shape IoU.
 
     Args:
         model: model file (.safetensors).
-        data: folder of the scenes that `salanet prepare` wrote.
+        data: folder of the scenes, or shapes, that `salanet prepare` wrote.
         split: which of them.
-        votes: passes, each with the scene turned and scaled otherwise; logits are averaged.
+        protocol: "whole" passes over each scene or shape at once. "voting" is the paper's:
+            overlapping spheres over each scene, or the whole shape, in augmented votes.
+        votes: passes whose logits are averaged. Default: 1, or 20 by voting (shapes: 10).
+        seed: of the augmented votes.
+        folds: instead of a model: results of the folds of a cross-validation, to be added.
+        name: what tables call the model. Default: its operator and width.
         output: also write the result here as JSON: figures, confusion, protocol, command, versions.
         json: print that JSON instead of the table.
         device: auto, cpu, cuda.
     """
-    import time
+    from salanet.cli.console import load_model
+    from salanet.evaluation import merge_folds
 
-    from salanet.cli.console import load_model, messages, peak_memory, print_json, results
-    from salanet.evaluation import Confusion, result, summary, table, write_json
-    from salanet.inference import TILE_POINTS, evaluate, on_raw_points
+    if folds:
+        if model or data:
+            raise ConfigError("--folds adds saved results; leave --model and --data out")
+        merged, about = merge_folds(folds)
+        about |= {"name": name or about["name"]}
+        _report(merged, about, f"{len(folds)} folds", output, json)
+        return
+    if model is None or data is None:
+        raise ConfigError("give --model and --data, or --folds with saved results")
+    if votes is not None and votes < 1:
+        raise ConfigError(f"--votes {votes}: at least one is needed")
+    network = load_model(model, device)
+    about = {
+        "name": name or _name_of(network),
+        "model": str(model),
+        "config": network.config.model_dump(mode="json"),
+        "parameters": _parameters(model),
+        "trained": network.metadata.get("trained"),
+    }
+    score = _score_shapes if network.config.parts else _score_scenes
+    found, more, title = score(network, data, split, protocol, votes, seed)
+    _report(found, about | more, f"{model}, {title}", output, json)
+
+
+def _score_scenes(
+    network: Network, data: Path, split: str, protocol: str, votes: int | None, seed: int
+) -> tuple[Confusion, dict[str, Any], str]:
+    from salanet.cli.console import messages
+    from salanet.evaluation import summary
+    from salanet.inference import Voting, Whole, evaluate, on_raw_points
     from salanet.scenes import Scene, open_scenes
 
-    network = load_model(model, device)
+    if protocol == "voting":
+        way: Voting | Whole = Voting.of(network, votes=votes or SCENE_VOTES, seed=seed)
+    else:
+        way = Whole(votes or 1)
     scenes = open_scenes(data, split)
     console = messages()
     single: dict[str, Confusion] = {}
-    started = time.perf_counter()
 
     def show(scene: Scene, confusion: Confusion) -> None:
         single[scene.name] = confusion
@@ -54,31 +104,122 @@ def run(
             f"{scene.name}: {confusion.points:,} points, {summary(confusion)}", soft_wrap=True
         )
 
-    pooled = evaluate(network, scenes, votes=votes, progress=show)
-    seconds = time.perf_counter() - started
-    protocol = {
-        "name": "whole",
-        "split": split,
-        "points": "original" if all(map(on_raw_points, scenes)) else "cells",
-        "votes": votes,
-        "tile_points": TILE_POINTS,
+    with Stopwatch() as time:
+        found = evaluate(network, scenes, way, progress=show)
+    points = "original" if all(map(on_raw_points, scenes)) else "cells"
+    sizes = (len(s.raw["to_cell"]) if "to_cell" in s.raw else len(s) for s in scenes)
+    about = {
+        "dataset": scenes[0].meta.get("provenance", {}).get("dataset"),
+        "protocol": way.describe() | {"split": split, "points": points},
+        "scenes": {name: confusion.to_dict()["miou"] for name, confusion in single.items()},
+        **time.figures(sum(sizes)),
     }
-    value = result(
-        pooled,
-        protocol=protocol,
-        model=str(model),
-        trained=network.metadata.get("trained"),
-        scenes={name: confusion.to_dict()["miou"] for name, confusion in single.items()},
-        seconds=round(seconds, 3),
-        peak_memory_bytes=peak_memory(),
+    title = f"{len(scenes)} scenes, {points} points, {protocol}, {way.votes} vote(s)"
+    return found, about, title
+
+
+def _score_shapes(
+    network: Network, data: Path, split: str, protocol: str, votes: int | None, seed: int
+) -> tuple[PartScores, dict[str, Any], str]:
+    from salanet.cli.console import messages
+    from salanet.datasets.partnet import Shapes, open_shapes
+    from salanet.evaluation import percent
+    from salanet.inference import ShapeVotes, evaluate_shapes
+
+    if protocol == "voting":
+        way = ShapeVotes.of(network, votes=votes or SHAPE_VOTES, seed=seed)
+    elif votes in (None, 1):
+        way = ShapeVotes()
+    else:
+        raise ConfigError("shapes are voted on with --protocol voting")
+    shapes = open_shapes(data, split)
+    console = messages()
+
+    def show(one: Shapes, scores: PartScores) -> None:
+        iou = percent(scores.category_iou(one.category))
+        console.print(f"{one.category}: {len(one):,} shapes, part IoU {iou}", soft_wrap=True)
+
+    with Stopwatch() as time:
+        found = evaluate_shapes(network, shapes, way, progress=show)
+    about = {
+        "dataset": shapes[0].meta.get("provenance", {}).get("dataset"),
+        "protocol": way.describe() | {"split": split, "points": "original"},
+        **time.figures(sum(one.parts.size for one in shapes)),
+    }
+    count = sum(map(len, shapes))
+    return found, about, f"{count} shapes, {protocol}, {way.votes} vote(s)"
+
+
+def _report(
+    found: Confusion | PartScores,
+    about: dict[str, Any],
+    title: str,
+    output: Path | None,
+    json: bool,
+) -> None:
+    from salanet.cli.console import messages, print_json, results
+    from salanet.evaluation import (
+        Confusion,
+        parts_summary,
+        parts_table,
+        result,
+        summary,
+        table,
+        write_json,
     )
+
+    value = result(found, **about)
     if output is not None:
         write_json(output, value)
     if json:
         print_json(value)
         return
-    title = f"{model}, {len(scenes)} scenes, {protocol['points']} points, {votes} vote(s)"
     out = results()
     out.print(title, soft_wrap=True)
-    out.print(table(pooled))
-    out.print(summary(pooled))
+    if isinstance(found, Confusion):
+        out.print(table(found))
+        out.print(summary(found))
+    else:
+        out.print(parts_table(found))
+        out.print(parts_summary(found))
+    if "points_per_second" in about:
+        messages().print(f"{about['seconds']:.1f} s, {about['points_per_second']:,} points/s")
+
+
+class Stopwatch:
+    """Time and memory of a block."""
+
+    def __enter__(self) -> Stopwatch:
+        import time
+
+        self.clock = time.perf_counter
+        self.started = self.clock()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds = self.clock() - self.started
+
+    def figures(self, points: int) -> dict[str, Any]:
+        """What a result says of it; `points` went through in the block."""
+        from salanet.cli.console import peak_memory
+
+        return {
+            "seconds": round(self.seconds, 3),
+            "points_per_second": round(points / max(self.seconds, 1e-9)),
+            "peak_memory_bytes": peak_memory(),
+        }
+
+
+def _name_of(network: Network) -> str:
+    config = network.config
+    if config.network != "salanet":
+        return config.network
+    options = "".join(f", {key}={value}" for key, value in config.operator_options.items())
+    return f"{config.operator} (C={config.width}{options})"
+
+
+def _parameters(path: Path) -> int:
+    """Of the model as trained; folding its batch norms changes the number."""
+    from salanet.models import load
+
+    return sum(p.numel() for p in load(path).parameters())

@@ -24,6 +24,7 @@ class Confusion:
     Attributes:
         classes: the class names, C of them.
         counts: int64 (C, C), row = truth, column = prediction.
+        missed: int64 (C,), points of each class that were predicted as none of the classes.
     """
 
     def __init__(self, classes: Sequence[str], counts: ArrayLike | None = None) -> None:
@@ -32,9 +33,14 @@ class Confusion:
         self.counts: NDArray[np.int64] = np.zeros(shape, dtype=np.int64)
         if counts is not None:
             self.counts += np.asarray(counts, dtype=np.int64).reshape(shape)
+        self.missed: NDArray[np.int64] = np.zeros(len(self.classes), dtype=np.int64)
 
-    def add(self, truth: ArrayLike, prediction: ArrayLike) -> Confusion:
+    def add(self, truth: ArrayLike, prediction: ArrayLike, *, may_miss: bool = False) -> Confusion:
         """Count points: class indices (N,), arrays or CPU tensors. Points of truth -1 are left out.
+
+        Args:
+            may_miss: predictions of -1 stand for something that is none of the classes, and count
+                as wrong (ScanNet's rule).
 
         Raises:
             ValueError: the lengths differ, or an index is outside the classes.
@@ -45,34 +51,43 @@ class Confusion:
         kept = true != IGNORE
         true, predicted = true[kept].astype(np.int64), predicted[kept].astype(np.int64)
         count = len(self.classes)
+        if may_miss:
+            missed = predicted == IGNORE
+            self.missed += _count(true[missed], count)
+            true, predicted = true[~missed], predicted[~missed]
         for name, index in (("true", true), ("predicted", predicted)):
             if index.size and not (index.min() >= 0 and index.max() < count):
                 raise ValueError(
                     f"{name} labels span {index.min()}..{index.max()}, expected 0..{count - 1}"
                 )
-        pairs = np.bincount(true * count + predicted, minlength=count * count)
-        self.counts += pairs.reshape(count, count)
+        self.counts += _count(true * count + predicted, count * count).reshape(count, count)
         return self
 
     def __iadd__(self, other: Confusion) -> Confusion:
         self.counts += other.counts
+        self.missed += other.missed
         return self
+
+    @property
+    def truth(self) -> NDArray[np.int64]:
+        """True points of each class (C,)."""
+        return self.counts.sum(1) + self.missed
 
     @property
     def points(self) -> int:
         """Labelled points counted."""
-        return int(self.counts.sum())
+        return int(self.truth.sum())
 
     @property
     def iou(self) -> NDArray[np.float64]:
         """Intersection over union (C,); nan for a class that is neither true nor predicted."""
         hit = np.diag(self.counts)
-        return _ratio(hit, self.counts.sum(0) + self.counts.sum(1) - hit)
+        return _ratio(hit, self.counts.sum(0) + self.truth - hit)
 
     @property
     def recall(self) -> NDArray[np.float64]:
         """Share of each class's true points found (C,); nan for a class without true points."""
-        return _ratio(np.diag(self.counts), self.counts.sum(1))
+        return _ratio(np.diag(self.counts), self.truth)
 
     @property
     def mean_iou(self) -> float:
@@ -82,7 +97,7 @@ class Confusion:
     @property
     def overall_accuracy(self) -> float:
         """Share of points with the right class; nan without points."""
-        return float(_ratio(np.trace(self.counts), self.counts.sum()))
+        return float(_ratio(np.trace(self.counts), self.points))
 
     @property
     def mean_accuracy(self) -> float:
@@ -98,11 +113,15 @@ class Confusion:
             "macc": _plain(self.mean_accuracy),
             "points": self.points,
             "classes": {
-                name: {"iou": iou[i], "accuracy": recall[i], "points": int(self.counts[i].sum())}
+                name: {"iou": iou[i], "accuracy": recall[i], "points": int(self.truth[i])}
                 for i, name in enumerate(self.classes)
             },
             "confusion": self.counts.tolist(),
         }
+
+
+def _count(index: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+    return np.bincount(index, minlength=length).astype(np.int64, copy=False)
 
 
 def _ratio(part: ArrayLike, whole: ArrayLike) -> Any:

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from salanet.errors import FileError
 from salanet.evaluation.confusion import Confusion
+from salanet.evaluation.partnet import PartScores, mean
 from salanet.evaluation.provenance import provenance
 from salanet.io import atomic_path
 
@@ -23,9 +25,24 @@ def table(confusion: Confusion) -> Table:
     view.add_column("IoU %", percent(confusion.mean_iou), justify="right")
     view.add_column("accuracy %", percent(confusion.mean_accuracy), justify="right")
     view.add_column("points", f"{confusion.points:,}", justify="right")
-    iou, recall, points = confusion.iou, confusion.recall, confusion.counts.sum(1)
+    iou, recall, points = confusion.iou, confusion.recall, confusion.truth
     for i, name in enumerate(confusion.classes):
         view.add_row(name, percent(iou[i]), percent(recall[i]), f"{points[i]:,}")
+    return view
+
+
+def parts_table(scores: PartScores) -> Table:
+    """Per-category part IoU, shape IoU and number of shapes, with the means below, in percent."""
+    from rich.table import Table
+
+    view = Table(show_footer=True)
+    view.add_column("category", footer="mean")
+    view.add_column("part IoU %", percent(scores.mean_iou), justify="right")
+    view.add_column("shape IoU %", percent(scores.mean_shape_iou), justify="right")
+    view.add_column("shapes", f"{sum(map(len, scores.shapes.values())):,}", justify="right")
+    for category, ious in scores.shapes.items():
+        part, shape = percent(scores.category_iou(category)), percent(mean(ious))
+        view.add_row(category, part, shape, f"{len(ious):,}")
     return view
 
 
@@ -42,9 +59,19 @@ def percent(value: float) -> str:
     return "–" if value != value else f"{100 * value:.2f}"
 
 
-def result(confusion: Confusion, *, protocol: dict[str, Any], **more: Any) -> dict[str, Any]:
+def parts_summary(scores: PartScores) -> str:
+    """One line: mpIoU, shape mIoU, OA."""
+    return (
+        f"mpIoU {percent(scores.mean_iou)}   shape mIoU {percent(scores.mean_shape_iou)}   "
+        f"OA {percent(scores.overall_accuracy)}"
+    )
+
+
+def result(
+    found: Confusion | PartScores, *, protocol: dict[str, Any], **more: Any
+) -> dict[str, Any]:
     """A figure with all that is needed to obtain it again: protocol, seeds, command, versions."""
-    return confusion.to_dict() | {"protocol": protocol} | more | provenance()
+    return found.to_dict() | {"protocol": protocol} | more | provenance()
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
@@ -55,3 +82,20 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
     """
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """Read a result that `salanet evaluate -o` wrote.
+
+    Raises:
+        FileError: the file is absent or no result.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FileError(path, f"cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise FileError(path, f"is not JSON ({error})") from error
+    if not isinstance(value, dict) or not {"miou", "protocol"} <= value.keys():
+        raise FileError(path, "is no result; write one with `salanet evaluate -o`")
+    return value

@@ -1,36 +1,71 @@
-"""The whole-scene protocol: a model's pooled confusion over prepared scenes."""
+"""A model's pooled confusion over prepared scenes, by one protocol or another."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
 
 from salanet.errors import ConfigError, FileError
 from salanet.evaluation import Confusion
-from salanet.inference.network import TILE_POINTS, point_logits
+from salanet.inference.network import TILE_POINTS, Progress, point_logits
 from salanet.inference.segment import scene_input
 from salanet.models import Network
 from salanet.scenes import Scene
 
 
+class SceneProtocol(Protocol):
+    """A way to the logits of a scene: `Whole` or `Voting`."""
+
+    def logits(self, model: Network, scene: Scene, progress: Progress | None = None) -> Tensor:
+        """Logits float32 (N, classes) of the scene's cells, on the CPU."""
+
+    def describe(self) -> dict[str, Any]:
+        """What a result says of it."""
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Each scene at once, or in large tiles; see `point_logits`."""
+
+    votes: int = 1
+    tile_points: int = TILE_POINTS
+
+    def logits(self, model: Network, scene: Scene, progress: Progress | None = None) -> Tensor:
+        seen = scene_input(model, scene)
+        return point_logits(
+            model,
+            seen.points,
+            seen.features,
+            votes=self.votes,
+            tile_points=self.tile_points,
+            progress=progress,
+        )
+
+    def describe(self) -> dict[str, Any]:
+        return {"name": "whole", "votes": self.votes, "tile_points": self.tile_points}
+
+
 def evaluate(
     model: Network,
     scenes: Sequence[Scene],
+    protocol: SceneProtocol | None = None,
     *,
-    votes: int = 1,
-    tile_points: int = TILE_POINTS,
     progress: Callable[[Scene, Confusion], None] | None = None,
 ) -> Confusion:
     """One confusion over every labelled point of all scenes.
 
-    Scenes that keep the labels of their raw points are scored on those, each with the prediction
-    of its cell; others on their cells.
+    Scenes that keep the labels of their raw points are scored on those, see `to_points`; others
+    on their cells.
 
     Args:
         model: a scene model with the scenes' classes.
         scenes: labelled scenes on the model's grid.
-        votes, tile_points: see `point_logits`.
+        protocol: `Whole` by default.
         progress: called with each scene done and its own confusion.
 
     Raises:
@@ -38,19 +73,17 @@ def evaluate(
         FileError: a scene has no labels, or another grid.
         DataError: a scene lacks an attribute that the model needs.
     """
+    protocol = protocol or Whole()
     pooled = Confusion(model.config.classes)
     for scene in scenes:
+        if scene.segment is None:
+            raise FileError(scene.folder, "has no labels (segment.npy) to compare with")
         check_classes(model, scene)
-        seen = scene_input(model, scene)
-        logits = point_logits(
-            model, seen.points, seen.features, votes=votes, tile_points=tile_points
-        )
-        prediction = logits.argmax(1).numpy()
+        prediction = protocol.logits(model, scene).argmax(1).numpy()
         single = Confusion(model.config.classes)
         if on_raw_points(scene):
-            single.add(scene.raw["segment"], prediction[scene.raw["to_cell"]])
+            single.add(scene.raw["segment"], prediction[to_points(scene)])
         else:
-            assert scene.segment is not None
             single.add(np.asarray(scene.segment), prediction)
         pooled += single
         if progress is not None:
@@ -63,10 +96,16 @@ def on_raw_points(scene: Scene) -> bool:
     return {"segment", "to_cell"} <= scene.raw.keys()
 
 
+def to_points(scene: Scene) -> NDArray[np.integer]:
+    """The cell that lends each raw point its prediction.
+
+    The nearest one where the scene knows it, as benchmarks have it; else the one it fell into.
+    """
+    return scene.raw["to_nearest" if "to_nearest" in scene.raw else "to_cell"]
+
+
 def check_classes(model: Network, scene: Scene) -> None:
-    """Raise unless the scene is labelled with the model's classes, in their order."""
-    if scene.segment is None:
-        raise FileError(scene.folder, "has no labels (segment.npy) to compare with")
+    """Raise ConfigError unless the scene has the model's classes, in their order."""
     if scene.classes and tuple(scene.classes) != tuple(model.config.classes):
         raise ConfigError(
             f"{scene.folder} has the classes {', '.join(scene.classes)}, but the model knows "

@@ -87,7 +87,7 @@ def segment(
 
 def cloud_input(model: Network, cloud: PointCloud, where: str) -> Input:
     """The cells of a cloud and their features, as the model was trained on them."""
-    names = _feature_names(model)
+    names = feature_names(model)
     cells = to_cells(cloud, model.config.grid, keep=features.required(names), where=where)
     computed = features.compute(
         names,
@@ -107,13 +107,8 @@ def scene_input(model: Network, scene: Scene) -> Input:
     Raises:
         FileError: the scene's grid is not the model's.
     """
-    if scene.grid is not None and abs(scene.grid - model.config.grid) > 1e-6 * scene.grid:
-        raise FileError(
-            scene.folder,
-            f"was prepared with cells of {scene.grid}, but the model works on {model.config.grid}; "
-            f"prepare it with --grid {model.config.grid}",
-        )
-    names = _feature_names(model)
+    require_grid(model, scene)
+    names = feature_names(model)
     arrays: dict[str, Any] = features.gather(scene)
     computed = features.compute(
         names, intensity_scale=intensity_scale(model), where=str(scene.folder), **arrays
@@ -122,13 +117,24 @@ def scene_input(model: Network, scene: Scene) -> Input:
     return Input(points, torch.from_numpy(computed), scene.raw.get("to_cell"))
 
 
+def require_grid(model: Network, scene: Scene) -> None:
+    """Raise FileError unless the scene was prepared on the model's grid."""
+    if scene.grid is not None and abs(scene.grid - model.config.grid) > 1e-6 * scene.grid:
+        raise FileError(
+            scene.folder,
+            f"was prepared with cells of {scene.grid}, but the model works on {model.config.grid}; "
+            f"prepare it with --grid {model.config.grid}",
+        )
+
+
 def intensity_scale(model: Network) -> float | None:
     """The intensity that becomes 1, as fixed in training; None if the model has none."""
     scale = model.metadata.get("intensity_scale")
     return float(scale) if isinstance(scale, (int, float)) and scale else None
 
 
-def _feature_names(model: Network) -> list[str]:
+def feature_names(model: Network) -> list[str]:
+    """The features a scene model was trained on; ConfigError if they do not fit it."""
     config = model.config
     if not config.classes:
         raise ConfigError("this is a model of object parts; labelling scenes needs a scene model")
