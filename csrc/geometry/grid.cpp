@@ -14,7 +14,7 @@
 namespace salanet {
 namespace {
 
-constexpr int64_t kGrain = 1 << 14;
+constexpr int64_t kGrain = 1 << 15;
 constexpr size_t kAhead = 24;  // rows between asking the memory for a point and using it
 
 inline void prefetch([[maybe_unused]] const void* address) {

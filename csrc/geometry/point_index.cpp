@@ -14,7 +14,8 @@ namespace salanet {
 namespace {
 
 constexpr int64_t kLarge = 1 << 16;      // clouds above this are sorted by all threads together
-constexpr int64_t kGrain = 1 << 12;
+constexpr int64_t kGrain = 1 << 12;      // points per piece of work
+constexpr int64_t kLightGrain = 1 << 15;  // where a point costs a nanosecond
 constexpr int64_t kCrowd = 4 * kWidth;   // a cell of the curve with more points is refined
 
 struct Box {
@@ -33,8 +34,8 @@ struct Box {
 };
 
 Box bounds(const float* points, const int32_t* rows, int64_t count, int threads) {
-  std::vector<Box> parts(static_cast<size_t>((count + kGrain - 1) / kGrain));
-  parallel_for(count, kGrain, threads, [&](int64_t begin, int64_t end, int64_t part) {
+  std::vector<Box> parts(static_cast<size_t>((count + kLightGrain - 1) / kLightGrain));
+  parallel_for(count, kLightGrain, threads, [&](int64_t begin, int64_t end, int64_t part) {
     Box box = Box::none();
     for (int64_t i = begin; i < end; ++i) {
       for (int axis = 0; axis < 3; ++axis) {
@@ -80,7 +81,7 @@ void sort_along_curve(const float* points, int32_t* rows, int64_t count, int thr
 
   const std::vector<int32_t> before(rows, rows + count);
   const uint64_t index_mask = (uint64_t{1} << index_bits) - 1;
-  parallel_for(count, kGrain, threads, [&](int64_t begin, int64_t end, int64_t) {
+  parallel_for(count, kLightGrain, threads, [&](int64_t begin, int64_t end, int64_t) {
     for (int64_t i = begin; i < end; ++i)
       rows[i] = before[items[i] & index_mask];
   });
@@ -143,7 +144,7 @@ int64_t sixteenths(int64_t count) { return (count + kWidth - 1) / kWidth; }
 
 void require_finite(const float* points, int64_t count, const std::string& name, int threads) {
   std::atomic<int64_t> worst{count};
-  parallel_for(count, kGrain, threads, [&](int64_t begin, int64_t end, int64_t) {
+  parallel_for(count, kLightGrain, threads, [&](int64_t begin, int64_t end, int64_t) {
     uint32_t largest = 0;
     for (int64_t i = 3 * begin; i < 3 * end; ++i)
       largest = std::max(largest, std::bit_cast<uint32_t>(points[i]) & 0x7fffffffu);

@@ -9,7 +9,7 @@
 namespace salanet {
 namespace {
 
-constexpr int64_t kGrain = 16;  // query blocks handed out at a time
+constexpr int64_t kGrain = 32;  // query blocks handed out at a time
 
 // body(query cloud, support cloud, begin, end) over runs of query blocks of one cloud.
 template <typename Body>
