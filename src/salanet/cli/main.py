@@ -22,7 +22,9 @@ COMMANDS = {
         "salanet.cli.compare",
         "train several operators alike, and one table of how they did",
     ),
-    "evaluate": ("salanet.cli.evaluate", "per-class IoU, mIoU, OA and mAcc of a model on scenes"),
+    "evaluate": ("salanet.cli.evaluate", "how good a model is on labelled scenes or shapes"),
+    "table": ("salanet.cli.table", "results as the paper's tables, beside the published rows"),
+    "submit": ("salanet.cli.submit", "label ScanNet's test scans for its benchmark server"),
     "predict": ("salanet.cli.predict", "label point clouds: the same file out, with classes"),
     "profile": ("salanet.cli.profile", "parameters, MACs, weight bytes and speed of a model"),
 }

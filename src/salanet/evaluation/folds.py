@@ -43,6 +43,7 @@ def merge_folds(paths: Sequence[Path]) -> tuple[Confusion, dict[str, Any]]:
         "dataset": common["dataset"],
         "name": results[0].get("name"),
         "config": results[0].get("config"),
+        "parameters": results[0].get("parameters"),
         "protocol": common["protocol"] | {"folds": list(splits)},
         "folds": {split: {"file": str(path)} for split, path in splits.items()},
         "seconds": sum(found.get("seconds", 0) for found in results),
