@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from salanet.cli.console import duration, messages
+from salanet.datasets.partnet import Shapes, open_shapes
 from salanet.errors import ConfigError
 from salanet.scenes import Scene, check_alike, open_scenes
 from salanet.training import Recipe, Trainer, load_recipe
@@ -57,7 +58,8 @@ def main(argv: list[str]) -> None:
     recipe = arguments.settings
     folder = arguments.output or Path("runs") / Path(arguments.recipe).stem
     budget = duration(arguments.budget) if arguments.budget else None
-    train, validation = scenes(arguments.data, recipe)
+    open_data = shapes if recipe.sampling.shape == "whole" else scenes
+    train, validation = open_data(arguments.data, recipe)
     console = messages()
     trainer = Trainer(
         recipe,
@@ -76,6 +78,13 @@ def main(argv: list[str]) -> None:
             console.print(f"stopped; go on from the last epoch with -o {folder} --resume")
         raise
     console.print(f"models: {run.best} and {run.last}")
+
+
+def shapes(data: Path, recipe: Recipe) -> tuple[list[Shapes], list[Shapes]]:
+    """Training and validation shapes of PartNet; FileError if there is nothing to train on."""
+    train = [one for split in recipe.data.train_split for one in open_shapes(data, split)]
+    has_validation = (data / recipe.data.val_split).is_dir()
+    return train, open_shapes(data, recipe.data.val_split) if has_validation else []
 
 
 def scenes(data: Path, recipe: Recipe) -> tuple[list[Scene], list[Scene]]:

@@ -11,16 +11,14 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from salanet.datasets.partnet import Shapes
 from salanet.errors import DataError
-from salanet.evaluation import Confusion
-from salanet.inference import evaluate
+from salanet.evaluation import Confusion, PartScores
 from salanet.models import save
-from salanet.sampling import features
 from salanet.scenes import Scene
 from salanet.training.optimisation import (
     MovingAverage,
     Objective,
-    class_weights,
     create_optimiser,
     learning_rate,
     set_rate,
@@ -28,8 +26,8 @@ from salanet.training.optimisation import (
 from salanet.training.progress import TensorBoard, TrainingProgress
 from salanet.training.recipe import Recipe
 from salanet.training.run import Run
-from salanet.training.samples import Samples, class_counts
-from salanet.training.setup import check_scene, launch, model_for
+from salanet.training.setup import launch
+from salanet.training.task import task_for
 
 # Consecutive steps without a finite loss or gradient before giving up.
 PATIENCE = 10
@@ -40,8 +38,8 @@ class Trainer:
 
     Args:
         recipe: what to do.
-        scenes: labelled training scenes.
-        validation: labelled scenes on which the best model is chosen; none = the last is the best.
+        scenes: labelled training scenes, or shapes by category.
+        validation: labelled ones on which the best model is chosen; none = the last is the best.
         folder: the run folder.
         budget: seconds after which to stop; the learning rate then follows the clock where that
             is ahead of the steps, so that it has come down when the time is up.
@@ -56,8 +54,8 @@ class Trainer:
     def __init__(
         self,
         recipe: Recipe,
-        scenes: Sequence[Scene],
-        validation: Sequence[Scene],
+        scenes: Sequence[Scene] | Sequence[Shapes],
+        validation: Sequence[Scene] | Sequence[Shapes],
         folder: str | Path,
         *,
         budget: float | None = None,
@@ -66,13 +64,13 @@ class Trainer:
         console: Console | None = None,
     ) -> None:
         self.recipe = recipe
-        self.scenes, self.validation = list(scenes), list(validation)
+        self.scenes: list[Scene | Shapes] = list(scenes)
+        self.validation: list[Scene | Shapes] = list(validation)
         self.run = Run(folder)
         self.budget = budget
         self.fabric = launch(accelerator, devices, recipe.training.precision)
         self.console = console or Console(stderr=True, quiet=not self.fabric.is_global_zero)
-        for scene in [*self.scenes, *self.validation]:
-            check_scene(scene, recipe)
+        self.task = task_for(recipe, self.scenes, self.validation)
 
     def train(self, *, resume: bool = False) -> Run:
         """Train to the end of the recipe or of the budget; returns the run folder.
@@ -86,7 +84,10 @@ class Trainer:
         if state is not None:
             self._restore(state)
         elif self.fabric.is_global_zero:
-            about = {"seed": self.recipe.training.seed, "scenes": [s.name for s in self.scenes]}
+            about = {
+                "seed": self.recipe.training.seed,
+                "scenes": [s.folder.name for s in self.scenes],
+            }
             self.run.start(self.recipe, about)
         self._loop()
         return self.run
@@ -94,22 +95,14 @@ class Trainer:
     def _build(self) -> None:
         training = self.recipe.training
         torch.manual_seed(training.seed)
-        self.intensity_scale = features.intensity_scale_of(
-            [scene.arrays["intensity"] for scene in self.scenes if "intensity" in scene.arrays]
-        )
-        self.model = model_for(self.recipe, self.scenes, self.intensity_scale)
-        counts = class_counts(self.scenes, len(self.model.config.classes))
-        if counts.sum() == 0:
-            raise DataError("no point of the training scenes is labelled")
-        weights = class_weights(counts, training.class_weights)
+        self.model = self.task.model()
+        weights = self.task.weights()
         objective = Objective(self.model, weights, training.label_smoothing)
         self.objective, self.optimiser = self.fabric.setup(
             objective, create_optimiser(self.model, training)
         )
         self.average = MovingAverage(self.model, training.ema) if training.ema else None
-        self.samples = Samples(
-            self.recipe, self.scenes, self.model, self.intensity_scale, rank=self.fabric.global_rank
-        )
+        self.samples = self.task.samples(self.model, self.fabric.global_rank)
         self.step, self.elapsed, self.best = 0, 0.0, -1.0
         self.done = 0.0  # share of the schedule behind us
         self.history: list[dict[str, Any]] = []
@@ -202,7 +195,7 @@ class Trainer:
         return bool(self.fabric.broadcast(over)) if self.fabric.world_size > 1 else over
 
     def _new_epoch(self) -> None:
-        self.confusion = Confusion(self.model.config.classes)
+        self.confusion = Confusion(self.task.names(self.model))
         self.losses: list[float] = []
         self.skipped = self.points = 0
         self.epoch_started = time.monotonic()
@@ -216,7 +209,7 @@ class Trainer:
         if self.average:
             weights = {name: tensor.clone() for name, tensor in weights.items()}
             self.model.load_state_dict(self.average.state)
-        pooled = evaluate(self.model, self.validation) if due else None
+        pooled = self.task.evaluate(self.model) if due else None
         row = {
             "epoch": epoch,
             "step": self.step,
@@ -240,7 +233,7 @@ class Trainer:
         self._new_epoch()
         return row, best
 
-    def _save_models(self, pooled: Confusion | None) -> bool:
+    def _save_models(self, pooled: Confusion | PartScores | None) -> bool:
         best = pooled is not None and not pooled.mean_iou <= self.best
         if pooled is not None and best:
             self.best = pooled.mean_iou

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from salanet.evaluation import IGNORE
 from salanet.models import Network
+from salanet.models.network import clouds
 from salanet.training.recipe import Training
 from salanet.training.samples import Batch
 
@@ -24,7 +25,9 @@ class Objective(nn.Module):
     """A network and its loss: batch -> (loss, class of each point (N,)).
 
     The loss is the cross-entropy over labelled points, 0 without any, plus what the network asks
-    for (`Network.regularisation`).
+    for (`Network.regularisation`). For a model with a head per category it is the mean over shapes
+    of the mean over a shape's points, part 0 included, at the head of the shape's category. All
+    heads see all points, as their batch norms do in CloserLook3D.
     """
 
     def __init__(self, model: Network, weights: Tensor | None, label_smoothing: float) -> None:
@@ -36,6 +39,9 @@ class Objective(nn.Module):
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         logits = self.model(batch.features, batch.pyramid)
+        if isinstance(logits, list):
+            loss, prediction = self._of_parts(logits, batch)
+            return loss + self.model.regularisation(), prediction
         loss = nn.functional.cross_entropy(
             logits.float(),
             batch.labels,
@@ -46,6 +52,18 @@ class Objective(nn.Module):
         )
         loss = loss / self._norm(batch.labels) + self.model.regularisation()
         return loss, logits.detach().argmax(1)
+
+    def _of_parts(self, logits: list[Tensor], batch: Batch) -> tuple[Tensor, Tensor]:
+        first = np.cumsum([0, *(of_head.shape[1] for of_head in logits)]).tolist()
+        losses, predictions = [], []
+        shapes = clouds(batch.pyramid.levels[0].splits)
+        for rows, head in zip(shapes, batch.heads, strict=True):
+            own, labels = logits[head][rows].float(), batch.labels[rows] - first[head]
+            losses.append(
+                nn.functional.cross_entropy(own, labels, label_smoothing=self.label_smoothing)
+            )
+            predictions.append(own.detach().argmax(1) + first[head])
+        return torch.stack(losses).mean(), torch.cat(predictions)
 
     def _norm(self, labels: Tensor) -> Tensor:
         known = labels[labels != IGNORE]

@@ -15,7 +15,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from salanet.errors import ConfigError
 from salanet.models import Network
 from salanet.pyramid import Pyramid
 from salanet.sampling import features
@@ -32,12 +31,22 @@ BEFORE_FIRST = 2**32 - 1
 
 
 class Batch:
-    """Stacked clouds: features float32 (N, C), labels int64 (N,) with -1 = ignored, pyramid."""
+    """Stacked clouds.
 
-    def __init__(self, features: Tensor, labels: Tensor, pyramid: Pyramid) -> None:
+    Attributes:
+        features: float32 (N, C).
+        labels: int64 (N,), -1 = ignored.
+        pyramid: of the points.
+        heads: the model's head for each cloud; empty for scenes, whose model has one.
+    """
+
+    def __init__(
+        self, features: Tensor, labels: Tensor, pyramid: Pyramid, heads: tuple[int, ...] = ()
+    ) -> None:
         self.features = features
         self.labels = labels
         self.pyramid = pyramid
+        self.heads = heads
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -45,7 +54,9 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         if device.type == "cpu":
             return self
-        return Batch(self.features.to(device), self.labels.to(device), self.pyramid.to(device))
+        return Batch(
+            self.features.to(device), self.labels.to(device), self.pyramid.to(device), self.heads
+        )
 
 
 class Samples:
@@ -69,8 +80,7 @@ class Samples:
         rank: int = 0,
     ) -> None:
         sampling = recipe.sampling
-        if sampling.shape == "whole":
-            raise ConfigError("sampling.shape: whole shapes are PartNet's; scenes need sphere")
+        assert sampling.shape != "whole"
         self.recipe = recipe
         self.scenes = scenes
         self.model = model
@@ -114,7 +124,10 @@ class Samples:
         else:
             sphere = self.sampler.draw(rng)
         scene = self.scenes[sphere.scene]
-        arrays = features.gather(scene, sphere.rows)
+        rows = sphere.rows
+        if self.recipe.augmentation.point_drop:
+            rows = rows[self.recipe.augmentation.kept(len(rows), rng)]
+        arrays = features.gather(scene, rows)
         centred = arrays["xyz"] - sphere.centre.astype(np.float32)
         arrays["xyz"] = self.recipe.augmentation.points(centred, rng)
         arrays = self.recipe.augmentation.attributes(arrays, rng)
@@ -125,7 +138,7 @@ class Samples:
             **arrays,
         )
         assert scene.segment is not None
-        return arrays["xyz"], values, scene.segment[sphere.rows].astype(np.int64)
+        return arrays["xyz"], values, scene.segment[rows].astype(np.int64)
 
     def generator(self, epoch: int, index: int) -> np.random.Generator:
         return np.random.default_rng((self.recipe.training.seed, epoch, self.rank, index))

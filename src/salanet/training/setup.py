@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from salanet.datasets.partnet import Shapes
 from salanet.errors import ConfigError, FileError, MissingExtraError
 from salanet.models import Network, create_model
 from salanet.sampling import features
@@ -30,6 +31,27 @@ def model_for(recipe: Recipe, scenes: Sequence[Scene], intensity_scale: float) -
         features=tuple(names),
         in_channels=features.width(names),
         classes=tuple(first.classes),
+        grid=first.grid,
+    )
+
+
+def model_for_shapes(recipe: Recipe, shapes: Sequence[Shapes]) -> Network:
+    """A new network with a head for each category of the shapes."""
+    first = shapes[0]
+    names = features.normalise_names(recipe.model.features)
+    parts = {one.category: one.part_count for one in shapes}
+    known = first.meta.get("provenance", {})
+    metadata: dict[str, Any] = {
+        "training_data": recipe.data.dataset or ", ".join(parts),
+        "licence": known.get("licence", ""),
+        "recipe": recipe.model_dump(mode="json"),
+    }
+    return create_model(
+        metadata=metadata,
+        **recipe.model.model_dump(exclude={"features"}),
+        features=tuple(names),
+        in_channels=features.width(names),
+        parts=parts,
         grid=first.grid,
     )
 

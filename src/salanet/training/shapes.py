@@ -1,0 +1,87 @@
+"""Training batches of whole shapes, all categories at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from salanet.datasets.partnet import Shapes
+from salanet.inference.voting import stacked
+from salanet.models import Network
+from salanet.sampling import features
+from salanet.training.recipe import Recipe
+from salanet.training.samples import AHEAD, BEFORE_FIRST, Batch, ahead
+
+
+class ShapeSamples:
+    """Draws the batches of a recipe from shapes: every shape once before any comes again.
+
+    Labels number the parts of all categories in one row, see `first_parts`.
+
+    Args:
+        recipe: its augmentation is used.
+        shapes: by category.
+        model: its pyramid is built; has a head for each category.
+        rank: number of this process; each draws its own batches.
+    """
+
+    def __init__(
+        self, recipe: Recipe, shapes: Sequence[Shapes], model: Network, *, rank: int = 0
+    ) -> None:
+        self.recipe = recipe
+        self.shapes = list(shapes)
+        self.model = model
+        self.rank = rank
+        self.starts = np.cumsum([0, *map(len, self.shapes)])
+        self.first = first_parts(model)
+        self.heads = [list(model.config.parts).index(one.category) for one in self.shapes]
+
+    def batches(self, first: int, last: int) -> Generator[Batch]:
+        """The batches of the steps first..last-1, counted over all epochs, made ahead of use."""
+        return ahead(map(self._job, range(first, last)), AHEAD)
+
+    def _job(self, step: int) -> Callable[[], Batch]:
+        return lambda: self.batch(*divmod(step, self.recipe.training.steps_per_epoch))
+
+    def batch(self, epoch: int, step: int) -> Batch:
+        """One batch: step `step` of epoch `epoch`, both counted from 0."""
+        size = self.recipe.training.batch_size
+        drawn = [self.sample(epoch, step * size + i) for i in range(size)]
+        points, labels, heads = zip(*drawn, strict=True)
+        names = self.recipe.model.features
+        values = np.concatenate([features.compute(names, xyz=xyz) for xyz in points])
+        return Batch(
+            torch.from_numpy(values),
+            torch.from_numpy(np.concatenate(labels)),
+            self.model.pyramid(*stacked(points)),
+            heads,
+        )
+
+    def sample(self, epoch: int, index: int) -> tuple[NDArray[np.float32], NDArray[np.int64], int]:
+        """Augmented points (P, 3), labels (P,), and head of one shape."""
+        turn, place = divmod(index, int(self.starts[-1]))
+        number = self._order(epoch, turn)[place]
+        group = int(np.searchsorted(self.starts, number, side="right")) - 1
+        one, row = self.shapes[group], number - self.starts[group]
+        rng = np.random.default_rng((self.recipe.training.seed, epoch, self.rank, index))
+        points = self.recipe.augmentation.points(np.array(one.points[row]), rng)
+        head = self.heads[group]
+        return points, one.parts[row].astype(np.int64) + self.first[head], head
+
+    def _order(self, epoch: int, turn: int) -> NDArray[np.int64]:
+        """All shapes in the order of one turn through them."""
+        key = (self.recipe.training.seed, epoch, self.rank, BEFORE_FIRST, turn)
+        return np.random.default_rng(key).permutation(int(self.starts[-1]))
+
+
+def first_parts(model: Network) -> list[int]:
+    """The number of each category's part 0 where the parts of all categories form one row."""
+    return np.cumsum([0, *model.config.parts.values()])[:-1].tolist()
+
+
+def part_names(model: Network) -> list[str]:
+    """The parts of all categories in one row, such as ``Chair 3``."""
+    return [f"{category} {i}" for category, n in model.config.parts.items() for i in range(n)]

@@ -1,0 +1,127 @@
+"""What is learned: classes of scenes, or parts of shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from salanet.datasets.partnet import Shapes
+from salanet.errors import ConfigError, DataError
+from salanet.evaluation import Confusion, PartScores
+from salanet.inference import evaluate, evaluate_shapes
+from salanet.models import Network
+from salanet.sampling import features
+from salanet.scenes import Scene
+from salanet.training.optimisation import class_weights
+from salanet.training.recipe import Recipe
+from salanet.training.samples import Batch, Samples, class_counts
+from salanet.training.setup import check_scene, model_for, model_for_shapes
+from salanet.training.shapes import ShapeSamples, part_names
+
+
+class Draws(Protocol):
+    """Where batches come from."""
+
+    def batches(self, first: int, last: int) -> Generator[Batch]: ...
+
+    def batch(self, epoch: int, step: int) -> Batch: ...
+
+
+class Task(Protocol):
+    """The data of a training and how a model does on it."""
+
+    def model(self) -> Network:
+        """A new network for the data."""
+
+    def names(self, model: Network) -> list[str]:
+        """Of the labels that batches hold."""
+
+    def weights(self) -> Tensor | None:
+        """Of the classes in the loss; None = equal."""
+
+    def samples(self, model: Network, rank: int) -> Draws:
+        """Training batches."""
+
+    def evaluate(self, model: Network) -> Confusion | PartScores:
+        """Figures on the validation data."""
+
+
+class SceneTask:
+    """A class for every point of a scene.
+
+    Raises:
+        ConfigError, DataError, FileError: the scenes cannot be trained on with this recipe.
+    """
+
+    def __init__(
+        self, recipe: Recipe, scenes: Sequence[Scene], validation: Sequence[Scene]
+    ) -> None:
+        self.recipe, self.scenes, self.validation = recipe, scenes, validation
+        if recipe.sampling.shape == "whole":
+            raise ConfigError("sampling.shape: whole shapes are PartNet's; scenes need sphere")
+        for scene in [*scenes, *validation]:
+            check_scene(scene, recipe)
+        self.intensity_scale = features.intensity_scale_of(
+            [scene.arrays["intensity"] for scene in scenes if "intensity" in scene.arrays]
+        )
+
+    def model(self) -> Network:
+        return model_for(self.recipe, self.scenes, self.intensity_scale)
+
+    def names(self, model: Network) -> list[str]:
+        return list(model.config.classes)
+
+    def weights(self) -> Tensor | None:
+        counts = class_counts(self.scenes, len(self.scenes[0].classes))
+        if counts.sum() == 0:
+            raise DataError("no point of the training scenes is labelled")
+        return class_weights(counts, self.recipe.training.class_weights)
+
+    def samples(self, model: Network, rank: int) -> Samples:
+        return Samples(self.recipe, self.scenes, model, self.intensity_scale, rank=rank)
+
+    def evaluate(self, model: Network) -> Confusion:
+        return evaluate(model, self.validation)
+
+
+class ShapeTask:
+    """A part for every point of a shape, one head per category.
+
+    Raises:
+        ConfigError: the recipe is not for shapes.
+        DataError: the recipe's features need more than coordinates.
+    """
+
+    def __init__(
+        self, recipe: Recipe, shapes: Sequence[Shapes], validation: Sequence[Shapes]
+    ) -> None:
+        self.recipe, self.shapes, self.validation = recipe, shapes, validation
+        if recipe.sampling.shape != "whole":
+            raise ConfigError("sampling.shape: PartNet's shapes are sampled whole")
+        if recipe.training.class_weights != "none":
+            raise ConfigError("training.class_weights: parts of shapes have none")
+        features.require(recipe.model.features, (), str(shapes[0].folder))
+
+    def model(self) -> Network:
+        return model_for_shapes(self.recipe, self.shapes)
+
+    def names(self, model: Network) -> list[str]:
+        return part_names(model)
+
+    def weights(self) -> None:
+        return None
+
+    def samples(self, model: Network, rank: int) -> ShapeSamples:
+        return ShapeSamples(self.recipe, self.shapes, model, rank=rank)
+
+    def evaluate(self, model: Network) -> PartScores:
+        return evaluate_shapes(model, self.validation)
+
+
+def task_for(recipe: Recipe, data: Sequence[Any], validation: Sequence[Any]) -> Task:
+    """The task that suits the data: `Scene` or `Shapes`."""
+    if data and isinstance(data[0], Shapes):
+        return ShapeTask(recipe, data, validation)
+    return SceneTask(recipe, data, validation)
