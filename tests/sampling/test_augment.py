@@ -104,3 +104,14 @@ def test_bad_ranges(bad: dict[str, object]) -> None:
 
 def test_one_point() -> None:
     assert Augmentation().points(np.ones((1, 3)), np.random.default_rng(0)).shape == (1, 3)
+
+
+def test_left_out_points() -> None:
+    rng = np.random.default_rng(0)
+    assert Augmentation().kept(5, rng).tolist() == [0, 1, 2, 3, 4]
+    shares = [1 - len(Augmentation(point_drop=0.5).kept(1000, rng)) / 1000 for _ in range(200)]
+    assert 0 <= min(shares) < 0.05 and 0.45 < max(shares) < 0.56
+    rows = Augmentation(point_drop=0.5).kept(100, rng)
+    assert (np.diff(rows) > 0).all()
+    assert len(Augmentation(point_drop=0.99).kept(1, rng)) == 1
+    assert len(Augmentation(point_drop=0.5).kept(0, rng)) == 0

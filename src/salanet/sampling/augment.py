@@ -31,6 +31,7 @@ class Augmentation(BaseModel):
         jitter_clip: largest noise.
         colour_drop: probability that all colours of the sample become 0.
         intensity_jitter: the sample's intensities are multiplied by a factor 1 ± this.
+        point_drop: largest share of the sample's points left out, for scans of other density.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,6 +44,7 @@ class Augmentation(BaseModel):
     jitter_clip: float = Field(default=0.05, ge=0)
     colour_drop: float = Field(default=0.2, ge=0, le=1)
     intensity_jitter: float = Field(default=0.0, ge=0, lt=1)
+    point_drop: float = Field(default=0.0, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _ordered(self) -> Augmentation:
@@ -58,6 +60,12 @@ class Augmentation(BaseModel):
         np.clip(noise, -self.jitter_clip, self.jitter_clip, out=noise)
         noise += xyz @ matrix.T.astype(xyz.dtype)
         return noise
+
+    def kept(self, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Rows of the points that stay, in order; at least one of any."""
+        share = rng.uniform(0, self.point_drop)
+        rows = np.flatnonzero(rng.random(count) >= share)
+        return rows if len(rows) else np.arange(min(count, 1))
 
     def matrix(self, rng: np.random.Generator) -> NDArray[np.float64]:
         """A random (3, 3) rotation about z, then scale and mirror: columns are images of axes."""
