@@ -6,9 +6,15 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # Test processes outnumber cores; OpenMP threads that spin while they wait would starve them.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# In CI the same examples every time: a new one found there says nothing about the change tested.
+settings.register_profile("ci", derandomize=True, deadline=None)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 

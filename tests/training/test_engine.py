@@ -75,7 +75,7 @@ def test_a_run_leaves_models_figures_and_its_recipe(town_scenes: Path, tmp_path:
 
 def test_the_loss_falls(town_scenes: Path, tmp_path: Path) -> None:
     history = train(town_scenes, tmp_path / "run", recipe(epochs=12, validate_every=12)).history
-    assert history[-1]["loss"] < 0.75 * history[0]["loss"]
+    assert history[-1]["loss"] < 0.8 * history[0]["loss"]
 
 
 @pytest.mark.parametrize("centres", ["random", "potentials"])
