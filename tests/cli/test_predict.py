@@ -69,6 +69,20 @@ def test_names_of_outputs(town_model: Path, scan: Path, tmp_path: Path) -> None:
     assert len(read(folder / "other.labelled.ply")) == len(read(other))
 
 
+def test_columns_of_text_files(town_model: Path, tmp_path: Path) -> None:
+    cloud = town(5, size=16)
+    returns = [cloud.attributes[name] for name in ("return_number", "number_of_returns")]
+    table = np.column_stack([cloud.intensity, cloud.xyz, *returns])
+    np.savetxt(tmp_path / "scan.txt", table, fmt="%.3f")
+    columns = "intensity,x,y,z,return_number,number_of_returns"
+    arguments = [str(tmp_path / "scan.txt"), "-m", str(town_model), "-o", str(tmp_path / "o.ply")]
+    assert main(["predict", *arguments]) == 2
+    assert main(["predict", *arguments, "--columns", columns]) == 0
+    labelled = read(tmp_path / "o.ply")
+    np.testing.assert_allclose(labelled.xyz, cloud.xyz, atol=1e-3)
+    assert labelled.label is not None and set(np.unique(labelled.label)) <= CODES
+
+
 def test_a_dry_run_writes_nothing(
     town_model: Path, scan: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

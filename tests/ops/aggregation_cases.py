@@ -63,7 +63,7 @@ def outputs_and_gradients(
 
 
 def assert_same(fast: Sequence[Tensor | None], exact: Sequence[Tensor | None]) -> None:
-    """Every float32 result is within 1e-5 of the float64 one, in norm; sums that cancel within 3e-6."""
+    """Every float32 result is within 1e-5 of the float64 one, in norm; cancelled sums, 3e-6."""
     for index, (value, wanted) in enumerate(zip(fast, exact, strict=True)):
         if wanted is None:
             assert value is None, f"result {index} should be None"

@@ -23,6 +23,7 @@ def run(
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None,
     probabilities: bool = False,
     votes: int = 1,
+    columns: str | None = None,
     json: bool = False,
     dry_run: bool = False,
     device: str = "auto",
@@ -35,6 +36,7 @@ def run(
         output: file for one input, folder for several. Default: NAME.labelled.SUFFIX beside each.
         probabilities: add the probability of each class as attributes p_CLASS.
         votes: passes, each with the cloud turned and scaled otherwise; logits are averaged.
+        columns: what the columns of text files are, such as 'x,y,z,intensity'; _ skips one.
         json: print what was done as JSON.
         dry_run: check inputs, model and outputs, and write nothing.
         device: auto, cpu, cuda.
@@ -51,7 +53,7 @@ def run(
     network = load_model(model, device)
     console = messages()
     done = [
-        predict(network, path, to, probabilities, votes, dry_run, console)
+        predict(network, path, to, columns, probabilities, votes, dry_run, console)
         for path, to in zip(files, outputs, strict=True)
     ]
     if json:
@@ -65,6 +67,7 @@ def predict(
     model: Network,
     path: Path,
     to: Path,
+    columns: str | None,
     probabilities: bool,
     votes: int,
     dry_run: bool,
@@ -83,7 +86,7 @@ def predict(
     from salanet.inference.segment import cloud_input
 
     clock = [time.perf_counter()]
-    cloud = read(path)
+    cloud = read(path, columns=columns)
     clock.append(time.perf_counter())
     report: dict[str, Any] = {"input": str(path), "output": str(to), "points": len(cloud)}
     if dry_run:

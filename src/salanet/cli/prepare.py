@@ -54,6 +54,8 @@ class Files:
     """Attribute that holds the labels, where the format has no field of its own for them."""
     keep: tuple[str, ...] = ()
     """Further attributes to keep, averaged per cell."""
+    columns: str | None = None
+    """What the columns of text files are, such as 'x,y,z,intensity,label'; _ skips one."""
     licence: str = ""
     """Origin and licence of the data, carried into the models trained on it."""
     workers: int = field(default_factory=lambda: min(os.cpu_count() or 1, 8))
@@ -89,7 +91,7 @@ def files(options: Files) -> int:
     *sources, destination = options.paths
     found = data.find_files(sources)
     if options.classes is None:
-        suggestion = data.suggest_classes(found[0], options.label_field)
+        suggestion = data.suggest_classes(found[0], options.label_field, options.columns)
         raise ConfigError(
             f"--classes says which labels make up each class; {found[0]} holds, for example, "
             f"--classes '{suggestion}' (add other=* for the rest)"
@@ -99,6 +101,7 @@ def files(options: Files) -> int:
         grid=options.grid,
         label_field=options.label_field,
         keep=options.keep,
+        columns=options.columns,
         licence=options.licence,
     )
     jobs = data.plan(found, destination, val=options.val, test=options.test)

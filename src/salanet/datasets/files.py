@@ -36,6 +36,7 @@ class Settings:
         grid: cell size in the files' units.
         label_field: the attribute that holds the labels; None = the format's own.
         keep: further attributes to average into arrays of the scene.
+        columns: what the columns of text files are (see `salanet.read`).
         licence: where the data comes from and under which terms, carried into trained models.
     """
 
@@ -43,6 +44,7 @@ class Settings:
     grid: float
     label_field: str | None = None
     keep: tuple[str, ...] = ()
+    columns: str | None = None
     licence: str = ""
 
     def __post_init__(self) -> None:
@@ -55,6 +57,7 @@ class Settings:
             "grid": self.grid,
             "label_field": self.label_field,
             "keep": sorted(self.keep),
+            "columns": self.columns,
             "licence": self.licence,
         }
 
@@ -179,7 +182,7 @@ def prepare_file(job: Job, settings: Settings) -> Prepared:
     if is_current(job, settings):
         return _result(job, Scene.open(job.scene), skipped=True)
     where = str(job.source)
-    cloud = io.read(job.source)
+    cloud = io.read(job.source, columns=settings.columns)
     cloud.require_finite(where)
     missing = sorted(set(settings.keep) - set(cloud.attributes))
     if missing:
@@ -242,9 +245,11 @@ def labels_of(cloud: PointCloud, field: str | None, where: str) -> NDArray[Any]:
     return codes
 
 
-def suggest_classes(source: Path, label_field: str | None = None) -> str:
+def suggest_classes(
+    source: Path, label_field: str | None = None, columns: str | None = None
+) -> str:
     """A class map for the codes of one file, to start from: ``ground=2,building=6``."""
-    codes = np.unique(labels_of(io.read(source), label_field, str(source))).tolist()
+    codes = np.unique(labels_of(io.read(source, columns=columns), label_field, str(source))).tolist()
     return ",".join(f"{ASPRS.get(code, f'class {code}')}={code}" for code in codes)
 
 
