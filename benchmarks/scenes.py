@@ -30,7 +30,9 @@ def raw_scan(points: int, seed: int, per_cell: float = 8) -> Scan:
     chosen = rng.choice(len(areas), size=points, p=areas / areas.sum())
     u, v = rng.random((2, points, 1))
     # Off the grid: a surface on the border of two layers of cells would be counted in both.
-    xyz = np.array([0.013, 0.017, 0.02]) + corners[chosen] + u * edges_u[chosen] + v * edges_v[chosen]
+    xyz = (
+        np.array([0.013, 0.017, 0.02]) + corners[chosen] + u * edges_u[chosen] + v * edges_v[chosen]
+    )
     xyz += rng.normal(0, NOISE, xyz.shape)
     label = labels[chosen]
     rgb = COLOURS[label] + rng.normal(0, 8, (points, 3))
