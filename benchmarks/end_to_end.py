@@ -16,7 +16,6 @@ import sys
 import time
 from pathlib import Path
 
-
 RESULTS = Path(__file__).parent / "results"
 SIZES = (20_000, 100_000, 1_000_000)
 WIDTHS = (18, 36)

@@ -249,7 +249,8 @@ def suggest_classes(
     source: Path, label_field: str | None = None, columns: str | None = None
 ) -> str:
     """A class map for the codes of one file, to start from: ``ground=2,building=6``."""
-    codes = np.unique(labels_of(io.read(source, columns=columns), label_field, str(source))).tolist()
+    cloud = io.read(source, columns=columns)
+    codes = np.unique(labels_of(cloud, label_field, str(source))).tolist()
     return ",".join(f"{ASPRS.get(code, f'class {code}')}={code}" for code in codes)
 
 

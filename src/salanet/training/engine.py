@@ -97,7 +97,7 @@ class Trainer:
         torch.manual_seed(training.seed)
         self.model = self.task.model()
         weights = self.task.weights()
-        objective = Objective(self.model, weights, training.label_smoothing)
+        objective = Objective(self.model, weights, training.label_smoothing, training.lovasz)
         self.objective, self.optimiser = self.fabric.setup(
             objective, create_optimiser(self.model, training)
         )

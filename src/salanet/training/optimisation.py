@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from salanet.evaluation import IGNORE
 from salanet.models import Network
 from salanet.models.network import clouds
+from salanet.training.lovasz import lovasz_softmax
 from salanet.training.recipe import Training
 from salanet.training.samples import Batch
 
@@ -24,18 +25,26 @@ RISE = 0.3
 class Objective(nn.Module):
     """A network and its loss: batch -> (loss, class of each point (N,)).
 
-    The loss is the cross-entropy over labelled points, 0 without any, plus what the network asks
-    for (`Network.regularisation`). For a model with a head per category it is the mean over shapes
-    of the mean over a shape's points, part 0 included, at the head of the shape's category. All
-    heads see all points, as their batch norms do in CloserLook3D.
+    The loss is the cross-entropy over labelled points, 0 without any, plus `lovasz` times the
+    Lovász-softmax loss, plus what the network asks for (`Network.regularisation`). For a model
+    with a head per category it is the mean over shapes of the mean over a shape's points, part 0
+    included, at the head of the shape's category. All heads see all points, as their batch norms
+    do in CloserLook3D.
     """
 
-    def __init__(self, model: Network, weights: Tensor | None, label_smoothing: float) -> None:
+    def __init__(
+        self,
+        model: Network,
+        weights: Tensor | None = None,
+        label_smoothing: float = 0.0,
+        lovasz: float = 0.0,
+    ) -> None:
         super().__init__()
         self.model = model
         self.weights: Tensor | None
         self.register_buffer("weights", weights, persistent=False)
         self.label_smoothing = label_smoothing
+        self.lovasz = lovasz
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         logits = self.model(batch.features, batch.pyramid)
@@ -51,6 +60,8 @@ class Objective(nn.Module):
             reduction="sum",
         )
         loss = loss / self._norm(batch.labels) + self.model.regularisation()
+        if self.lovasz:
+            loss = loss + self.lovasz * lovasz_softmax(logits.float(), batch.labels)
         return loss, logits.detach().argmax(1)
 
     def _of_parts(self, logits: list[Tensor], batch: Batch) -> tuple[Tensor, Tensor]:

@@ -109,6 +109,8 @@ class Training(Section):
         clip: largest norm of the gradient; 0 = any.
         class_weights: "inverse-sqrt" weighs classes by 1 / sqrt(share of points).
         label_smoothing: of the cross-entropy.
+        lovasz: factor of the Lovász-softmax loss (a surrogate of 1 - mIoU) beside the
+            cross-entropy.
         ema: decay per step of the weights' moving average, which is then what is validated and
             saved; 0 = no average.
         precision: of the network on a GPU.
@@ -129,6 +131,7 @@ class Training(Section):
     clip: float = Field(default=10.0, ge=0)
     class_weights: Literal["none", "inverse-sqrt"] = "none"
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    lovasz: float = Field(default=0.0, ge=0)
     ema: float = Field(default=0.0, ge=0, lt=1)
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     validate_every: int = Field(default=5, ge=1)
