@@ -19,25 +19,20 @@ from salanet.datasets.partnet import CATEGORIES
 from salanet.datasets.scannet import BENCHMARK
 from salanet.scenes import Scene, open_scenes
 
-TINY = """
-data: {{ {splits} }}
-model: {{width: 8, neighbours: [8, 8, 8, 8, 8], features: [{features}]}}
-sampling: {{ {sampling} }}
-augmentation: {{rotation: {rotation}, jitter: 0.001}}
-training: {{epochs: 1, samples_per_epoch: {samples}, batch_size: 4, validate_every: 1,
-  optimiser: adamw, learning_rate: 0.005}}
-"""
+TINY = (
+    "--width 8 --neighbours 8 8 8 8 8 --epochs 1 --samples-per-epoch 8 --batch-size 4 "
+    "--learning-rate 0.005 --validate-every 1 --accelerator cpu"
+)
 
 
 def salanet_does(*arguments: object) -> None:
     assert main([str(argument) for argument in arguments]) == 0
 
 
-def train(folder: Path, data: Path, name: str, **recipe: Any) -> Path:
-    path = folder / f"{name}.yaml"
-    path.write_text(TINY.format(**{"rotation": 180, "samples": 8} | recipe))
-    run = folder / f"run-{name}"
-    salanet_does("train", path, "--data", data, "-o", run, "--accelerator", "cpu")
+def train(folder: Path, data: Path, recipe: str, *options: object) -> Path:
+    """A shipped recipe, made tiny."""
+    run = folder / "run"
+    salanet_does("train", recipe, "--data", data, "-o", run, *TINY.split(), *options)
     return run / "last.safetensors"
 
 
@@ -60,14 +55,8 @@ def ours(capsys: pytest.CaptureFixture[str], layout: str, *results: Path) -> lis
 def test_s3dis(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = tmp_path / "scenes"
     salanet_does("prepare", "s3dis", write_s3dis(tmp_path, points=150), data, "--workers", 1)
-    model = train(
-        tmp_path,
-        data,
-        "s3dis",
-        splits="train_split: [Area_1, Area_2], val_split: Area_3",
-        features="one, rgb, z",
-        sampling="sphere_radius: 2, max_points: 600, centres: potentials",
-    )
+    options = ("--max-points", 600, "--centres", "potentials")
+    model = train(tmp_path, data, "s3dis-area5", *options)
     voted = tmp_path / "voted.json"
     value = evaluate(model, data, voted, "--split", "Area_5", "--protocol", "voting", "--votes", 2)
     assert value["protocol"] | {"name": "voting", "votes": 2, "radius": 2} == value["protocol"]
@@ -106,14 +95,7 @@ def test_s3dis(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_scannet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     raw, data = write_scannet(tmp_path / "raw", points=150), tmp_path / "scenes"
     salanet_does("prepare", "scannet", raw, data, "--workers", 1)
-    model = train(
-        tmp_path,
-        data,
-        "scannet",
-        splits="train_split: train",
-        features="one, rgb",
-        sampling="sphere_radius: 2, max_points: 600",
-    )
+    model = train(tmp_path, data, "scannet", "--max-points", 600)
     results = []
     for protocol in ("whole", "voting"):
         results.append(tmp_path / f"{protocol}.json")
@@ -162,16 +144,7 @@ def test_partnet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     raw = write_partnet(tmp_path, categories=parts, shapes=2, points=96)
     data = tmp_path / "shapes"
     salanet_does("prepare", "partnet", raw, data, "--workers", 1)
-    model = train(
-        tmp_path,
-        data,
-        "partnet",
-        splits="train_split: train",
-        features="one, xyz",
-        sampling="shape: whole",
-        rotation=0,
-        samples=16,
-    )
+    model = train(tmp_path, data, "partnet", "--samples-per-epoch", 16)
     results = []
     for protocol, votes in (("whole", 1), ("voting", 3)):
         results.append(tmp_path / f"{protocol}.json")
