@@ -43,6 +43,19 @@ def test_json_on_stdout_is_json_alone(
     assert value["protocol"]["votes"] == 2 and list(value["scenes"]) == ["town-2"]
 
 
+def test_voting_repeats_the_spheres_of_the_training(
+    town_scenes: Path, town_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "result.json"
+    arguments = ["-m", str(town_model), "--data", str(town_scenes), "-o", str(output)]
+    assert main(["evaluate", *arguments, "--protocol", "voting", "--votes", "2"]) == 0
+    value = json.loads(output.read_text())
+    assert "voting, 2 vote(s)" in capsys.readouterr().out
+    assert value["protocol"]["shape"] == "cylinder" and value["protocol"]["radius"] == 8
+    assert value["name"] == "sala (C=8)" and value["parameters"] > 10_000
+    assert value["points_per_second"] == pytest.approx(value["points"] / value["seconds"], rel=0.1)
+
+
 def test_what_does_not_fit_the_model(
     town_scenes: Path, town_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

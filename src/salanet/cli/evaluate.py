@@ -85,6 +85,8 @@ def run(
 def _score_scenes(
     network: Network, data: Path, split: str, protocol: str, votes: int | None, seed: int
 ) -> tuple[Confusion, dict[str, Any], str]:
+    from rich.progress import Progress
+
     from salanet.cli.console import messages
     from salanet.evaluation import summary
     from salanet.inference import Voting, Whole, evaluate, on_raw_points
@@ -104,8 +106,16 @@ def _score_scenes(
             f"{scene.name}: {confusion.points:,} points, {summary(confusion)}", soft_wrap=True
         )
 
-    with Stopwatch() as time:
-        found = evaluate(network, scenes, way, progress=show)
+    bar = Progress(console=console, transient=True, disable=not console.is_terminal)
+    with bar, Stopwatch() as time:
+        task = bar.add_task("", total=None)
+        found = evaluate(
+            network,
+            scenes,
+            way,
+            progress=show,
+            passes=lambda n, total: bar.update(task, completed=n, total=total),
+        )
     points = "original" if all(map(on_raw_points, scenes)) else "cells"
     sizes = (len(s.raw["to_cell"]) if "to_cell" in s.raw else len(s) for s in scenes)
     about = {

@@ -56,6 +56,7 @@ def evaluate(
     protocol: SceneProtocol | None = None,
     *,
     progress: Callable[[Scene, Confusion], None] | None = None,
+    passes: Progress | None = None,
 ) -> Confusion:
     """One confusion over every labelled point of all scenes.
 
@@ -67,6 +68,7 @@ def evaluate(
         scenes: labelled scenes on the model's grid.
         protocol: `Whole` by default.
         progress: called with each scene done and its own confusion.
+        passes: called during each scene with (points done, points in all).
 
     Raises:
         ConfigError: the classes differ.
@@ -79,7 +81,7 @@ def evaluate(
         if scene.segment is None:
             raise FileError(scene.folder, "has no labels (segment.npy) to compare with")
         check_classes(model, scene)
-        prediction = protocol.logits(model, scene).argmax(1).numpy()
+        prediction = protocol.logits(model, scene, passes).argmax(1).numpy()
         single = Confusion(model.config.classes)
         if on_raw_points(scene):
             single.add(scene.raw["segment"], prediction[to_points(scene)])

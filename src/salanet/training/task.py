@@ -100,8 +100,10 @@ class ShapeTask:
         self.recipe, self.shapes, self.validation = recipe, shapes, validation
         if recipe.sampling.shape != "whole":
             raise ConfigError("sampling.shape: PartNet's shapes are sampled whole")
-        if recipe.training.class_weights != "none":
-            raise ConfigError("training.class_weights: parts of shapes have none")
+        if recipe.training.class_weights != "none" or recipe.training.lovasz:
+            raise ConfigError(
+                "training.class_weights, training.lovasz: the loss of parts has neither"
+            )
         features.require(recipe.model.features, (), str(shapes[0].folder))
 
     def model(self) -> Network:
