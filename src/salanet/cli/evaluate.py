@@ -19,7 +19,7 @@ SHAPE_VOTES = 10
 
 
 def main(argv: list[str]) -> None:
-    tyro.cli(run, args=argv, prog="salanet evaluate", description=run.__doc__)
+    tyro.cli(run, args=argv, prog="salanet evaluate")
 
 
 def run(

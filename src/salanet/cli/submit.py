@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: list[str]) -> None:
-    tyro.cli(run, args=argv, prog="salanet submit", description=run.__doc__)
+    tyro.cli(run, args=argv, prog="salanet submit")
 
 
 def run(

@@ -20,7 +20,7 @@ Layout = Literal[
 
 
 def main(argv: list[str]) -> None:
-    tyro.cli(run, args=argv, prog="salanet table", description=run.__doc__)
+    tyro.cli(run, args=argv, prog="salanet table")
 
 
 def run(
