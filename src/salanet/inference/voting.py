@@ -18,8 +18,8 @@ from salanet.inference.segment import feature_names, intensity_scale, require_gr
 from salanet.models import Network
 from salanet.sampling import features
 from salanet.sampling.augment import Augmentation
+from salanet.sampling.coverage import voting_spheres
 from salanet.sampling.spheres import SphereIndex, Vertical
-from salanet.sampling.tiles import voting_spheres
 from salanet.scenes import Scene
 
 # Points per pass: as many spheres as fit, at least one.

@@ -1,57 +1,14 @@
-"""Regular pieces that cover every point: tiles for inference, spheres for voting."""
+"""Regular spheres that cover every point of a scene, for voting."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from salanet.errors import ConfigError
 from salanet.sampling.spheres import SphereIndex
 
 SPACING = 0.95  # of voting spheres, in radii
-
-
-class Tile(NamedTuple):
-    """Rows (int64, ascending) of a tile with its margin; `core` marks those it answers for."""
-
-    rows: NDArray[np.int64]
-    core: NDArray[np.bool_]
-
-
-def tiles(xyz: ArrayLike, size: float, margin: float = 0.0) -> Iterator[Tile]:
-    """Square tiles of side `size` in x and y, each with the points within `margin` around it.
-
-    Every point of xyz (N, 3) is core of exactly one tile, that of ``floor(xy / size)``, in order
-    of x then y; empty tiles are left out. Memory beyond the points: one int64 array and a tile.
-
-    Raises ConfigError unless 0 <= margin <= size and size > 0.
-    """
-    if not size > 0 or not 0 <= margin <= size:
-        raise ConfigError(
-            f"tiles need a positive size and a margin up to it, not {size} and {margin}"
-        )
-    xy = np.asarray(xyz)[:, :2]
-    if len(xy) == 0:
-        return
-    key = np.floor(xy / size).astype(np.int64)
-    order = np.lexsort((key[:, 1], key[:, 0]))
-    ordered = key[order]
-    starts = np.flatnonzero(np.r_[True, (np.diff(ordered, axis=0) != 0).any(axis=1)])
-    groups = np.split(order, starts[1:])  # views of `order`, each ascending
-    of_key = {tuple(k): group for k, group in zip(ordered[starts].tolist(), groups, strict=True)}
-    for (i, j), core in of_key.items():
-        around = [
-            of_key[i + di, j + dj]
-            for di in (-1, 0, 1)
-            for dj in (-1, 0, 1)
-            if (di or dj) and margin and (i + di, j + dj) in of_key
-        ]
-        rows = np.concatenate([core, *(_near(xy, rows, (i, j), size, margin) for rows in around)])
-        rows = np.sort(rows)
-        yield Tile(rows, np.isin(rows, core, assume_unique=True))
 
 
 def voting_spheres(
@@ -83,19 +40,6 @@ def voting_spheres(
             spheres.append(rows)
             count[rows] += 1
     return spheres
-
-
-def _near(
-    xy: NDArray[np.floating],
-    rows: NDArray[np.int64],
-    key: tuple[int, int],
-    size: float,
-    margin: float,
-) -> NDArray[np.int64]:
-    """Rows within the box of a tile grown by the margin."""
-    low = np.array(key) * size - margin
-    high = (np.array(key) + 1) * size + margin
-    return rows[((xy[rows] >= low) & (xy[rows] < high)).all(axis=1)]
 
 
 def _lattice(index: SphereIndex, spacing: float) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Tiles and voting spheres cover every point, whatever the cloud."""
+"""Voting spheres cover every point, whatever the cloud."""
 
 from __future__ import annotations
 
@@ -9,49 +9,12 @@ from hypothesis import strategies as st
 
 from salanet.errors import ConfigError
 from salanet.sampling.spheres import SphereIndex
-from salanet.sampling.tiles import tiles, voting_spheres
+from salanet.sampling.coverage import voting_spheres
 
 
 def cloud(n: int, seed: int, spread: float = 20.0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     return (rng.normal(size=(n, 3)) * [spread, spread / 2, 1]).astype(np.float32)
-
-
-def test_tiles_by_hand() -> None:
-    xyz = np.array([[0.5, 0, 0], [9.5, 0, 0], [10.5, 0, 5], [-0.5, 0, 0], [25, 0, 0]])
-    found = [(t.rows.tolist(), t.core.tolist()) for t in tiles(xyz, 10, 1)]
-    assert found == [
-        ([0, 3], [False, True]),
-        ([0, 1, 2, 3], [True, True, False, False]),
-        ([1, 2], [False, True]),
-        ([4], [True]),
-    ]
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(1, 300), st.integers(0, 99), st.floats(2, 50), st.floats(0, 1))
-def test_each_point_is_core_once_and_margins_are_complete(
-    n: int, seed: int, size: float, share: float
-) -> None:
-    xyz = cloud(n, seed)
-    margin = share * size
-    core = np.zeros(n, int)
-    for tile in tiles(xyz, size, margin):
-        assert (np.diff(tile.rows) > 0).all() and tile.core.any()
-        own = tile.rows[tile.core]
-        core[own] += 1
-        low = np.floor(xyz[own[0], :2] / size) * size
-        inside = ((xyz[:, :2] >= low - margin) & (xyz[:, :2] < low + size + margin)).all(axis=1)
-        wanted = np.union1d(np.flatnonzero(inside), own)
-        assert tile.rows.tolist() == wanted.tolist()
-    assert (core == 1).all()
-
-
-def test_no_points_no_tiles_and_bad_sizes() -> None:
-    assert list(tiles(np.zeros((0, 3)), 10)) == []
-    for size, margin in ((0, 0), (10, -1), (10, 11), (float("nan"), 0)):
-        with pytest.raises(ConfigError, match="tiles need"):
-            list(tiles(np.zeros((1, 3)), size, margin))
 
 
 @settings(max_examples=30, deadline=None)
