@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from salanet.errors import ConfigError
-from salanet.sampling.spheres import SphereIndex
 from salanet.sampling.coverage import voting_spheres
+from salanet.sampling.spheres import SphereIndex
 
 
 def cloud(n: int, seed: int, spread: float = 20.0) -> np.ndarray:

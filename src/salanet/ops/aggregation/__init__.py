@@ -41,7 +41,7 @@ def sala_aggregate(
     reduction: Reduction = "max",
     assignment: Assignment = "soft",
 ) -> Tensor:
-    """Spatially adaptive local aggregation (SALA eq. 6-9; also the general form, eq. 1-3).
+    """Soft Assignment Local Aggregation (paper eq. 6-9; also its general form, eq. 1-3).
 
         r_ij  = relu(lift_w (p_j - q_i) / radius + lift_b)
         h_ij  = softmax(score_w relu(hidden_w r_ij + hidden_b) + score_b)
