@@ -157,20 +157,41 @@ class Recipe(Section):
 
 
 def load_recipe(name_or_path: str | Path) -> Recipe:
-    """Read a recipe by name (`ign-lidar-hd`) or by path (`my/recipe.yaml`).
+    """Read a recipe by name (`ign-lidar-hd`, `ablations/groups-4`) or by path (`my/recipe.yaml`).
+
+    With `base: s3dis-area5` it changes another recipe, named or given by a path beside its own:
+    each value it gives replaces that of the base.
 
     Raises:
         ConfigError: there is no such recipe, or it holds something unknown or out of range; each
             offending key is named.
     """
     path = find_recipe(name_or_path)
+    return parse_recipe(_read(path, ()), str(path))
+
+
+def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    """The content of a recipe's file over that of its base; `above` are those it is a base of."""
+    if path in above:
+        raise ConfigError(f"{path}: base: a recipe cannot be its own base")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: not readable YAML ({' '.join(str(error).split())})") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: a recipe is a mapping with the sections {_sections()}")
-    return parse_recipe(content, str(path))
+    base = content.pop("base", None)
+    if base is None:
+        return content
+    if not isinstance(base, str):
+        raise ConfigError(f"{path}: base: the name or path of a recipe, not {base!r}")
+    beside = path.parent / base
+    merged = _read(beside if beside.is_file() else find_recipe(base), (*above, path))
+    for section, values in content.items():
+        known = merged.get(section)
+        both = isinstance(known, dict) and isinstance(values, dict)
+        merged[section] = known | values if both else values
+    return merged
 
 
 def parse_recipe(content: dict[str, Any], where: str) -> Recipe:
@@ -202,11 +223,20 @@ def find_recipe(name_or_path: str | Path) -> Path:
     for folder in recipe_folders():
         if (folder / f"{path}.yaml").is_file():
             return folder / f"{path}.yaml"
-    known = sorted({p.stem for folder in recipe_folders() for p in folder.glob("*.yaml")})
     raise ConfigError(
-        f"no recipe named '{path}'; there are {', '.join(known) or 'none'}, "
+        f"no recipe named '{path}'; there are {', '.join(recipe_names()) or 'none'}, "
         "or give the path of a .yaml file"
     )
+
+
+def recipe_names() -> list[str]:
+    """The shipped recipes, those of the ablations last."""
+    found = {
+        str(path.relative_to(folder).with_suffix(""))
+        for folder in recipe_folders()
+        for path in (*folder.glob("*.yaml"), *folder.glob("ablations/*.yaml"))
+    }
+    return sorted(found, key=lambda name: ("/" in name, name))
 
 
 def recipe_folders() -> list[Path]:
