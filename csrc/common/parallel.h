@@ -21,11 +21,13 @@ namespace salanet {
 
 // The entry of the OpenMP library that PyTorch has loaded, or null. Its idle threads spin for a while
 // after each of PyTorch's own operations; threads of ours would fight them for the cores and lose
-// milliseconds. Shared, they start within microseconds.
+// milliseconds. Shared, they start within microseconds. The other side: OpenMP waits at the end of
+// each call for threads that other programs keep from the cores, ours only for those that have
+// started. Kernels of many short calls, not run between PyTorch's, define SALANET_OWN_THREADS.
 using OpenMpFork = void (*)(void (*)(void*), void*, unsigned, unsigned);
 
 inline OpenMpFork shared_openmp() {
-#if defined(__unix__) || defined(__APPLE__)
+#if !defined(SALANET_OWN_THREADS) && (defined(__unix__) || defined(__APPLE__))
   return reinterpret_cast<OpenMpFork>(dlsym(RTLD_DEFAULT, "GOMP_parallel"));
 #else
   return nullptr;
