@@ -63,7 +63,13 @@ def outputs_and_gradients(
 
 
 def assert_same(fast: Sequence[Tensor | None], exact: Sequence[Tensor | None]) -> None:
-    """Every float32 result is within 1e-5 of the float64 one, in norm; cancelled sums, 3e-6."""
+    """Every float32 result is within 1e-5 of the float64 one, in norm.
+
+    What remains of sums that cancel cannot be: it is within float32's rounding of what was summed,
+    for which the largest result stands.
+    """
+    largest = max(float(wanted.norm()) for wanted in exact if wanted is not None)
+    rounding = max(3e-6, 1e-7 * largest)
     for index, (value, wanted) in enumerate(zip(fast, exact, strict=True)):
         if wanted is None:
             assert value is None, f"result {index} should be None"
@@ -71,7 +77,7 @@ def assert_same(fast: Sequence[Tensor | None], exact: Sequence[Tensor | None]) -
         assert value is not None and value.dtype == torch.float32
         assert value.shape == wanted.shape
         error = (value.double() - wanted).norm()
-        assert error <= 1e-5 * wanted.norm() + 3e-6, f"result {index}: error {error}"
+        assert error <= 1e-5 * wanted.norm() + rounding, f"result {index}: error {error}"
 
 
 def mlp_of(tensors: Sequence[Tensor]) -> PositionMLP:
