@@ -222,10 +222,11 @@ class Stopwatch:
 
 def _name_of(network: Network) -> str:
     config = network.config
-    if config.network != "salanet":
-        return config.network
     options = "".join(f", {key}={value}" for key, value in config.operator_options.items())
-    return f"{config.operator} (C={config.width}{options})"
+    if config.network == "salanet":
+        return f"{config.operator} (C={config.width}{options})"
+    chosen = config.operator + options
+    return config.network if chosen in ("", "kpconv") else f"{config.network} ({chosen})"
 
 
 def _parameters(path: Path) -> int:
