@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from salanet.cloud import PointCloud
 from salanet.datasets.town import town
 from salanet.errors import ConfigError, DataError
-from salanet.inference import point_logits, segment, tiles
+from salanet.inference import point_logits, segment
 from salanet.inference.network import VOTE_SCALES, turned
 from salanet.inference.segment import cloud_input
 from salanet.models import Network, create_model
@@ -187,33 +185,3 @@ def test_features_and_channels_must_agree(cloud: PointCloud) -> None:
     wrong = create_model(width=8, in_channels=3, features=NAMES, classes=("a", "b"), grid=0.5)
     with pytest.raises(ConfigError, match="takes 3 channels"):
         segment(wrong, cloud)
-
-
-@settings(deadline=None, max_examples=60)
-@given(
-    st.integers(1, 300),
-    st.integers(1, 100),
-    st.floats(0.01, 5),
-    st.sampled_from([0.0, 1.0, 10.0]),
-    st.integers(0, 1000),
-)
-def test_tiles_partition_their_cores_and_keep_their_halos(
-    count: int, limit: int, halo: float, flat: float, seed: int
-) -> None:
-    rng = np.random.default_rng(seed)
-    points = torch.from_numpy(rng.uniform(0, [10, 5, flat], (count, 3)).round(1)).float()
-    owners = torch.zeros(count, dtype=torch.int64)
-    for tile in tiles(points, limit, halo):
-        assert (tile.rows.diff() > 0).all()
-        core = points[tile.rows[tile.core]]
-        owners[tile.rows[tile.core]] += 1
-        assert len(core)
-        near = ((points >= core.amin(0) - halo) & (points <= core.amax(0) + halo)).all(1)
-        seen = torch.zeros(count, dtype=torch.bool)
-        seen[tile.rows] = True
-        # All within the halo (Chebyshev) of a core point are seen.
-        distance = (points[:, None] - core[None]).abs().amax(2).amin(1)
-        assert seen[distance < halo - 1e-4].all()
-        assert len(tile.rows) <= limit or (core.amax(0) - core.amin(0)).max() <= halo
-        assert near[tile.rows].any()
-    assert (owners == 1).all()

@@ -26,6 +26,7 @@ COMMANDS = {
     "table": ("salanet.cli.table", "results as the paper's tables, beside the published rows"),
     "submit": ("salanet.cli.submit", "label ScanNet's test scans for its benchmark server"),
     "predict": ("salanet.cli.predict", "label point clouds: the same file out, with classes"),
+    "export": ("salanet.cli.export", "write a model as ONNX, for devices without PyTorch"),
     "profile": ("salanet.cli.profile", "parameters, MACs, weight bytes and speed of a model"),
 }
 

@@ -1,11 +1,11 @@
 """Whole clouds and scenes through a network, in one pass or in tiles, with votes."""
 
 from salanet.inference.evaluate import Whole, evaluate, on_raw_points, to_points
-from salanet.inference.network import TILE_POINTS, point_logits
+from salanet.inference.network import point_logits
 from salanet.inference.segment import Segmentation, segment
 from salanet.inference.shapes import ShapeVotes, evaluate_shapes
-from salanet.inference.tiles import tiles
 from salanet.inference.voting import Voting
+from salanet.sampling.boxes import TILE_POINTS
 
 __all__ = [
     "TILE_POINTS",
@@ -18,6 +18,5 @@ __all__ = [
     "on_raw_points",
     "point_logits",
     "segment",
-    "tiles",
     "to_points",
 ]

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from salanet.errors import ConfigError, FileError
 from salanet.evaluation import Confusion
-from salanet.inference.network import TILE_POINTS, Progress, point_logits
+from salanet.inference.network import Progress, point_logits
 from salanet.inference.segment import scene_input
 from salanet.models import Network
+from salanet.sampling.boxes import TILE_POINTS
 from salanet.scenes import Scene
 
 

@@ -9,15 +9,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from salanet.inference.tiles import tiles
 from salanet.models import Network
+from salanet.sampling.boxes import HALO_RADII, TILE_POINTS, tiles
 
-# Points per pass; a C = 36 network takes about 2 kB for each.
-TILE_POINTS = 250_000
-# How far tiles see beyond their core, in radii of the finest level: one neighbourhood of the
-# coarsest level and one of the level before it. The network could see twice as far; what lies
-# there changes fewer than one label in a thousand.
-HALO_RADII = 24
 # Votes after the first turn by equal angles and take these scales in turn.
 VOTE_SCALES = (1.0, 0.95, 1.05)
 
@@ -55,13 +49,14 @@ def point_logits(
     halo = HALO_RADII * model.config.radius
     done = 0
     with evaluating(model), torch.inference_mode():
-        for tile in tiles(points, tile_points, halo):
-            seen, given = points[tile.rows], features[tile.rows].to(device)
-            total = torch.zeros(int(tile.core.sum()), logits.shape[1])
+        for tile in tiles(points.numpy(), tile_points, halo):
+            rows, core = torch.from_numpy(tile.rows), torch.from_numpy(tile.core)
+            seen, given = points[rows], features[rows].to(device)
+            total = torch.zeros(int(core.sum()), logits.shape[1])
             for vote in range(votes):
                 pyramid = model.pyramid(turned(seen, vote, votes)).to(device)
-                total += model(given, pyramid)[tile.core.to(device)].float().cpu()
-            logits[tile.rows[tile.core]] = total / votes
+                total += model(given, pyramid)[core.to(device)].float().cpu()
+            logits[rows[core]] = total / votes
             done += len(total)
             if progress is not None:
                 progress(done, len(points))

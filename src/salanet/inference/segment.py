@@ -12,10 +12,11 @@ from torch import Tensor
 
 from salanet.cloud import PointCloud
 from salanet.errors import ConfigError, FileError
-from salanet.inference.network import TILE_POINTS, Progress, point_logits
+from salanet.inference.network import Progress, point_logits
 from salanet.models import Network
 from salanet.sampling import features
-from salanet.sampling.cells import to_cells
+from salanet.sampling.boxes import TILE_POINTS
+from salanet.sampling.cells import cell_features, to_cells
 from salanet.scenes import Scene
 
 
@@ -89,15 +90,7 @@ def cloud_input(model: Network, cloud: PointCloud, where: str) -> Input:
     """The cells of a cloud and their features, as the model was trained on them."""
     names = feature_names(model)
     cells = to_cells(cloud, model.config.grid, keep=features.required(names), where=where)
-    computed = features.compute(
-        names,
-        xyz=cells.coord,
-        rgb=cells.rgb,
-        z=cells.coord[:, 2] + np.float32(cells.offset[2]),
-        intensity_scale=intensity_scale(model),
-        where=where,
-        **cells.arrays,
-    )
+    computed = cell_features(cells, names, intensity_scale(model), where)
     return Input(torch.from_numpy(cells.coord), torch.from_numpy(computed), cells.of_point)
 
 

@@ -35,14 +35,19 @@ def save(model: Network, path: str | Path, metadata: dict[str, object] | None = 
     Raises:
         FileError: the file cannot be written.
     """
+    tensors = {name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata={KEY: header(model, metadata)})
+
+
+def header(model: Network, metadata: dict[str, object] | None = None) -> str:
+    """The JSON document a model file carries: version, architecture, metadata."""
     document = {
         "version": __version__,
         "config": model.config.model_dump(mode="json"),
         "metadata": model.metadata | (metadata or {}),
     }
-    tensors = {name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={KEY: json.dumps(document)})
+    return json.dumps(document)
 
 
 def load(path: str | Path) -> Network:
@@ -56,14 +61,14 @@ def load(path: str | Path) -> Network:
         raise FileError(path, "no such model file")
     try:
         with safe_open(path, framework="pt") as file:
-            header = (file.metadata() or {}).get(KEY)
+            text = (file.metadata() or {}).get(KEY)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise FileError(path, f"not a readable safetensors file ({error})") from error
-    if header is None:
+    if text is None:
         raise FileError(path, "a safetensors file, but not a SalaNet model")
     try:
-        document = json.loads(header)
+        document = json.loads(text)
         model = create_network(ModelConfig(**document["config"]), document["metadata"])
         with torch.no_grad():
             model.load_state_dict(tensors)

@@ -33,7 +33,7 @@ class GridConvolution(nn.Module):
 
     def forward(self, scores: Scores, neighbours: Tensor, features: Tensor) -> Tensor:
         weight = self.weight.flatten(0, 1)
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or torch.compiler.is_compiling():
             out = grid_sum(scores, neighbours, features).flatten(1) @ weight
         else:
             out = features.new_empty(len(neighbours), weight.shape[1])

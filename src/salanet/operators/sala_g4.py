@@ -83,7 +83,7 @@ class SALAG4(Operator):
     def forward(
         self, queries: Tensor, supports: Tensor, neighbours: Tensor, features: Tensor
     ) -> Tensor:
-        if self.training:
+        if self.training or torch.compiler.is_compiling():
             return self._aggregate(queries, supports, neighbours, features)
         parts = zip(queries.split(CHUNK), neighbours.split(CHUNK), strict=True)
         return torch.cat([self._aggregate(q, supports, n, features) for q, n in parts])

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from salanet.cloud import PointCloud
-from salanet.ops import grid_subsample
+from salanet.geometry import subsample
+from salanet.sampling import features
 from salanet.sampling.ground import height_above_ground
 from salanet.scenes import choose_offset
 
@@ -65,23 +65,35 @@ def to_cells(
     """
     cloud.require_finite(where)
     offset = choose_offset(cloud.xyz, grid)
-    sampled = grid_subsample(
-        torch.from_numpy(cloud.xyz - offset),
+    sampled = subsample(
+        cloud.xyz - offset,
         grid,
-        features={name: _tensor(array) for name, array in _wanted(cloud, keep).items()},
-        labels={}
-        if segment is None
-        else {SEGMENT: torch.from_numpy(np.asarray(segment, np.int16))},
+        features={name: _array(array) for name, array in _wanted(cloud, keep).items()},
+        labels={} if segment is None else {SEGMENT: np.asarray(segment, np.int16)},
     )
-    means = {name: tensor.numpy() for name, tensor in sampled.features.items()}
-    rgb = means.pop("rgb", None)
+    rgb = sampled.features.pop("rgb", None)
     return Cells(
-        coord=sampled.points.numpy().astype(np.float32),
+        coord=sampled.points.astype(np.float32),
         offset=offset,
         rgb=None if rgb is None else np.rint(rgb).astype(np.uint8),
-        segment=None if segment is None else sampled.labels[SEGMENT].numpy(),
-        arrays=means,
-        of_point=sampled.cells.numpy(),
+        segment=sampled.labels.get(SEGMENT),
+        arrays=sampled.features,
+        of_point=sampled.cells,
+    )
+
+
+def cell_features(
+    cells: Cells, names: list[str], intensity_scale: float | None, where: str
+) -> NDArray[np.float32]:
+    """The input features (M, C) of cells; see `salanet.sampling.features.compute`."""
+    return features.compute(
+        names,
+        xyz=cells.coord,
+        rgb=cells.rgb,
+        z=cells.coord[:, 2] + np.float32(cells.offset[2]),
+        intensity_scale=intensity_scale,
+        where=where,
+        **cells.arrays,
     )
 
 
@@ -95,6 +107,5 @@ def _wanted(cloud: PointCloud, keep: Iterable[str]) -> dict[str, NDArray[Any]]:
     return wanted
 
 
-def _tensor(array: NDArray[Any]) -> torch.Tensor:
-    dtype = array.dtype if array.dtype in (np.uint8, np.float32) else np.dtype(np.float32)
-    return torch.from_numpy(np.ascontiguousarray(array, dtype))
+def _array(array: NDArray[Any]) -> NDArray[Any]:
+    return array if array.dtype in (np.uint8, np.float32) else array.astype(np.float32)

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
+
+# Points per pass; a C = 36 network takes about 2 kB for each.
+TILE_POINTS = 250_000
+# How far tiles see beyond their core, in radii of the finest level: one neighbourhood of the
+# coarsest level and one of the level before it. The network could see twice as far; what lies
+# there changes fewer than one label in a thousand.
+HALO_RADII = 24
 
 
 class Tile(NamedTuple):
-    """Rows of the points a tile sees (int64, ascending), and which of them it answers for."""
+    """Rows of the points a tile sees (ascending), and which of them it answers for."""
 
-    rows: Tensor
-    core: Tensor
+    rows: NDArray[np.int64]
+    core: NDArray[np.bool_]
 
 
-def tiles(points: Tensor, limit: int, halo: float) -> Iterator[Tile]:
+def tiles(points: NDArray[Any], limit: int, halo: float) -> Iterator[Tile]:
     """Cover a cloud with boxes whose cores partition it and whose halos overlap the neighbours'.
 
     A box with more than `limit` points, halo included, is halved across the longest side of its
@@ -33,27 +40,25 @@ def tiles(points: Tensor, limit: int, halo: float) -> Iterator[Tile]:
     """
     if len(points) == 0:
         return
-    everything = torch.arange(len(points))
-    stack = [(everything, torch.ones(len(points), dtype=torch.bool))]
+    stack = [(np.arange(len(points)), np.ones(len(points), bool))]
     while stack:
         rows, core = stack.pop()
         inner = points[rows[core]]
-        low, high = inner.amin(0), inner.amax(0)
+        low, high = inner.min(0), inner.max(0)
         axis = int((high - low).argmax())
         if len(rows) <= limit or (high - low)[axis] <= halo:
             yield Tile(rows, core)
             continue
-        cut = inner[:, axis].median()
+        along = inner[:, axis]
+        middle = (len(along) - 1) // 2
+        cut = np.partition(along, middle)[middle]
         position = points[rows, axis]
         # The median is a point's own coordinate; `<` keeps both halves non-empty unless all
         # points share it, which the width excludes, or it is the lowest.
-        if bool((inner[:, axis] < cut).any()):
+        if bool((along < cut).any()):
             left = position < cut
         else:
             left = position <= cut
-        for side, near in (
-            (~left, position >= cut - halo),
-            (left, position <= cut + halo),
-        ):
-            # The other sides of the box were trimmed to their halo when they were cut.
+        # The other sides of the box were trimmed to their halo when they were cut.
+        for side, near in ((~left, position >= cut - halo), (left, position <= cut + halo)):
             stack.append((rows[near], (core & side)[near]))

@@ -1,0 +1,140 @@
+"""The native geometry kernels on NumPy arrays; nothing here imports PyTorch.
+
+`salanet.ops` and `salanet.pyramid` offer the same on tensors, with their references.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salanet import _geometry
+
+Array = NDArray[Any]
+MEAN_DTYPES = (np.uint8, np.float32, np.float64)
+
+
+class Subsample(NamedTuple):
+    """One row for each of the M occupied cells of N points; see `salanet.ops.GridSubsample`."""
+
+    points: Array
+    cells: NDArray[np.int32]
+    features: dict[str, NDArray[np.float32]]
+    labels: dict[str, Array]
+
+
+class Level(NamedTuple):
+    """One resolution of one cloud; see `salanet.pyramid.Level`."""
+
+    points: NDArray[np.float32]
+    neighbours: NDArray[np.int32]
+    pool: NDArray[np.int32] | None
+    upsample: NDArray[np.int32] | None
+
+
+def threads() -> int:
+    """As many as PyTorch uses where it is loaded, else OMP_NUM_THREADS or every core allowed."""
+    if "torch" in sys.modules:
+        return int(sys.modules["torch"].get_num_threads())
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdigit() and int(wanted) > 0:
+        return int(wanted)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def subsample(
+    points: Array,
+    cell_size: float,
+    features: Mapping[str, Array] | None = None,
+    labels: Mapping[str, Array] | None = None,
+) -> Subsample:
+    """Average the points of each cell; the same result as `salanet.ops.grid_subsample`.
+
+    Args:
+        points: float32 or float64 (N, 3), finite.
+        cell_size: above zero, in the units of the points.
+        features: uint8, float32 or float64 arrays (N,) or (N, C) to average, by name.
+        labels: integer arrays (N,) to vote on, by name.
+
+    Raises:
+        DataError: the cells are too small to be numbered in 64 bits over the extent of the points.
+    """
+    workers = threads()
+    grid = _geometry.Grid(np.ascontiguousarray(points), cell_size, _one_cloud(points), workers)
+
+    def mean(values: Array, dtype: Any) -> Array:
+        known = values.dtype if values.dtype in MEAN_DTYPES else np.float64
+        values = np.ascontiguousarray(values, known)
+        out = np.empty((grid.count, *values.shape[1:]), dtype)
+        grid.mean(values.reshape(len(values), -1), out.reshape(grid.count, -1), workers)
+        return out
+
+    def majority(values: Array) -> Array:
+        out = np.empty(grid.count, values.dtype)
+        grid.majority(np.ascontiguousarray(values), out, workers)
+        return out
+
+    cells = np.empty(len(points), np.int32)
+    grid.cells(cells, workers)
+    return Subsample(
+        mean(points, points.dtype),
+        cells,
+        {name: mean(values, np.float32) for name, values in (features or {}).items()},
+        {name: majority(values) for name, values in (labels or {}).items()},
+    )
+
+
+def pyramid(
+    points: NDArray[np.float32], *, grid: float, radius: float, neighbours: Sequence[int]
+) -> list[Level]:
+    """The levels of one cloud, finest first; the same as `salanet.pyramid.build`.
+
+    Args:
+        points: float32 (N, 3), N >= 1, already subsampled to `grid`.
+        grid, radius: of the finest level, in the units of the points.
+        neighbours: K of each level.
+    """
+    workers = threads()
+    index, levels = _index(points, workers), []
+    for depth, k in enumerate(neighbours):
+        reach = radius * 2**depth
+        around = _search(index, index, len(points), k, reach, workers)
+        if depth + 1 == len(neighbours):
+            levels.append(Level(points, around, None, None))
+            break
+        coarser = subsample(points, grid * 2 ** (depth + 1)).points
+        coarse = _index(coarser, workers)
+        pool = _search(coarse, index, len(coarser), k, reach, workers)
+        upsample = np.empty(len(points), np.int32)
+        index.nearest(coarse, upsample, workers)
+        levels.append(Level(points, around, pool, upsample))
+        points, index = coarser, coarse
+    return levels
+
+
+def _index(points: Array, workers: int) -> _geometry.PointIndex:
+    return _geometry.PointIndex(np.ascontiguousarray(points), _one_cloud(points), "points", workers)
+
+
+def _search(
+    queries: _geometry.PointIndex,
+    supports: _geometry.PointIndex,
+    count: int,
+    k: int,
+    radius: float,
+    workers: int,
+) -> NDArray[np.int32]:
+    found = np.empty((count, k), np.int32)
+    queries.radius_search(supports, radius, found, workers)
+    return found
+
+
+def _one_cloud(points: Array) -> NDArray[np.int64]:
+    return np.array([0, len(points)], np.int64)
