@@ -105,6 +105,7 @@ def test_a_killed_comparison_goes_on(
         (["--operators", "magic"], "unknown operator 'magic'"),
         (["--operators", "sala", "sala"], "named twice"),
         (["--operators", "sala", "--seeds", "0"], "at least one run"),
+        (["--operators", "sala", "kpconv", "--network", "randlanet"], "has no choice of operators"),
     ],
 )
 def test_mistakes(

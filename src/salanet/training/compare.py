@@ -1,4 +1,4 @@
-"""Several networks under one recipe and one budget, and one table of how they did."""
+"""Several operators under one recipe and one budget, and one table of how they did."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RESULT = "result.json"
 
 @dataclass(frozen=True)
 class Variant:
-    """One contender: a network or operator, and options of it.
+    """One contender: an operator and options of it.
 
     Attributes:
         name: as given, and as it appears in the table.
@@ -97,11 +97,16 @@ def compare(
         One row per variant, see `rows`.
 
     Raises:
-        ConfigError: two variants are the same, or an operator is unknown.
+        ConfigError: two variants are the same, an operator is unknown, or the recipe's network
+            has no choice of operators.
         FileError: the folder holds a comparison with other settings, or cannot be written.
     """
     if len({v.name for v in variants}) < len(variants):
         raise ConfigError("an operator is named twice")
+    if recipe.model.network != "salanet":
+        raise ConfigError(
+            f"model.network: {recipe.model.network} has no choice of operators; compare salanet's"
+        )
     settings = {"recipe": recipe.model_dump(mode="json"), "budget": budget}
     _check_settings(folder, settings)
     results: dict[str, list[dict[str, Any]]] = {v.name: [] for v in variants}
