@@ -14,7 +14,7 @@ from salanet import io
 from salanet.cloud import PointCloud
 from salanet.errors import DataError, FileError, SalaNetError
 
-every = pytest.mark.parametrize("suffix", io.SUFFIXES)
+every = pytest.mark.parametrize("suffix", io.WRITABLE)
 
 
 def some_cloud(count: int = 50) -> PointCloud:
@@ -61,7 +61,7 @@ def test_one_point_and_two_identical_ones(tmp_path: Path, suffix: str, count: in
     assert io.read(tmp_path / f"a{suffix}").xyz.tolist() == cloud.xyz.tolist()
 
 
-@pytest.mark.parametrize("suffix", [s for s in io.SUFFIXES if s not in (".las", ".laz")])
+@pytest.mark.parametrize("suffix", [s for s in io.WRITABLE if s not in (".las", ".laz")])
 def test_nan_coordinates_pass_reading(tmp_path: Path, suffix: str) -> None:
     io.write(tmp_path / f"a{suffix}", PointCloud([[np.nan, np.inf, -np.inf], [1, 2, 3]]))
     cloud = io.read(tmp_path / f"a{suffix}")
@@ -138,7 +138,7 @@ def test_failed_writes_leave_nothing(tmp_path: Path, suffix: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("suffix", [".las", ".laz", ".ply", ".npz"])
+@pytest.mark.parametrize("suffix", [".las", ".laz", ".ply", ".pcd", ".npz"])
 def test_column_specs_are_for_files_without_names(tmp_path: Path, suffix: str) -> None:
     io.write(tmp_path / f"a{suffix}", some_cloud())
     with pytest.raises(FileError, match="leave `columns` out"):

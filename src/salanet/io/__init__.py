@@ -21,12 +21,15 @@ from salanet.io.atomic import atomic_path
 FORMATS = {
     **dict.fromkeys([".las", ".laz"], "las"),
     ".ply": "ply",
+    ".pcd": "pcd",
+    ".e57": "e57",
     **dict.fromkeys([".npy", ".npz"], "npz"),
     **dict.fromkeys([".xyz", ".csv", ".txt", ".pts"], "text"),
 }
 SUFFIXES = tuple(FORMATS)
+WRITABLE = tuple(suffix for suffix in SUFFIXES if suffix != ".e57")
 
-__all__ = ["SUFFIXES", "atomic_path", "read", "write"]
+__all__ = ["SUFFIXES", "WRITABLE", "atomic_path", "read", "require_writable", "write"]
 
 
 def read(path: str | Path, *, columns: str | None = None) -> PointCloud:
@@ -44,6 +47,7 @@ def read(path: str | Path, *, columns: str | None = None) -> PointCloud:
 
     Raises:
         FileError: missing, empty, damaged, cut short, or not what its suffix says.
+        MissingExtraError: the format needs a package that is not installed.
     """
     path = Path(path)
     module = _module(path)
@@ -73,7 +77,7 @@ def read(path: str | Path, *, columns: str | None = None) -> PointCloud:
 def write(
     path: str | Path, cloud: PointCloud, *, label_codes: Sequence[int] | None = None
 ) -> list[str]:
-    """Write a point cloud whole or not at all; the suffix chooses the format (`SUFFIXES`).
+    """Write a point cloud whole or not at all; the suffix chooses the format (`WRITABLE`).
 
     Args:
         path: the file; an existing one is replaced at the end.
@@ -85,10 +89,11 @@ def write(
         Remarks, one line each, on what the format could not hold as it was; mostly none.
 
     Raises:
-        FileError: unknown suffix, or the file cannot be written.
+        FileError: unknown or read-only suffix, or the file cannot be written.
         DataError: values the format cannot hold, a label without a code, no points.
     """
     path = Path(path)
+    require_writable(path)
     module = _module(path)
     cloud.check()
     if not len(cloud):
@@ -104,6 +109,13 @@ def write(
     with atomic_path(path) as temporary:
         remarks: list[str] = module.write(temporary, cloud)
     return remarks
+
+
+def require_writable(path: Path) -> None:
+    """Raise FileError unless files of this suffix can be written."""
+    _module(path)
+    if path.suffix.lower() not in WRITABLE:
+        raise FileError(path, f"{path.suffix} is read only; write to .laz or .ply instead")
 
 
 def _module(path: Path) -> Any:
