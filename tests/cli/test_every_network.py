@@ -10,7 +10,7 @@ import pytest
 
 import salanet
 from salanet.cli.main import main
-from salanet.datasets.town import CLASSES, town
+from salanet.datasets.town import town
 from salanet.models.networks import NETWORKS
 from salanet.operators import OPERATORS
 
@@ -41,7 +41,6 @@ def test_trains_saves_loads_and_labels(
     town_scenes: Path,
     scan: Path,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def salanet_does(*arguments: object) -> None:
         assert main([str(argument) for argument in arguments]) == 0
