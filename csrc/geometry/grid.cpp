@@ -10,12 +10,13 @@
 #include "common/parallel.h"
 #include "geometry/data_error.h"
 #include "geometry/radix.h"
+#include "geometry/uninitialised.h"
 
 namespace salanet {
 namespace {
 
 constexpr int64_t kGrain = 1 << 15;
-constexpr size_t kAhead = 24;  // rows between asking the memory for a point and using it
+constexpr int64_t kAhead = 24;  // rows between asking the memory for a point and using it
 
 inline void prefetch([[maybe_unused]] const void* address) {
 #if defined(__GNUC__)
@@ -92,7 +93,7 @@ T vote(std::vector<T>& labels) {
 template <typename T>
 Grid::Grid(const T* points, int64_t count, double cell_size, const int64_t* splits,
            int64_t clouds, int threads)
-    : rows_(static_cast<size_t>(count)), starts_{0}, splits_(static_cast<size_t>(clouds + 1)) {
+    : rows_(count), starts_{0}, splits_(static_cast<size_t>(clouds + 1)) {
   if (count == 0) return;
   const auto extent = range(points, count, threads);
   std::array<int64_t, 3> low{};
@@ -150,7 +151,7 @@ Grid::Grid(const T* points, int64_t count, double cell_size, const int64_t* spli
   for (size_t cloud = 0; cloud < splits_.size(); ++cloud)
     splits_[cloud] = std::partition_point(starts_.begin(), starts_.end() - 1,
                                           [&](int32_t start) {
-                                            return rows_[static_cast<size_t>(start)] <
+                                            return rows_[start] <
                                                    splits[cloud];
                                           }) -
                      starts_.begin();
@@ -174,7 +175,7 @@ void Grid::find_cells(const Item* items, int threads, Key&& key, Row&& row) {
   parallel_for(count, kGrain, threads, [&](int64_t begin, int64_t end, int64_t part) {
     auto start = starts_.begin() + offsets[static_cast<size_t>(part)];
     for (int64_t i = begin; i < end; ++i) {
-      rows_[static_cast<size_t>(i)] = row(items[i]);
+      rows_[i] = row(items[i]);
       if (begins(i)) *start++ = static_cast<int32_t>(i);
     }
   });
@@ -184,7 +185,7 @@ void Grid::find_cells(const Item* items, int threads, Key&& key, Row&& row) {
 template <int width, typename T, typename Out>
 void Grid::mean_columns(const T* values, int64_t columns, Out* out, int threads) const {
   parallel_for(count(), kGrain / 8, threads, [&](int64_t begin, int64_t end, int64_t) {
-    size_t at = static_cast<size_t>(starts_[static_cast<size_t>(begin)]);
+    int64_t at = starts_[static_cast<size_t>(begin)];
     for (int64_t cell = begin; cell < end; ++cell) {
       const int32_t points =
           starts_[static_cast<size_t>(cell + 1)] - starts_[static_cast<size_t>(cell)];
@@ -214,8 +215,8 @@ void Grid::majority(const T* labels, T* out, int threads) const {
   parallel_for(count(), kGrain / 4, threads, [&](int64_t begin, int64_t end, int64_t) {
     std::vector<T> votes;
     for (int64_t cell = begin; cell < end; ++cell) {
-      const auto first = rows_.begin() + starts_[static_cast<size_t>(cell)];
-      const auto last = rows_.begin() + starts_[static_cast<size_t>(cell + 1)];
+      const auto first = rows_.get() + starts_[static_cast<size_t>(cell)];
+      const auto last = rows_.get() + starts_[static_cast<size_t>(cell + 1)];
       const T label = labels[*first];
       if (std::all_of(first, last, [&](int32_t row) { return labels[row] == label; })) {
         out[cell] = label;
@@ -233,7 +234,7 @@ void Grid::cells(int32_t* out, int threads) const {
     for (int64_t cell = begin; cell < end; ++cell)
       for (int32_t i = starts_[static_cast<size_t>(cell)];
            i < starts_[static_cast<size_t>(cell + 1)]; ++i)
-        out[rows_[static_cast<size_t>(i)]] = static_cast<int32_t>(cell);
+        out[rows_[i]] = static_cast<int32_t>(cell);
   });
 }
 

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "geometry/uninitialised.h"
+
 namespace salanet {
 
 class Grid {
@@ -13,7 +15,7 @@ class Grid {
   Grid(const T* points, int64_t count, double cell_size, const int64_t* splits, int64_t clouds,
        int threads);
 
-  int64_t points() const { return static_cast<int64_t>(rows_.size()); }
+  int64_t points() const { return rows_.size(); }
   int64_t count() const { return static_cast<int64_t>(starts_.size()) - 1; }
   const std::vector<int64_t>& splits() const { return splits_; }
 
@@ -36,7 +38,7 @@ class Grid {
   template <int width, typename T, typename Out>
   void mean_columns(const T* values, int64_t columns, Out* out, int threads) const;
 
-  std::vector<int32_t> rows_;    // of the points, cell by cell, ascending inside a cell
+  Uninitialised<int32_t> rows_;  // of the points, cell by cell, ascending inside a cell
   std::vector<int32_t> starts_;  // (count + 1,) where each cell begins in rows_
   std::vector<int64_t> splits_;
 };

@@ -9,6 +9,7 @@
 #include "geometry/data_error.h"
 #include "geometry/hilbert.h"
 #include "geometry/radix.h"
+#include "geometry/uninitialised.h"
 
 namespace salanet {
 namespace {

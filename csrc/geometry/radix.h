@@ -4,24 +4,11 @@
 #include <algorithm>
 #include <bit>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "common/parallel.h"
 
 namespace salanet {
-
-// Memory whose first touch, and page faults, are left to the threads that fill it.
-template <typename T>
-class Uninitialised {
- public:
-  explicit Uninitialised(int64_t count) : data_(new T[static_cast<size_t>(count)]) {}
-  T* get() const { return data_.get(); }
-  T& operator[](int64_t i) const { return data_[static_cast<size_t>(i)]; }
-
- private:
-  std::unique_ptr<T[]> data_;
-};
 
 // The index sits in the low bits of the item: the order of whole items is a stable order of keys.
 inline uint64_t sort_key(uint64_t item) { return item; }
