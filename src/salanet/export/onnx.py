@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
+from torch.onnx import ONNXProgram
 
 from salanet import ops
 from salanet.errors import ConfigError, MissingExtraError
-from salanet.export.flat import FlatNetwork, flat_inputs, input_names
+from salanet.export.flat import FlatNetwork, flat_inputs
 from salanet.export.verify import sample_input
 from salanet.io import atomic_path
 from salanet.models import Network
@@ -49,26 +50,11 @@ def export(model: Network, path: str | Path) -> None:
     """
     flat = FlatNetwork(model)
     _require("onnx", "onnxscript")
-    program = _trace(flat, model)
-    with _quiet():
-        try:
-            result = torch.onnx.export(
-                program,
-                dynamic_shapes=_dynamic(flat_inputs(*sample_input(model, 8))),
-                input_names=input_names(len(model.config.neighbours)),
-                output_names=flat.outputs,
-                opset_version=OPSET,
-                dynamo=True,
-                optimize=True,
-                verbose=False,
-            )
-        except torch.onnx.errors.OnnxExporterError as error:
-            raise _impossible(model, error) from error
-    assert result is not None
-    _strip(result.model)
-    result.model.metadata_props[KEY] = header(model)
+    inputs = flat_inputs(*sample_input(model, TRACED_POINTS))
+    converted = convert(flat, inputs, _rows(inputs), flat.outputs, model.config.operator)
+    converted.model.metadata_props[KEY] = header(model)
     with atomic_path(path) as temporary:
-        result.save(temporary, external_data=False)
+        converted.save(temporary, external_data=False)
 
 
 def trace(model: Network) -> ExportedProgram:
@@ -77,21 +63,49 @@ def trace(model: Network) -> ExportedProgram:
     Raises:
         ConfigError: the network or its operator cannot be exported.
     """
-    return _trace(FlatNetwork(model), model)
-
-
-def _trace(flat: FlatNetwork, model: Network) -> ExportedProgram:
     inputs = flat_inputs(*sample_input(model, TRACED_POINTS))
-    with ops.backend("reference"), torch.no_grad(), _quiet():
-        try:
-            return torch.export.export(
-                flat.eval(),
-                tuple(inputs.values()),
-                dynamic_shapes=_dynamic(inputs),
-                strict=True,  # len() of a tensor stays symbolic
-            )
-        except (RuntimeError, torch._dynamo.exc.TorchDynamoException) as error:
-            raise _impossible(model, error) from error
+    return trace_module(FlatNetwork(model), inputs, _rows(inputs), model.config.operator)
+
+
+def convert(
+    module: nn.Module, inputs: dict[str, Tensor], rows: list[str], outputs: list[str], name: str
+) -> ONNXProgram:
+    """Any module over point tensors as ONNX; arguments as for `trace_module`."""
+    program = trace_module(module, inputs, rows, name)
+    with _quiet(), _explained(name):
+        converted = torch.onnx.export(
+            program,
+            dynamic_shapes=_dynamic(module, rows),
+            input_names=list(inputs),
+            output_names=outputs,
+            opset_version=OPSET,
+            dynamo=True,
+            optimize=True,
+            verbose=False,
+        )
+    assert converted is not None
+    _strip(converted.model)
+    return converted
+
+
+def trace_module(
+    module: nn.Module, inputs: dict[str, Tensor], rows: list[str], name: str
+) -> ExportedProgram:
+    """Trace a module with the plain PyTorch operations.
+
+    Args:
+        module: in evaluation mode.
+        inputs: an example of each argument, in order.
+        rows: what to call the number of rows of each; equal names are equal numbers.
+        name: of the operator, for errors.
+    """
+    with ops.backend("reference"), torch.no_grad(), _quiet(), _explained(name):
+        return torch.export.export(
+            module.eval(),
+            tuple(inputs.values()),
+            dynamic_shapes=_dynamic(module, rows),
+            strict=True,  # len() of a tensor stays symbolic
+        )
 
 
 def _strip(model: ir.Model) -> None:
@@ -102,19 +116,25 @@ def _strip(model: ir.Model) -> None:
             value.metadata_props.clear()
 
 
-def _dynamic(inputs: dict[str, Tensor]) -> tuple[object, ...]:
-    """Rows are free, and the same for all inputs of one level; columns are the model's."""
-    levels = [Dim(f"n{name[-1]}") for name in inputs if name.startswith("points")]
-    rows = [
-        levels[0] if name == "features" else levels[int(name[-1]) + name.startswith("pool")]
-        for name in inputs
-    ]
-    return {0: rows[0]}, tuple({0: dim} for dim in rows[1:])
+def _rows(inputs: dict[str, Tensor]) -> list[str]:
+    """The number of rows: that of the level, of the next one for pooling."""
+    levels = [name.rpartition("_")[::2] for name in inputs if name != "features"]
+    return ["points_0", *(f"points_{int(s) + (name == 'pool')}" for name, s in levels)]
 
 
-def _impossible(model: Network, error: Exception) -> ConfigError:
-    reason = " ".join(str(error).split())[:300]
-    return ConfigError(f"the operator '{model.config.operator}' cannot be exported: {reason}")
+def _dynamic(module: nn.Module, rows: list[str]) -> tuple[object, ...]:
+    dims = {name: Dim(name) for name in rows}
+    shapes = [{0: dims[name]} for name in rows]
+    return (shapes[0], tuple(shapes[1:])) if isinstance(module, FlatNetwork) else tuple(shapes)
+
+
+@contextlib.contextmanager
+def _explained(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, torch._dynamo.exc.UserError, torch._dynamo.exc.Unsupported) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ConfigError(f"the operator '{name}' cannot be exported: {reason}") from error
 
 
 def _require(*packages: str) -> None:
