@@ -38,6 +38,13 @@ def test_round_trip(model: SalaNet, tmp_path: Path) -> None:
     assert torch.equal(back(features, back.pyramid(points)), model(features, model.pyramid(points)))
 
 
+def test_model_files_have_the_usual_permissions(model: SalaNet, tmp_path: Path) -> None:
+    (tmp_path / "other").touch()
+    salanet.save(model, tmp_path / "model.safetensors")
+    mode = (tmp_path / "model.safetensors").stat().st_mode
+    assert mode == (tmp_path / "other").stat().st_mode
+
+
 def test_unreadable_files(model: SalaNet, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     with pytest.raises(FileError, match="no such model file"):

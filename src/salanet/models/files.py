@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 
 from salanet import __version__
 from salanet.errors import ConfigError, FileError
@@ -37,7 +37,8 @@ def save(model: Network, path: str | Path, metadata: dict[str, object] | None = 
     """
     tensors = {name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={KEY: header(model, metadata)})
+        # save_file would make files that nobody else may read, and has its own kind of disk error.
+        temporary.write_bytes(to_bytes(tensors, metadata={KEY: header(model, metadata)}))
 
 
 def header(model: Network, metadata: dict[str, object] | None = None) -> str:
