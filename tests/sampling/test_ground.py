@@ -129,3 +129,10 @@ def test_real_tiles(ign_tiles: Path) -> None:
     assert (height[code == 3] < 0.5).mean() > 0.95
     assert ((height[code == 4] >= 0.5) & (height[code == 4] < 1.5)).mean() > 0.93
     assert (height[code == 5] >= 1.5).mean() > 0.99
+
+
+def test_a_far_point_in_a_narrow_strip_does_not_make_the_raster_huge() -> None:
+    xyz, _ = site(size=10.0)
+    for far in (1e12, 1e30):
+        xyz[7, 1] = far
+        assert np.isfinite(height_above_ground(xyz)).all()

@@ -49,7 +49,8 @@ def height_above_ground(
         raise DataError("height above ground needs finite coordinates")
     low = xyz.min(axis=0).astype(np.float64)
     local = xyz - low
-    cell = max(cell, float(np.sqrt(np.prod(local[:, :2].max(axis=0)) / MAX_CELLS)))
+    extent = local[:, :2].max(axis=0)
+    cell = max(cell, float(np.sqrt(np.prod(extent) / MAX_CELLS)), float(extent.max() / MAX_CELLS))
     # Whole cells of the absolute grid, so that the raster does not depend on the cloud's extent.
     uv = local[:, :2] / cell + np.mod(low[:2] / cell, 1.0)
     index = np.floor(uv).astype(np.int64)
