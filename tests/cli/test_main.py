@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from salanet import __version__
+from salanet.cli import console
 from salanet.cli import main as cli
 from salanet.errors import SalaNetError
 
@@ -59,6 +60,18 @@ def test_debug_shows_the_traceback(
     monkeypatch.setattr("salanet.cli.profile.main", fail)
     assert cli.main(["profile", "--debug"]) == 2
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_paths_are_printed_as_they_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither broken into lines nor taken for markup."""
+    monkeypatch.setenv("COLUMNS", "40")
+    path = "a folder/of some [old] length/" + "x" * 40
+    console.messages().print(path, soft_wrap=True)
+    console.results().print(path, soft_wrap=True)
+    out, err = capsys.readouterr()
+    assert out == err == path + "\n"
 
 
 def test_help_does_not_import_pytorch() -> None:

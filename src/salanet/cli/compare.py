@@ -102,4 +102,6 @@ def main(argv: list[str]) -> None:
         print_json(table)
     else:
         results().print(markdown(table), soft_wrap=True)
-        messages().print(f"tables: {folder / 'compare.csv'} and {folder / 'compare.md'}")
+        messages().print(
+            f"tables: {folder / 'compare.csv'} and {folder / 'compare.md'}", soft_wrap=True
+        )

@@ -22,14 +22,14 @@ def messages() -> Console:
     """For progress and remarks: stderr, so that stdout holds results alone."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, markup=False)
 
 
 def results() -> Console:
     """For tables and figures: stdout."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    return Console(highlight=False, markup=False)
 
 
 def print_json(value: Any) -> None:

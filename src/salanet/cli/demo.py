@@ -35,14 +35,17 @@ def run(folder: Path = Path("demo"), budget: str = "75s", size: float = 80.0) ->
 
     def show(name: str, command: Callable[[list[str]], object], *arguments: str | Path) -> None:
         given = [str(argument) for argument in arguments]
-        console.print(f"\n[bold]$ salanet {name} {shlex.join(given)}[/bold]", soft_wrap=True)
+        console.print(f"\n$ salanet {name} {shlex.join(given)}", style="bold", soft_wrap=True)
         command(given)
 
     scans, scenes, runs = folder / "scans", folder / "scenes", folder / "run"
     for old in (scenes, runs):
         shutil.rmtree(old, ignore_errors=True)
     scans.mkdir(parents=True, exist_ok=True)
-    console.print(f"Generating {len(TRAIN_SEEDS) + 1} airborne scans of a small town in {scans}/")
+    console.print(
+        f"Generating {len(TRAIN_SEEDS) + 1} airborne scans of a small town in {scans}/",
+        soft_wrap=True,
+    )
     for seed in (*TRAIN_SEEDS, TEST_SEED):
         write(scans / f"town-{seed}.laz", town(seed, size=size))
     unseen, labelled = scans / f"town-{TEST_SEED}.laz", folder / f"town-{TEST_SEED}.labelled.laz"
@@ -55,4 +58,4 @@ def run(folder: Path = Path("demo"), budget: str = "75s", size: float = 80.0) ->
     show("train", train.main, "demo", "--data", scenes, "-o", runs, "--budget", budget)
     show("evaluate", evaluate.main, "-m", model, "--data", scenes, "-o", folder / "result.json")
     show("predict", predict.main, unseen, "-m", model, "-o", labelled)
-    console.print(f"\nThe labelled scan is [bold]{labelled}[/bold]; open it in any LAS viewer.")
+    console.print(f"\nThe labelled scan is {labelled}; open it in any LAS viewer.", soft_wrap=True)

@@ -75,9 +75,11 @@ def main(argv: list[str]) -> None:
         run = trainer.train(resume=arguments.resume)
     except KeyboardInterrupt:
         if (folder / "checkpoint.pt").exists():
-            console.print(f"stopped; go on from the last epoch with -o {folder} --resume")
+            console.print(
+                f"stopped; go on from the last epoch with -o {folder} --resume", soft_wrap=True
+            )
         raise
-    console.print(f"models: {run.best} and {run.last}")
+    console.print(f"models: {run.best} and {run.last}", soft_wrap=True)
 
 
 def shapes(data: Path, recipe: Recipe) -> tuple[list[Shapes], list[Shapes]]:

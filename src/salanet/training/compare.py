@@ -115,7 +115,7 @@ def compare(
         for variant in variants:
             place = variant.folder(folder, seed)
             if not (place / RESULT).is_file():
-                console.print(f"[bold]{variant.name}, seed {seed}[/bold]")
+                console.print(f"{variant.name}, seed {seed}", style="bold")
                 trial(variant.recipe(recipe, seed), train, test, place, budget, console)
             results[variant.name].append(json.loads((place / RESULT).read_text(encoding="utf-8")))
             table = rows({name: found for name, found in results.items() if found})
