@@ -145,12 +145,17 @@ def peak_megabytes(run: Callable[[], object]) -> float:
     run()
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark
+    forget_peak()
     before = status_megabytes("VmRSS")
     result = run()
     peak = status_megabytes("VmHWM")
     del result
     return peak - before
+
+
+def forget_peak() -> None:
+    """Let the kernel count the peak memory from now on."""
+    Path("/proc/self/clear_refs").write_text("5")
 
 
 def status_megabytes(field: str) -> float:
