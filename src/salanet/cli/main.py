@@ -25,6 +25,8 @@ COMMANDS = {
     "evaluate": ("salanet.cli.evaluate", "how good a model is on labelled scenes or shapes"),
     "table": ("salanet.cli.table", "results as the paper's tables, beside the published rows"),
     "submit": ("salanet.cli.submit", "label ScanNet's test scans for its benchmark server"),
+    "info": ("salanet.cli.info", "what is in point cloud files: extent, attributes, classes"),
+    "convert": ("salanet.cli.convert", "a point cloud in another format, and what got lost"),
     "predict": ("salanet.cli.predict", "label point clouds: the same file out, with classes"),
     "export": ("salanet.cli.export", "write a model as ONNX, for devices without PyTorch"),
     "profile": ("salanet.cli.profile", "parameters, MACs, weight bytes and speed of a model"),

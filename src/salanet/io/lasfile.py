@@ -83,6 +83,18 @@ class LasFile:
     def format(self) -> int:
         return self.get(FORMAT) & 0x3F
 
+    def records(self) -> dict[tuple[bytes, int], bytes]:
+        """The data of every record, extended ones included, by user and number."""
+        found = {vlr.key: vlr.data for vlr in self.vlrs}
+        if self.get(MINOR) >= 4 and self.tail:
+            at = self.get(EVLRS_AT) - self.tail_at
+            for _ in range(self.get(EVLR_COUNT)):
+                head = Vlr(self.tail[at : at + 60], b"")
+                end = at + 60 + int.from_bytes(head.head[20:28], "little")
+                found[head.key] = self.tail[at + 60 : end]
+                at = end
+        return found
+
 
 def read(path: Path) -> LasFile:
     """Raises FileError if the file is damaged, cut short, or its header promises too much."""

@@ -1,0 +1,70 @@
+"""Many files in one command: folders and patterns become files, one that fails stops no other."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from salanet.cli.console import messages
+from salanet.errors import FileError, SalaNetError
+
+
+def expand(paths: Sequence[Path], skip: str = "") -> list[Path]:
+    """The files meant: folders searched recursively, patterns such as 'tiles/*.laz' matched.
+
+    Args:
+        paths: files, folders, and patterns that the shell has not matched.
+        skip: leave files out of folders and patterns whose name holds this, such as results.
+
+    Raises:
+        FileError: a folder or pattern with no point cloud in it. A missing file is left to whoever
+            opens it.
+    """
+    from salanet.io import SUFFIXES
+
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(path.rglob("*"))
+        elif not path.exists() and glob.has_magic(str(path)):
+            inside = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207
+        else:
+            found.append(path)
+            continue
+        clouds = [
+            file
+            for file in inside
+            if file.suffix.lower() in SUFFIXES
+            and not file.name.startswith(".")
+            and not (skip and skip in file.name)
+            and file.is_file()
+        ]
+        if not clouds:
+            raise FileError(path, f"no point cloud here ({' '.join(SUFFIXES)})")
+        found += clouds
+    return list(dict.fromkeys(found))
+
+
+def for_each(files: Sequence[Path], work: Callable[[int], None]) -> dict[Path, str]:
+    """Call `work` with the index of each file; returns why files failed.
+
+    Each failure is said on stderr when it happens, all of them again after the last file. The
+    error of an only file is raised. Ctrl-C stops at once.
+    """
+    console = messages()
+    failed: dict[Path, str] = {}
+    for i, path in enumerate(files):
+        try:
+            work(i)
+        except Exception as error:  # whatever is wrong with this file, the others may be fine
+            if len(files) == 1:
+                raise
+            named = str(error) if isinstance(error, SalaNetError) else f"{path}: {error!r}"
+            failed[path] = " ".join(named.split())
+            console.print(f"failed: {failed[path]}", soft_wrap=True, markup=False)
+    if failed:
+        console.print(f"{len(files) - len(failed)} of {len(files)} files done; these failed:")
+        for message in failed.values():
+            console.print(f"  {message}", soft_wrap=True, markup=False)
+    return failed

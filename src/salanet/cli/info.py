@@ -1,0 +1,109 @@
+"""`salanet info`: what is in point cloud files."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tyro
+
+if TYPE_CHECKING:
+    from salanet.io.describe import Attribute, Description
+
+
+def main(argv: list[str]) -> int:
+    return tyro.cli(run, args=argv, prog="salanet info", description=run.__doc__)
+
+
+def run(
+    files: tyro.conf.Positional[tuple[Path, ...]],
+    columns: str | None = None,
+    json: bool = False,
+) -> int:
+    """Describe point clouds: format, points, extent, reference system, attributes, classes.
+
+    Args:
+        files: point clouds in any format, folders of them, or patterns such as 'tiles/*.laz'.
+        columns: what the columns of text files are, such as 'x,y,z,intensity'; _ skips one.
+        json: print a list with all of it as JSON.
+    """
+    from salanet.cli.batch import expand, for_each
+    from salanet.cli.console import print_json
+    from salanet.cli.main import EXIT_USER_ERROR
+    from salanet.errors import ConfigError
+    from salanet.io.describe import describe
+
+    if not files:
+        raise ConfigError("name at least one file to describe")
+    found = expand(files)
+    done: list[dict[str, Any]] = []
+
+    def work(i: int) -> None:
+        description = describe(found[i], columns=columns)
+        done.append(asdict(description))
+        if not json:
+            show(description)
+
+    failed = for_each(found, work)
+    if json:
+        errors = [{"path": str(path), "error": message} for path, message in failed.items()]
+        print_json([*done, *errors])
+    return EXIT_USER_ERROR if failed else 0
+
+
+def show(found: Description) -> None:
+    """Print a description for people."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from salanet.cli.console import results
+
+    console = results()
+    console.print(f"[bold]{escape(found.path)}[/bold]", soft_wrap=True)
+    console.print(f"{found.format}, {found.points:,} points, {found.bytes / 1e6:,.1f} MB")
+    if found.low and found.high:
+        for axis, low, high in zip("xyz", found.low, found.high, strict=True):
+            console.print(f"{axis} {low:,.3f} to {high:,.3f}, {high - low:,.3f} long")
+    console.print(escape(reference(found)), soft_wrap=True)
+    if found.density:
+        unit = found.crs.unit if found.crs and found.crs.unit else "unit"
+        per = "m²" if unit == "metre" else f"square {unit}"
+        console.print(f"{found.density:,.4g} points per {per} of the occupied area")
+    table = Table()
+    for name in ("attribute", "type", "least", "greatest"):
+        table.add_column(name, justify="right" if name in ("least", "greatest") else "left")
+    for attribute in found.attributes:
+        kind = attribute.type + (f" × {attribute.width}" if attribute.width > 1 else "")
+        table.add_row(escape(attribute.name), kind, *limits(attribute))
+    console.print(table)
+    if found.classes:
+        classes = Table()
+        for name in ("code", "class", "points", "share"):
+            classes.add_column(name, justify="left" if name == "class" else "right")
+        for code, count in found.classes.items():
+            share = f"{count / found.points:.1%}"
+            classes.add_row(str(code), class_name(found, code), f"{count:,}", share)
+        console.print(classes)
+    for warning in found.warnings:
+        console.print(f"note: {escape(warning)}", soft_wrap=True)
+
+
+def reference(found: Description) -> str:
+    if found.crs is None:
+        return "no reference system; taken to be in metres"
+    epsg = f" (EPSG:{found.crs.epsg})" if found.crs.epsg else ""
+    return f"{found.crs.name}{epsg}, in {found.crs.unit or 'an unknown unit'}"
+
+
+def limits(attribute: Attribute) -> tuple[str, str]:
+    if attribute.low is None or attribute.high is None:
+        return "", ""
+    return f"{attribute.low:.10g}", f"{attribute.high:.10g}"
+
+
+def class_name(found: Description, code: int) -> str:
+    """ASPRS names, which hold for LAS alone."""
+    from salanet.datasets.classes import ASPRS
+
+    return ASPRS.get(code, "") if found.path.lower().endswith((".las", ".laz")) else ""

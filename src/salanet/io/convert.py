@@ -1,0 +1,101 @@
+"""From one format to another, and what got lost on the way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from salanet import io
+from salanet.cloud import PointCloud
+from salanet.errors import FileError
+from salanet.io import crs, lasfile
+from salanet.io.describe import remarks
+
+TOLERANCE = 1e-6  # in the files' units: what adding an offset may round
+DESCRIBED = {lasfile.LASZIP, (b"LASF_Spec", 4)}
+
+
+def convert(source: str | Path, target: str | Path, *, columns: str | None = None) -> list[str]:
+    """Write the points of one file as another; the suffixes choose the formats.
+
+    The new file is read back and compared, so what the remarks leave out has arrived.
+
+    Args:
+        source, target: the files; an existing target is replaced at the end.
+        columns: what the columns of a text file are (see `salanet.read`).
+
+    Returns:
+        What the new file does not hold as the old one does, one line each.
+
+    Raises:
+        FileError: a file cannot be read or written, or both are the same.
+        DataError: values that the new format cannot hold at all.
+    """
+    source, target = Path(source), Path(target)
+    io.require_writable(target)
+    if target.exists() and target.samefile(source):
+        raise FileError(target, "is the input and would be overwritten; name another output")
+    cloud = io.read(source, columns=columns)
+    said = [*remarks(cloud), *io.write(target, cloud)]
+    back = io.read(target)
+    lost = [r for r in losses(cloud, back) if not any(r.split("' ")[0] + "'" in s for s in said)]
+    return [*said, *lost]
+
+
+def losses(before: PointCloud, after: PointCloud) -> list[str]:
+    """What the second cloud, read from a file, does not hold as the first did."""
+    found = []
+    with np.errstate(invalid="ignore"):
+        moved = np.nanmax(np.abs(after.xyz - before.xyz), initial=0)
+    if moved > TOLERANCE:
+        found.append(f"coordinates are rounded, by {moved:.2g} at most")
+    old, new = before.arrays(), after.arrays()
+    for name, array in old.items():
+        flat = array.reshape(len(array), -1)
+        single = "_".join(name.split())
+        parts = [new.get(f"{single}_{i}") for i in range(flat.shape[1])]
+        again = new.get(name, new.get(single))
+        if again is None and all(part is not None for part in parts):
+            again = np.stack([np.asarray(part) for part in parts], axis=1)
+        if again is None:
+            found.append(f"'{name}' is not kept under that name")
+        elif not _equal(flat, again.reshape(len(again), -1)):
+            found.append(f"'{name}' lost digits: {array.dtype} became {again.dtype}")
+    return found + _lost_beside(before.source, after.source)
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if a.shape != b.shape:
+        return False
+    with np.errstate(all="ignore"):
+        again = b.astype(a.dtype)
+    same = np.array_equal(a, again, equal_nan=a.dtype.kind == "f")
+    return bool(same and np.array_equal(again.astype(b.dtype), b, equal_nan=b.dtype.kind == "f"))
+
+
+def _lost_beside(before: Any, after: Any) -> list[str]:
+    """What is not per point, or finer than a cloud holds it, and only its own format keeps."""
+    found = []
+    system = crs.of_source(before)
+    if system is not None and crs.of_source(after) is None:
+        found.append(f"the reference system ({system.name}) is not kept")
+    if type(before) is type(after):
+        return found
+    if hasattr(before, "record"):
+        others = {vlr.key for vlr in before.file.vlrs} - DESCRIBED
+        others = {key for key in others if key[0] not in (b"LASF_Projection", b"liblas")}
+        if others:
+            found.append(f"{len(others)} records of the LAS header are not kept")
+        record = before.record()
+        if {"red"} <= set(record.point_format.dimension_names):
+            red = np.asarray(record["red"])
+            if red.max() > 255 and not np.isin(red & 255, (0, 255)).all():
+                found.append("colours of 16 bits became 8 bits")
+    if hasattr(before, "before") and before.before + before.after:
+        found.append("the other elements of the PLY (faces) are not kept")
+    rest = getattr(before, "rest", None)
+    if isinstance(rest, dict):
+        found += [f"'{name}' is not per point: left out" for name in rest]
+    return found

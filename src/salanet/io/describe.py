@@ -1,0 +1,195 @@
+"""What is in a point cloud file, in figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salanet import io
+from salanet.cloud import PointCloud
+from salanet.io import crs, lasfile
+
+POINTS_PER_CELL = 16  # of the cells that the density is counted over
+MOST_CLASSES = 256
+ROLES = ("rgb", "intensity", "label")
+NOT_FINITE = "NaN or infinite"
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """A per-point value: its number type as stored, how many per point, least and greatest."""
+
+    name: str
+    type: str
+    width: int
+    low: float | int | None
+    high: float | int | None
+
+
+@dataclass(frozen=True)
+class Description:
+    """A file in figures.
+
+    Attributes:
+        format: format, version and encoding in words.
+        points, bytes: number of points, size of the file.
+        low, high: bounds of the finite coordinates; None if there are none.
+        crs: reference system and the unit of x and y, if the file says so.
+        density: points per square unit of x and y over the occupied area; None if there is none.
+        attributes: fields and attributes beside the coordinates.
+        classes: points of each label code; empty without labels.
+        warnings: what may surprise whoever works with the file, one line each.
+    """
+
+    path: str
+    format: str
+    points: int
+    bytes: int
+    low: list[float] | None
+    high: list[float] | None
+    crs: crs.Crs | None
+    density: float | None
+    attributes: list[Attribute]
+    classes: dict[int, int]
+    warnings: list[str] = field(default_factory=list)
+
+
+def describe(path: str | Path, *, columns: str | None = None) -> Description:
+    """Read a file and describe it; `columns` as for `salanet.read`, which raises the errors."""
+    path = Path(path)
+    cloud = io.read(path, columns=columns)
+    finite = cloud.xyz[np.isfinite(cloud.xyz).all(axis=1)]
+    system = crs.of_source(cloud.source)
+    types = _stored_types(cloud.source)
+    return Description(
+        path=str(path),
+        format=_format(path, cloud.source),
+        points=len(cloud),
+        bytes=path.stat().st_size,
+        low=finite.min(axis=0).tolist() if len(finite) else None,
+        high=finite.max(axis=0).tolist() if len(finite) else None,
+        crs=system,
+        density=density(finite),
+        attributes=[_attribute(n, a, types.get(n, a.dtype)) for n, a in cloud.arrays().items()],
+        classes=_classes(cloud.label),
+        warnings=[*remarks(cloud), *_warnings(cloud, finite, system)],
+    )
+
+
+def remarks(cloud: PointCloud) -> list[str]:
+    """What the reader could not take over from the file as it is, one line each."""
+    return list(getattr(cloud.source, "remarks", []))
+
+
+def density(xyz: NDArray[np.float64]) -> float | None:
+    """Points per square unit over the occupied cells seen from above; None if there is no area.
+
+    The cells hold 16 points where the points are spread evenly over their bounding rectangle.
+    """
+    if len(xyz) < POINTS_PER_CELL:
+        return None
+    low = xyz[:, :2].min(axis=0)
+    with np.errstate(over="ignore"):
+        width, depth = xyz[:, :2].max(axis=0) - low
+        area = width * depth
+    if not 0 < area < np.inf:
+        return None
+    cell = np.sqrt(area / len(xyz) * POINTS_PER_CELL)
+    at = np.floor((xyz[:, :2] - low) / cell).astype(np.int64)
+    occupied = len(np.unique(at[:, 0] * (at[:, 1].max() + 1) + at[:, 1]))
+    return float(len(xyz) / (occupied * cell * cell))
+
+
+def _format(path: Path, source: Any) -> str:
+    name = path.suffix.lower().removeprefix(".").upper()
+    match type(source).__name__:
+        case "LasSource":
+            return f"{name} 1.{source.file.get(lasfile.MINOR)}, point format {source.file.format}"
+        case "PlySource" | "PcdSource":
+            return f"{name} {source.encoding.replace('_', ' ')}"
+        case "E57Source":
+            count = len(source.scans)
+            return f"{name}, {count} scan{'s' if count > 1 else ''}"
+        case "TextSource":
+            kinds = {None: "blanks", "\t": "tabs", ",": "commas", ";": "semicolons"}
+            header = "a header" if source.header is not None else "no header"
+            return f"{name} text, separated by {kinds[source.delimiter]}, {header}"
+        case "NpzSource":
+            return f"{name}, {'compressed' if source.compressed else 'named arrays'}"
+    return f"{name}, one table"
+
+
+def _stored_types(source: Any) -> dict[str, np.dtype[Any]]:
+    """The types that the file has for what a cloud holds in types of its own."""
+    if hasattr(source, "record"):
+        record = source.record()
+        names = {"rgb": "red", "intensity": "intensity", "label": "classification"}
+        known = set(record.point_format.dimension_names)
+        return {role: np.array(record[n][:1]).dtype for role, n in names.items() if n in known}
+    table = getattr(source, "table", None)
+    if table is None:
+        return {}
+    return {r: table.columns[table.roles[r][0]].dtype for r in ROLES if r in table.roles}
+
+
+def _attribute(name: str, array: NDArray[Any], stored: np.dtype[Any]) -> Attribute:
+    width = int(np.prod(array.shape[1:]))
+    if array.dtype.kind not in "iufb":
+        return Attribute(name, str(stored), width, None, None)
+    values = array[np.isfinite(array)] if array.dtype.kind == "f" else array
+    low, high = (values.min().item(), values.max().item()) if values.size else (None, None)
+    return Attribute(name, str(stored), width, low, high)
+
+
+def _classes(label: NDArray[np.int32] | None) -> dict[int, int]:
+    if label is None:
+        return {}
+    codes, counts = np.unique(label, return_counts=True)
+    if len(codes) > MOST_CLASSES:
+        return {}
+    return dict(zip(codes.tolist(), counts.tolist(), strict=True))
+
+
+def _warnings(cloud: PointCloud, finite: NDArray[np.float64], system: crs.Crs | None) -> list[str]:
+    found = []
+    if bad := len(cloud) - len(finite):
+        found.append(f"{bad:,} points have {NOT_FINITE} coordinates")
+    for name, array in cloud.arrays().items():
+        if array.dtype.kind == "f" and (bad := int((~np.isfinite(array)).sum())):
+            found.append(f"'{name}' has {bad:,} {NOT_FINITE} values")
+    if same := _duplicates(finite):
+        found.append(f"{same:,} points lie exactly on another one")
+    if cloud.label is not None and len(np.unique(cloud.label)) > MOST_CLASSES:
+        found.append(f"the labels have more than {MOST_CLASSES} values: hardly classes")
+    return found + _about_units(finite, system)
+
+
+def _duplicates(xyz: NDArray[np.float64]) -> int:
+    """How many points could go without a place getting lost; by a hash of 64 bits."""
+    bits = (np.ascontiguousarray(xyz) + 0.0).view(np.uint64)  # -0.0 is 0.0
+    weights = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], np.uint64)
+    mixed = (bits ^ (bits >> np.uint64(29))) * weights
+    # Sorted: np.unique hashes integers, and takes minutes where their low bits are alike.
+    keys = np.sort(mixed.sum(axis=1, dtype=np.uint64))
+    return int((keys[1:] == keys[:-1]).sum())
+
+
+def _about_units(xyz: NDArray[np.float64], system: crs.Crs | None) -> list[str]:
+    if system is not None and system.unit in (None, "metre"):
+        return []
+    if system is not None:
+        return [f"x and y are in the unit {system.unit}; models are trained in metres"]
+    if not len(xyz):
+        return []
+    low, high = xyz.min(axis=0), xyz.max(axis=0)
+    size = high - low
+    inside = max(-low[0], high[0]) <= 180 and max(-low[1], high[1]) <= 90
+    if inside and 0 < max(size[:2]) < 1 and size[2] > 20 * max(size[:2]):
+        return ["x and y look like degrees: project them to metres before segmenting"]
+    if len(xyz) > 1000 and size[2] > 1000 and size[2] > 0.1 * max(size[:2]):
+        return [f"{size[2]:,.0f} high: if these are millimetres, bring them to metres"]
+    return []

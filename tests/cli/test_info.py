@@ -1,0 +1,71 @@
+"""`salanet info`, and what holds for every command that takes many files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from salanet import write
+from salanet.cli.batch import expand
+from salanet.cli.main import main
+from salanet.datasets.town import town
+from salanet.errors import FileError
+
+
+@pytest.fixture
+def scans(tmp_path: Path) -> Path:
+    folder = tmp_path / "scans"
+    (folder / "deep").mkdir(parents=True)
+    write(folder / "a.laz", town(1, size=12))
+    write(folder / "deep" / "b.pcd", town(2, size=12))
+    (folder / "notes.md").write_text("no cloud")
+    return folder
+
+
+def test_a_table_for_people(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(scans / "a.laz")]) == 0
+    out = capsys.readouterr().out
+    for text in ("LAZ 1.4", "points", "no reference system", "return_number", "building"):
+        assert text in out
+
+
+def test_json_of_a_folder(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(scans), "--json"]) == 0
+    first, second = json.loads(capsys.readouterr().out)
+    assert [Path(d["path"]).name for d in (first, second)] == ["a.laz", "b.pcd"]
+    assert first["points"] == len(town(1, size=12))
+    assert sum(second["classes"].values()) == second["points"]
+    assert {a["name"] for a in second["attributes"]} >= {"intensity", "label", "return_number"}
+
+
+def test_a_bad_file_stops_no_other(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (scans / "bad.laz").write_bytes((scans / "a.laz").read_bytes()[:300])
+    assert main(["info", str(scans), str(scans / "none.ply"), "--json"]) == 2
+    out, err = capsys.readouterr()
+    reports = json.loads(out)
+    assert [("error" in r) for r in reports] == [False, False, True, True]
+    assert "2 of 4 files done; these failed:" in err
+    assert "bad.laz: cut short" in err and "none.ply: no such file" in err
+
+
+def test_folders_and_patterns(scans: Path, tmp_path: Path) -> None:
+    a, b = scans / "a.laz", scans / "deep" / "b.pcd"
+    assert expand([scans]) == [a, b]
+    assert expand([scans / "*"]) == [a]
+    assert expand([Path(f"{scans}/**/*.pcd")]) == [b]
+    assert expand([a, scans, a]) == [a, b]
+    write(scans / "a.labelled.laz", town(1, size=12))
+    assert expand([scans], skip=".labelled") == [a, b]
+    assert expand([scans / "a.labelled.laz"], skip=".labelled") == [scans / "a.labelled.laz"]
+    assert expand([tmp_path / "none.laz"]) == [tmp_path / "none.laz"]
+    for path in (scans / "*.ply", tmp_path / "empty"):
+        (tmp_path / "empty").mkdir(exist_ok=True)
+        with pytest.raises(FileError, match="no point cloud here"):
+            expand([path])
+
+
+def test_no_file_at_all(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info"]) == 2
+    assert "at least one file" in capsys.readouterr().err
