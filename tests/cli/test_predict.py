@@ -89,6 +89,9 @@ def test_a_dry_run_writes_nothing(
     assert main(["predict", str(scan), "-m", str(town_model), "--dry-run"]) == 0
     assert "scan.labelled.laz" in capsys.readouterr().out
     assert [p.name for p in scan.parent.iterdir()] == ["scan.laz"]
+    folder = scan.parent / "new" / "deep"
+    assert main(["predict", str(scan), "-m", str(town_model), "--dry-run", "-o", str(folder)]) == 0
+    assert not folder.parent.exists()
 
 
 def test_one_point_and_two_identical_ones(town_model: Path, tmp_path: Path) -> None:
@@ -155,6 +158,8 @@ def test_bad_outputs_are_found_before_the_work(
         str(tmp_path / "none" / "out.laz"): "cannot write here",
         str(tmp_path / "out.docx"): "unknown suffix",
         "/proc/out.laz": "cannot write here",
+        "/proc/new/deep": "cannot write here",
+        str(scan / "deep"): "cannot write here",
     }.items():
         refused(capsys, [str(scan), *model, "-o", output], message, tmp_path)
     (tmp_path / "link.laz").symlink_to(scan)
@@ -179,3 +184,35 @@ def test_ctrl_c_leaves_nothing(
     out = tmp_path / "out.laz"
     assert main(["predict", str(scan), "-m", str(town_model), "-o", str(out)]) == 130
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in"]
+
+
+def test_one_failing_file_does_not_stop_the_others(
+    town_model: Path, scan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = scan.parent
+    write(folder / "b.ply", town(10, size=16))
+    (folder / "bad.laz").write_bytes(scan.read_bytes()[:-2000])
+    out = tmp_path / "out"
+    arguments = ["predict", str(folder), "-m", str(town_model)]
+    assert main([*arguments, "-o", str(out), "--json"]) == 2
+    printed, err = capsys.readouterr()
+    assert ["error" in r for r in json.loads(printed)] == [False, False, True]
+    assert "2 of 3 files done; these failed:" in err and "bad.laz: cut short" in err
+    assert sorted(p.name for p in out.iterdir()) == ["b.labelled.ply", "scan.labelled.laz"]
+    (folder / "bad.laz").unlink()
+    for _ in range(2):  # what it wrote itself is no input of the second run
+        assert main(arguments) == 0
+    names = ["b.labelled.ply", "b.ply", "scan.labelled.laz", "scan.laz"]
+    assert sorted(p.name for p in folder.iterdir()) == names
+
+
+def test_e57_becomes_laz(scan: Path) -> None:
+    from salanet.errors import FileError
+    from salanet.inference.outputs import plan_outputs
+
+    path = scan.with_name("hall.e57")
+    path.touch()
+    assert plan_outputs([path], None) == [scan.with_name("hall.labelled.laz")]
+    assert plan_outputs([path], scan.with_name("hall.ply")) == [scan.with_name("hall.ply")]
+    with pytest.raises(FileError, match="read only"):
+        plan_outputs([path], scan.with_name("other.e57"))

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from salanet.models import Network
 
 
-def main(argv: list[str]) -> None:
-    tyro.cli(run, args=argv, prog="salanet predict", description=run.__doc__)
+def main(argv: list[str]) -> int:
+    return tyro.cli(run, args=argv, prog="salanet predict", description=run.__doc__)
 
 
 def run(
@@ -27,13 +27,15 @@ def run(
     json: bool = False,
     dry_run: bool = False,
     device: str = "auto",
-) -> None:
+) -> int:
     """Label point clouds: the same points in the same order, every other attribute untouched.
 
     Args:
-        files: point clouds, in any format `salanet.read` knows.
+        files: point clouds in any format, folders of them, or patterns such as 'tiles/*.laz'. One
+            that fails does not stop the others; the exit code is 2 then.
         model: model file (.safetensors).
-        output: file for one input, folder for several. Default: NAME.labelled.SUFFIX beside each.
+        output: file for one input, folder for several. Default: NAME.labelled.SUFFIX beside each
+            (.laz for E57, which is read only).
         probabilities: add the probability of each class as attributes p_CLASS.
         votes: passes, each with the cloud turned and scaled otherwise; logits are averaged.
         columns: what the columns of text files are, such as 'x,y,z,intensity'; _ skips one.
@@ -41,26 +43,35 @@ def run(
         dry_run: check inputs, model and outputs, and write nothing.
         device: auto, cpu, cuda.
     """
+    from salanet.cli.batch import expand, for_each
     from salanet.cli.console import load_model, messages, print_json
+    from salanet.cli.main import EXIT_USER_ERROR
     from salanet.errors import ConfigError
-    from salanet.inference.outputs import plan_outputs
+    from salanet.inference.outputs import MARK, plan_outputs
 
     if not files:
         raise ConfigError("name at least one file to label")
     if votes < 1:
         raise ConfigError(f"--votes must be at least 1, not {votes}")
-    outputs = plan_outputs(files, output)
+    found = expand(files, skip=MARK)
+    outputs = plan_outputs(found, output)
     network = load_model(model, device)
     console = messages()
-    done = [
-        predict(network, path, to, columns, probabilities, votes, dry_run, console)
-        for path, to in zip(files, outputs, strict=True)
-    ]
-    if json:
-        print_json(done)
-    else:
-        for report in done:
+    done: list[dict[str, Any]] = []
+
+    def work(i: int) -> None:
+        report = predict(
+            network, found[i], outputs[i], columns, probabilities, votes, dry_run, console
+        )
+        done.append(report)
+        if not json:
             show(report, dry_run)
+
+    failed = for_each(found, work)
+    if json:
+        errors = [{"input": str(path), "error": message} for path, message in failed.items()]
+        print_json([*done, *errors])
+    return EXIT_USER_ERROR if failed else 0
 
 
 def predict(
@@ -82,8 +93,9 @@ def predict(
     from salanet import read, write
     from salanet.cli.console import peak_memory
     from salanet.inference import segment
-    from salanet.inference.outputs import label_cloud
+    from salanet.inference.outputs import label_cloud, make_folder
     from salanet.inference.segment import cloud_input
+    from salanet.io.describe import remarks as reading_remarks
 
     clock = [time.perf_counter()]
     cloud = read(path, columns=columns)
@@ -103,7 +115,8 @@ def predict(
         )
     clock.append(time.perf_counter())
     label_cloud(cloud, found, model)
-    remarks = write(to, cloud)
+    make_folder(to)
+    remarks = [*reading_remarks(cloud), *write(to, cloud)]
     clock.append(time.perf_counter())
     counts = np.bincount(found.labels, minlength=len(model.config.classes)).tolist()
     reading, network, writing = np.diff(clock).tolist()

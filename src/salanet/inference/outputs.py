@@ -11,11 +11,13 @@ import numpy as np
 from salanet.cloud import PointCloud
 from salanet.errors import ConfigError, FileError
 from salanet.inference.segment import Segmentation
-from salanet.io import SUFFIXES
+from salanet.io import SUFFIXES, WRITABLE, require_writable
 from salanet.models import Network
 
 # Before the suffix of an output whose name was not given.
 MARK = ".labelled"
+# Nothing is written in these formats; their points go to LAZ.
+READ_ONLY = {*SUFFIXES} - {*WRITABLE}
 # LAS allows no longer names.
 LONGEST_NAME = 32
 
@@ -24,7 +26,7 @@ def plan_outputs(files: Sequence[Path], output: Path | None) -> list[Path]:
     """The output of each input: as named, in the folder named, or beside the input.
 
     `output` is a folder if there are several inputs, if it is one already, or if it has no
-    suffix; it is created. Everything that would fail after the work is found before it.
+    suffix; it need not exist (`make_folder`). What would fail after the work is found before it.
 
     Raises:
         FileError: an input does not exist, an output would overwrite an input or cannot be
@@ -39,12 +41,20 @@ def plan_outputs(files: Sequence[Path], output: Path | None) -> list[Path]:
     for i, path in enumerate(paths):
         if path.resolve() in inputs:
             raise FileError(path, "is an input and would be overwritten; name another output")
-        if path.suffix.lower() not in SUFFIXES:
-            raise FileError(path, f"unknown suffix; known are {' '.join(SUFFIXES)}")
+        require_writable(path)
         if path in paths[:i]:
             raise ConfigError(f"two inputs would both become {path}; predict them separately")
-        check_writable(path)
+        named = output is None or path == output
+        check_writable(path if named else _existing(output) / path.name)
     return paths
+
+
+def make_folder(path: Path) -> None:
+    """Create the folder of an output; FileError if that is refused."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(path.parent, f"cannot be created ({error.strerror})") from error
 
 
 def check_writable(path: Path) -> None:
@@ -80,13 +90,17 @@ def class_codes(model: Network) -> np.ndarray:
 
 
 def _output(path: Path, output: Path | None, count: int) -> Path:
-    name = f"{path.stem}{MARK}{path.suffix}"
+    suffix = path.suffix
+    if suffix.lower() in READ_ONLY:
+        suffix = ".laz"
+    name = f"{path.stem}{MARK}{suffix}"
     if output is None:
         return path.with_name(name)
     if count == 1 and output.suffix and not output.is_dir():
         return output
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(output, f"cannot be created ({error.strerror})") from error
     return output / name
+
+
+def _existing(folder: Path) -> Path:
+    """The nearest of a folder and those above it that is there already."""
+    return next((f for f in (folder, *folder.parents) if f.exists()), folder)
