@@ -44,8 +44,8 @@ def plan_outputs(files: Sequence[Path], output: Path | None) -> list[Path]:
         require_writable(path)
         if path in paths[:i]:
             raise ConfigError(f"two inputs would both become {path}; predict them separately")
-        named = output is None or path == output
-        check_writable(path if named else _existing(output) / path.name)
+        in_folder = output is not None and path != output
+        check_writable(_existing(path.parent) / path.name if in_folder else path)
     return paths
 
 
