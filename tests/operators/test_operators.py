@@ -15,6 +15,7 @@ from salanet.operators.assignment import (
     spherical_scores,
 )
 from salanet.operators.kernel_points import kernel_points
+from salanet.ops.aggregation import reference
 from salanet.ops.aggregation.weighted import offsets
 
 RADIUS = 0.5
@@ -51,6 +52,11 @@ def make(name, options, channels=CHANNELS, dtype=torch.float64):
                 module.running_var.uniform_(0.5, 2)
                 module.weight.normal_()
                 module.bias.normal_(0, 0.3)
+        if name == "sala":  # weights with which no group gets all neighbours
+            torch.manual_seed(10)
+            for layer in (operator.lift, operator.hidden, operator.score):
+                layer.weight.normal_()
+                layer.bias.normal_(0, 0.5)
         if name == "kpconv_deformable":
             operator.offsets.weight.normal_(0, 0.05)
             operator.offsets.bias.normal_(0, 0.3)
@@ -173,16 +179,35 @@ def test_statistics_from_moments_are_those_of_all_pairs(name, options):
     torch.testing.assert_close(operator.norm.running_var, expected.norm.running_var)
 
 
-def test_sala_with_one_group_is_its_pointwise_mlp():
-    operator, arguments = make("sala", {"groups": 1, "norm": "neighbour"}), cloud()
+@pytest.mark.parametrize("norm", ["point", "neighbour"])
+def test_sala_with_one_group_is_its_pointwise_mlp(norm):
+    operator, arguments = make("sala", {"groups": 1, "norm": norm}), cloud()
     queries, supports, neighbours, features = arguments
     w, b = operator.norm.scale_shift()
     rows = neighbours.clamp(max=39).long()
     offset = (supports[rows] - queries[:, None]) / RADIUS
-    inputs = torch.cat([operator.lift(offset).relu(), features[rows]], dim=-1)
-    dense = (inputs @ operator.weight.T * w + b).relu()
-    expected = dense.where((neighbours < 40)[..., None], 0).amax(1)
+    dense = torch.cat([operator.lift(offset).relu(), features[rows]], dim=-1) @ operator.weight.T
+    if norm == "neighbour":
+        dense = (dense * w + b).relu()
+    present = (neighbours < 40)[..., None]
+    expected = dense.where(present, -torch.inf).amax(1).where(present.any(1), 0)
+    if norm == "point":
+        expected = (expected * w + b).relu()
     torch.testing.assert_close(operator(*arguments), expected)
+
+
+@pytest.mark.parametrize("groups", [2, 3, 4])
+def test_what_sala_learns_sums_to_one(groups):
+    operator = make("sala", {"groups": groups})
+    queries, supports, neighbours, _ = cloud()
+    r = operator.lift(offsets(queries, supports, neighbours, RADIUS)).relu()[neighbours < 40]
+    soft, hard = (reference.assign(r, operator.mlp, way) for way in ("soft", "hard"))
+    for scores in (soft, hard):
+        assert (scores >= 0).all()
+        torch.testing.assert_close(scores.sum(1), torch.ones_like(scores[:, 0]))
+    assert set(hard.unique().tolist()) == {0.0, 1.0}
+    assert (hard.sum(0) > 0).all(), "no group is empty"
+    assert torch.equal(hard.argmax(1), soft.argmax(1))
 
 
 def test_assignments_sum_to_one():
