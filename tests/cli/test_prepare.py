@@ -123,3 +123,12 @@ def test_ign_recipe_on_a_real_tile(
     assert scene.color is None  # the RGB fields are zero
     height = scene.arrays["height_above_ground"][scene.segment == 0]
     assert np.abs(height).mean() < 0.05
+
+
+def test_an_unreadable_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No progress bar above it where nobody watches."""
+    (tmp_path / "a.laz").touch()
+    to = str(tmp_path / "scenes")
+    assert main(["prepare", "files", str(tmp_path / "a.laz"), to, "--classes", "ground=2"]) == 2
+    errors = capsys.readouterr().err
+    assert "the file is empty" in errors and errors.count("\n") == 1

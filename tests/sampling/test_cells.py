@@ -68,3 +68,6 @@ def test_one_point_and_bad_input() -> None:
         to_cells(PointCloud(np.zeros((0, 3))), 0.4, where="a.ply")
     with pytest.raises(DataError, match=r"a\.ply: 1 of 1 points have NaN"):
         to_cells(PointCloud(np.array([[0, np.nan, 0]])), 0.4, where="a.ply")
+    far = PointCloud(np.array([[0.0, 0, 0], [1e30, 1, 1]]))
+    with pytest.raises(DataError, match=r"a\.ply: cells of 0\.5.* too small"):
+        to_cells(far, 0.5, where="a.ply")

@@ -114,7 +114,7 @@ def files(options: Files) -> int:
 
 
 def progress_bar() -> Progress:
-    """How far a preparation is, on stderr; a task's description is the scene done last."""
+    """How far a preparation is, on a terminal; a task's description is the scene done last."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
@@ -124,7 +124,8 @@ def progress_bar() -> Progress:
         TimeElapsedColumn(),
         TextColumn("{task.description}"),
     )
-    return Progress(*columns, console=messages())
+    console = messages()
+    return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
 def _with_progress(jobs: list[Job], settings: Settings, workers: int) -> list[Prepared]:

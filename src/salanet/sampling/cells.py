@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet.cloud import PointCloud
+from salanet.errors import DataError
 from salanet.geometry import subsample
 from salanet.sampling import features
 from salanet.sampling.ground import height_above_ground
@@ -61,16 +62,20 @@ def to_cells(
         keep: arrays wanted; those the cloud lacks are left out, `height_above_ground` is computed
             from all points. Colours that are zero everywhere count as absent.
 
-    Raises DataError if the cloud is empty or has NaN or infinite coordinates.
+    Raises DataError if the cloud is empty, has NaN or infinite coordinates, or reaches too far for
+    cells of this size.
     """
     cloud.require_finite(where)
     offset = choose_offset(cloud.xyz, grid)
-    sampled = subsample(
-        cloud.xyz - offset,
-        grid,
-        features={name: _array(array) for name, array in _wanted(cloud, keep).items()},
-        labels={} if segment is None else {SEGMENT: np.asarray(segment, np.int16)},
-    )
+    try:
+        sampled = subsample(
+            cloud.xyz - offset,
+            grid,
+            features={name: _array(array) for name, array in _wanted(cloud, keep).items()},
+            labels={} if segment is None else {SEGMENT: np.asarray(segment, np.int16)},
+        )
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
     rgb = sampled.features.pop("rgb", None)
     return Cells(
         coord=sampled.points.astype(np.float32),
