@@ -5,6 +5,7 @@
 
 #include "common/isa.h"
 #include "common/parallel.h"
+#include "geometry/uninitialised.h"
 
 namespace salanet {
 namespace {
@@ -47,6 +48,7 @@ void lowest_hits(uint64_t* hits, int64_t count, int64_t k) {
 
 void radius_search(const PointIndex& queries, const PointIndex& supports, float radius, int64_t k,
                    int32_t* out, int threads) {
+  advise_huge_pages(out, static_cast<size_t>(queries.count * k) * sizeof(int32_t));
   const RadiusTask task{&queries, &supports, radius, k, out};
   for_query_blocks(queries, supports, threads,
                    [&](const Cloud& asked, const Cloud& offered, int64_t begin, int64_t end) {
