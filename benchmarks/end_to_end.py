@@ -45,9 +45,7 @@ def measure(points: int, width: int, repeats: int) -> dict[str, object]:
             pyramid = model.pyramid(grid.points)
             geometry = time.perf_counter()
             height = grid.points[:, 2:]
-            features = torch.cat(
-                [torch.ones_like(height), grid.features["rgb"], height], dim=1
-            )
+            features = torch.cat([torch.ones_like(height), grid.features["rgb"], height], dim=1)
             logits = model(features, pyramid)[grid.cells.long()]
         end = time.perf_counter()
         if end - start < best["total"]:
