@@ -397,3 +397,17 @@ def test_a_small_laz_does_not_fill_the_memory(tmp_path: Path) -> None:
     patched(tmp_path / "a.laz", lasfile.COUNT, 5_000_000)
     with pytest.raises(FileError, match="damaged or cut short"):
         io.read(tmp_path / "a.laz")
+
+
+@pytest.mark.parametrize("suffix", [".las", ".laz"])
+def test_a_full_disk(tmp_path: Path, suffix: str) -> None:
+    resource = pytest.importorskip("resource")
+    cloud = PointCloud(np.random.default_rng(0).uniform(0, 100, (20_000, 3)))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(FileError, match=f"scan{suffix}: cannot write"):
+            io.write(tmp_path / f"scan{suffix}", cloud)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []

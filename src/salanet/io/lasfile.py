@@ -242,9 +242,21 @@ def _check_compressed(file: IO[bytes], las: LasFile, laz: Any, points: NDArray[n
         raise DataError("LAZ compression would damage these waveforms: write to .las instead")
 
 
+def _compress(file: IO[bytes], laz: lazrs.LazVlr, points: NDArray[np.uint8]) -> None:
+    """Append the points; OSError if the system refuses a write, such as on a full disk."""
+    step = laz.chunk_size() * CHUNKS_AT_ONCE
+    try:
+        compressor = lazrs.ParLasZipCompressor(file, laz)
+        for i in range(0, len(points), step):
+            compressor.compress_many(points[i : i + step].reshape(-1))
+        compressor.done()
+    except lazrs.LazrsError as error:  # does not say why
+        raise OSError(f"{error}; is the disk full?") from error
+
+
 def write(path: Path, las: LasFile, compress: bool) -> None:
     """Write `las`; its header is brought up to date with the sizes of its parts."""
-    count, record = las.points.shape
+    record = las.points.shape[1]
     vlrs = [vlr for vlr in las.vlrs if vlr.key != LASZIP]
     laz = lazrs.LazVlr.new_for_compression(las.format, record - RECORD_SIZES[las.format])
     if compress:
@@ -261,11 +273,7 @@ def write(path: Path, las: LasFile, compress: bool) -> None:
     with path.open("wb+") as file:
         file.write(las.header + body)
         if compress:
-            compressor = lazrs.ParLasZipCompressor(file, laz)
-            step = laz.chunk_size() * CHUNKS_AT_ONCE
-            for i in range(0, count, step):
-                compressor.compress_many(points[i : i + step].reshape(-1))
-            compressor.done()
+            _compress(file, laz, points)
             if las.format in LOSSY:
                 _check_compressed(file, las, laz, points)
             file.seek(0, 2)
