@@ -31,7 +31,9 @@ wheel: $(VENV)/.package
 bench: $(VENV)/.package
 	$(BIN)/python benchmarks/geometry.py
 	$(BIN)/python benchmarks/aggregation.py
+	$(BIN)/python benchmarks/training_step.py
 	$(BIN)/python benchmarks/end_to_end.py
+	$(BIN)/python benchmarks/readme.py
 
 # Pins what is installed now; run it in an environment where `make test` passes.
 lock: $(VENV)/.package
