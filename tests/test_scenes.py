@@ -152,9 +152,13 @@ def test_scenes_must_agree(tmp_path: Path) -> None:
         check_alike([first, write(tmp_path / "d", grid=0.5)])
 
 
+# No subnormals: divided by the cell they become zero.
+METRES = st.floats(-1e7, 1e7, allow_subnormal=False)
+
+
 @given(
-    st.floats(-1e7, 1e7),
-    st.floats(-1e7, 1e7),
+    METRES,
+    METRES,
     st.sampled_from([0.02, 0.04, 0.4, 1.0]),
     st.integers(0, 4),
 )
