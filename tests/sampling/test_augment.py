@@ -85,6 +85,21 @@ def test_intensity_jitter_is_one_factor() -> None:
     assert changed[1] == 2 * changed[0] and 8 <= changed[0] <= 12 and changed[0] != 10
 
 
+def test_dropped_arrays_become_neutral_and_optional() -> None:
+    arrays = {
+        "intensity": np.full(3, 5, np.float32),
+        "return_number": np.full(3, 2, np.float32),
+        "number_of_returns": np.full(3, 4, np.float32),
+    }
+    augmentation = Augmentation(colour_drop=0, intensity_drop=0.5, returns_drop=0.5)
+    rng = np.random.default_rng(0)
+    drawn = [augmentation.attributes(arrays, rng) for _ in range(200)]
+    seen = {(a["intensity"][0], a["return_number"][1], a["number_of_returns"][2]) for a in drawn}
+    assert seen == {(5, 2, 4), (0, 2, 4), (5, 1, 1), (0, 1, 1)}  # returns go together
+    assert augmentation.optional() == ["intensity", "return_number", "number_of_returns"]
+    assert Augmentation().optional() == ["rgb"]
+
+
 @pytest.mark.parametrize(
     "bad",
     [

@@ -161,7 +161,9 @@ def recipe_of(model: Network, section: str) -> dict[str, Any]:
 
 def augmentation_of(model: Network) -> Augmentation:
     """The augmentation a model was trained with, of its points alone."""
-    known = recipe_of(model, "augmentation") | {"colour_drop": 0.0, "intensity_jitter": 0.0}
+    known = recipe_of(model, "augmentation")
+    attributes = ("colour_drop", "intensity_jitter", "intensity_drop", "returns_drop")
+    known = known | dict.fromkeys(attributes, 0.0)
     return Augmentation.model_validate(known)
 
 

@@ -18,6 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Range = tuple[float, float]
 
+# What stands in for an array that a cloud lacks, in training as in use.
+NEUTRAL = {"rgb": 0, "intensity": 0, "return_number": 1, "number_of_returns": 1}
+
 
 class Augmentation(BaseModel):
     """Ranges of the random changes; the defaults are those of S3DIS in the paper.
@@ -31,6 +34,8 @@ class Augmentation(BaseModel):
         jitter_clip: largest noise.
         colour_drop: probability that all colours of the sample become 0.
         intensity_jitter: the sample's intensities are multiplied by a factor 1 ± this.
+        intensity_drop: probability that all intensities of the sample become 0.
+        returns_drop: probability that every point of the sample becomes an only return.
         point_drop: largest share of the sample's points left out, for scans of other density.
     """
 
@@ -44,6 +49,8 @@ class Augmentation(BaseModel):
     jitter_clip: float = Field(default=0.05, ge=0)
     colour_drop: float = Field(default=0.2, ge=0, le=1)
     intensity_jitter: float = Field(default=0.0, ge=0, lt=1)
+    intensity_drop: float = Field(default=0.0, ge=0, le=1)
+    returns_drop: float = Field(default=0.0, ge=0, le=1)
     point_drop: float = Field(default=0.0, ge=0, lt=1)
 
     @model_validator(mode="after")
@@ -86,15 +93,24 @@ class Augmentation(BaseModel):
     def attributes(
         self, arrays: dict[str, NDArray[Any]], rng: np.random.Generator
     ) -> dict[str, NDArray[Any]]:
-        """A copy of the dictionary with colours possibly dropped and intensities rescaled."""
+        """A copy of the dictionary with intensities rescaled and some arrays possibly dropped."""
         changed = dict(arrays)
-        drop = rng.random() < self.colour_drop
+        dropped = {"rgb": rng.random() < self.colour_drop}
         factor = 1 + self.intensity_jitter * rng.uniform(-1, 1)
-        if drop and "rgb" in changed:
-            changed["rgb"] = np.zeros_like(changed["rgb"])
+        dropped["intensity"] = rng.random() < self.intensity_drop
+        dropped["return_number"] = dropped["number_of_returns"] = rng.random() < self.returns_drop
         if self.intensity_jitter and "intensity" in changed:
             changed["intensity"] = changed["intensity"] * np.float32(factor)
+        for name in changed:
+            if dropped.get(name):
+                changed[name] = np.full_like(changed[name], NEUTRAL[name])
         return changed
+
+    def optional(self) -> list[str]:
+        """Arrays that training leaves out at times, so that the model works without them."""
+        drops = {"rgb": self.colour_drop, "intensity": self.intensity_drop}
+        drops |= dict.fromkeys(("return_number", "number_of_returns"), self.returns_drop)
+        return [name for name, probability in drops.items() if probability]
 
 
 NONE = Augmentation(rotation=0, scale=(1, 1), mirror_x=0, jitter=0, colour_drop=0)

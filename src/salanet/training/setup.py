@@ -21,6 +21,7 @@ def model_for(recipe: Recipe, scenes: Sequence[Scene], intensity_scale: float) -
         "codes": first.meta.get("codes"),
         "colours": first.meta.get("colours"),
         "intensity_scale": intensity_scale,
+        "optional": recipe.augmentation.optional(),
         "training_data": recipe.data.dataset or ", ".join(scene.name for scene in scenes),
         "licence": first.meta.get("provenance", {}).get("licence", ""),
         "recipe": recipe.model_dump(mode="json"),
