@@ -82,12 +82,25 @@ class Objective(nn.Module):
         return total.float().clamp_min(torch.finfo(torch.float32).tiny)
 
 
-def class_weights(counts: NDArray[np.int64], kind: str) -> Tensor | None:
-    """Weights (C,) of the classes, with mean 1 over the points; None for "none"."""
+def class_weights(counts: NDArray[np.int64], kind: str, beta: float = 0.9999) -> Tensor | None:
+    """Weights (C,) of the classes, with mean 1 over the points; None for "none".
+
+    Args:
+        counts: points of each class (C,); one without any counts as having one.
+        kind: "inverse-sqrt" (1 / sqrt(share)), or "effective-number": (1 - β) / (1 - βⁿ) for n
+            points, which is about 1 / n for n far below 1 / (1 - β) and constant far above. Source:
+            Cui, Jia, Lin, Song, Belongie, "Class-balanced loss based on effective number of
+            samples", CVPR 2019, eq. 3 and section 4.
+        beta: β.
+    """
     if kind == "none":
         return None
-    share = np.maximum(counts, 1) / max(counts.sum(), 1)
-    weights = 1 / np.sqrt(share)
+    at_least_one = np.maximum(counts, 1).astype(np.float64)
+    if kind == "effective-number":
+        # expm1 keeps the digits that 1 - βⁿ loses where β is close to 1.
+        weights = -1 / np.expm1(at_least_one * math.log(beta))
+    else:
+        weights = 1 / np.sqrt(at_least_one)
     weights *= counts.sum() / max((weights * counts).sum(), 1e-12)
     return torch.tensor(weights, dtype=torch.float32)
 

@@ -107,7 +107,9 @@ class Training(Section):
         milestones: of the schedule "steps": the epochs after which the rate falls to a tenth.
         warmup: share of the training during which the rate rises linearly from zero.
         clip: largest norm of the gradient; 0 = any.
-        class_weights: "inverse-sqrt" weighs classes by 1 / sqrt(share of points).
+        class_weights: "inverse-sqrt" weighs classes by 1 / sqrt(share of points),
+            "effective-number" by (1 - β) / (1 - βⁿ) for n points and β = `effective_beta`.
+        effective_beta: classes of far more than 1 / (1 - β) points weigh the same.
         label_smoothing: of the cross-entropy.
         lovasz: factor of the Lovász-softmax loss (a surrogate of 1 - mIoU) beside the
             cross-entropy.
@@ -129,7 +131,8 @@ class Training(Section):
     milestones: tuple[float, ...] = ()
     warmup: float = Field(default=0.0, ge=0, lt=1)
     clip: float = Field(default=10.0, ge=0)
-    class_weights: Literal["none", "inverse-sqrt"] = "none"
+    class_weights: Literal["none", "inverse-sqrt", "effective-number"] = "none"
+    effective_beta: float = Field(default=0.9999, gt=0, lt=1)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     lovasz: float = Field(default=0.0, ge=0)
     ema: float = Field(default=0.0, ge=0, lt=1)

@@ -77,7 +77,8 @@ class SceneTask:
         counts = class_counts(self.scenes, len(self.scenes[0].classes))
         if counts.sum() == 0:
             raise DataError("no point of the training scenes is labelled")
-        return class_weights(counts, self.recipe.training.class_weights)
+        training = self.recipe.training
+        return class_weights(counts, training.class_weights, training.effective_beta)
 
     def samples(self, model: Network, rank: int) -> Samples:
         return Samples(self.recipe, self.scenes, model, self.intensity_scale, rank=rank)
