@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SOURCES := $(shell find src csrc recipes -type f \( -name '*.py' -o -name '*.cpp' -o -name '*.h' -o -name '*.yaml' \)) \
            CMakeLists.txt pyproject.toml
 
-.PHONY: demo test lint wheel bench lock clean
+.PHONY: demo test lint wheel docs bench lock clean
 
 demo: $(VENV)/.package
 	$(BIN)/python -m salanet.cli.main demo
@@ -27,6 +27,9 @@ wheel: $(VENV)/.package
 	build/wheel-check/bin/pip install --quiet -c requirements.lock dist/*.whl
 	cd build && wheel-check/bin/salanet --version
 	cd build && wheel-check/bin/salanet profile --operator sala --width 18 --features 5 --json
+
+docs: $(VENV)/.package
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: $(VENV)/.package
 	$(BIN)/python benchmarks/geometry.py
