@@ -167,7 +167,7 @@ def test_recipes_hold_the_papers_settings() -> None:
         0.01,
         1e-3,
     )
-    assert (training.epochs, training.steps_per_epoch, training.batch_size) == (600, 250, 8)
+    assert (training.epochs, training.steps_per_epoch(), training.batch_size) == (600, 250, 8)
     assert (training.schedule, training.decay_epochs, training.clip) == ("exponential", 200, 10)
     assert area5.sampling.sphere_radius == 2 and area5.sampling.max_points == 15_000
 

@@ -102,14 +102,16 @@ class Trainer:
             objective, create_optimiser(self.model, training)
         )
         self.average = MovingAverage(self.model, training.ema) if training.ema else None
-        self.samples = self.task.samples(self.model, self.fabric.global_rank)
+        self.samples = self.task.samples(
+            self.model, self.fabric.global_rank, self.fabric.world_size
+        )
+        self.per_epoch = training.steps_per_epoch(self.fabric.world_size)
         self.step, self.elapsed, self.best = 0, 0.0, -1.0
         self.done = 0.0  # share of the schedule behind us
         self.history: list[dict[str, Any]] = []
 
     def _loop(self) -> None:
-        training = self.recipe.training
-        steps = training.epochs * training.steps_per_epoch
+        steps = self.recipe.training.epochs * self.per_epoch
         self.started, self.earlier, self.first = time.monotonic(), self.elapsed, self.done
         show = TrainingProgress(self.console, steps, self.step)
         board = TensorBoard(self.run.folder, self.step) if self.fabric.is_global_zero else None
@@ -123,12 +125,12 @@ class Trainer:
                     begun = time.monotonic()
                     loss = self._train_step(batch, self._progress(steps))
                     self.step += 1
-                    epoch = -(-self.step // training.steps_per_epoch)
+                    epoch = -(-self.step // self.per_epoch)
                     self._watch(loss, epoch)
                     seconds = time.monotonic() - begun
                     show.step(epoch, loss, self.confusion.mean_iou, len(batch) / seconds)
                     over = self._out_of_time()
-                    if self.step % training.steps_per_epoch == 0 or over:
+                    if self.step % self.per_epoch == 0 or over:
                         row, best = self._end_epoch(epoch, steps, over)
                         show.epoch(row, best)
                         if board:

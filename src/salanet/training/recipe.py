@@ -97,7 +97,10 @@ class Training(Section):
     Attributes:
         epochs: an epoch is `samples_per_epoch` samples.
         samples_per_epoch: spheres or cylinders of an epoch.
-        batch_size: samples of a step, per process.
+        batch_size: samples of a batch, per process.
+        accumulate: batches per step; the step is that of one batch so many times as large.
+        activation_checkpointing: keep only what enters each residual block and compute its inside
+            again for the gradient: less memory, more time.
         optimiser: SGD with momentum 0.98, or AdamW.
         learning_rate: at the schedule's top, for the batch size given.
         weight_decay: for all weights.
@@ -123,6 +126,8 @@ class Training(Section):
     epochs: int = Field(default=600, ge=1)
     samples_per_epoch: int = Field(default=2000, ge=1)
     batch_size: int = Field(default=8, ge=1)
+    accumulate: int = Field(default=1, ge=1)
+    activation_checkpointing: bool = False
     optimiser: Literal["sgd", "adamw"] = "sgd"
     learning_rate: float = Field(default=0.01, gt=0)
     weight_decay: float = Field(default=1e-3, ge=0)
@@ -140,9 +145,8 @@ class Training(Section):
     validate_every: int = Field(default=5, ge=1)
     seed: int = Field(default=0, ge=0)
 
-    @property
-    def steps_per_epoch(self) -> int:
-        return -(-self.samples_per_epoch // self.batch_size)
+    def steps_per_epoch(self, processes: int = 1) -> int:
+        return -(-self.samples_per_epoch // (self.batch_size * self.accumulate * processes))
 
 
 class Recipe(Section):

@@ -1,7 +1,7 @@
 """Training batches: pieces of scenes, changed at random, stacked, with their pyramid.
 
-Every draw comes from a generator seeded with (seed, epoch, process, index of the sample), so a
-resumed run sees exactly the batches it would have seen.
+Every draw comes from a generator seeded with (seed, epoch, index of the sample), so a resumed run
+sees exactly the batches it would have seen, and several processes together those of one alone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from salanet.pyramid import Pyramid
 from salanet.sampling import features
 from salanet.sampling.spheres import PotentialSampler, Sphere, SphereSampler
 from salanet.scenes import Scene
-from salanet.training.recipe import Recipe
+from salanet.training.recipe import Recipe, Training
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ class Samples:
         scenes: labelled scenes.
         model: its pyramid is built.
         intensity_scale: the intensity that becomes 1.
-        rank: number of this process; each draws its own batches.
+        rank, processes: which of how many processes this is; they share out each epoch's samples.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class Samples:
         intensity_scale: float,
         *,
         rank: int = 0,
+        processes: int = 1,
     ) -> None:
         sampling = recipe.sampling
         assert sampling.shape != "whole"
@@ -85,7 +86,7 @@ class Samples:
         self.scenes = scenes
         self.model = model
         self.intensity_scale = intensity_scale
-        self.rank = rank
+        self.rank, self.processes = rank, processes
         self.sampler = SphereSampler(
             scenes,
             sampling.sphere_radius,
@@ -96,16 +97,16 @@ class Samples:
         self.potentials = Potentials(self)
 
     def batches(self, first: int, last: int) -> Generator[Batch]:
-        """The batches of the steps first..last-1, counted over all epochs, made ahead of use."""
+        """The batches first..last-1, counted over all epochs, made ahead of use."""
         return ahead(map(self._job, range(first, last)), AHEAD)
 
-    def _job(self, step: int) -> Callable[[], Batch]:
-        return lambda: self.batch(*divmod(step, self.recipe.training.steps_per_epoch))
+    def _job(self, number: int) -> Callable[[], Batch]:
+        return lambda: self.batch(*place_of(number, self.recipe.training, self.processes))
 
-    def batch(self, epoch: int, step: int) -> Batch:
-        """One batch: step `step` of epoch `epoch`, both counted from 0."""
-        size = self.recipe.training.batch_size
-        drawn = [self.sample(epoch, step * size + i) for i in range(size)]
+    def batch(self, epoch: int, number: int) -> Batch:
+        """One batch: this process's share of batch `number` of `epoch`, both counted from 0."""
+        own = share_of(number, self.recipe.training, self.rank, self.processes)
+        drawn = [self.sample(epoch, index) for index in own]
         points, values, labels = zip(*drawn, strict=True)
         splits = torch.from_numpy(np.cumsum([0, *map(len, labels)]))
         return Batch(
@@ -141,7 +142,7 @@ class Samples:
         return arrays["xyz"], values, scene.segment[rows].astype(np.int64)
 
     def generator(self, epoch: int, index: int) -> np.random.Generator:
-        return np.random.default_rng((self.recipe.training.seed, epoch, self.rank, index))
+        return np.random.default_rng((self.recipe.training.seed, epoch, index))
 
 
 class Potentials:
@@ -164,6 +165,17 @@ class Potentials:
             self.drawn += 1
         self.drawn += 1
         return self.sampler.draw(rng)
+
+
+def place_of(number: int, training: Training, processes: int) -> tuple[int, int]:
+    """The epoch of a batch counted over all epochs, and its number within it."""
+    return divmod(number, training.accumulate * training.steps_per_epoch(processes))
+
+
+def share_of(number: int, training: Training, rank: int, processes: int) -> range:
+    """Which of an epoch's samples process `rank` takes for batch `number`: every n-th of n."""
+    together = training.batch_size * processes
+    return range(number * together + rank, (number + 1) * together, processes)
 
 
 def ahead(jobs: Iterator[Callable[[], T]], count: int) -> Generator[T]:

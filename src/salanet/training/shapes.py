@@ -13,7 +13,7 @@ from salanet.inference.voting import stacked
 from salanet.models import Network
 from salanet.sampling import features
 from salanet.training.recipe import Recipe
-from salanet.training.samples import AHEAD, BEFORE_FIRST, Batch, ahead
+from salanet.training.samples import AHEAD, BEFORE_FIRST, Batch, ahead, place_of, share_of
 
 
 class ShapeSamples:
@@ -25,31 +25,37 @@ class ShapeSamples:
         recipe: its augmentation is used.
         shapes: by category.
         model: its pyramid is built; has a head for each category.
-        rank: number of this process; each draws its own batches.
+        rank, processes: which of how many processes this is; they share out each epoch's samples.
     """
 
     def __init__(
-        self, recipe: Recipe, shapes: Sequence[Shapes], model: Network, *, rank: int = 0
+        self,
+        recipe: Recipe,
+        shapes: Sequence[Shapes],
+        model: Network,
+        *,
+        rank: int = 0,
+        processes: int = 1,
     ) -> None:
         self.recipe = recipe
         self.shapes = list(shapes)
         self.model = model
-        self.rank = rank
+        self.rank, self.processes = rank, processes
         self.starts = np.cumsum([0, *map(len, self.shapes)])
         self.first = first_parts(model)
         self.heads = [list(model.config.parts).index(one.category) for one in self.shapes]
 
     def batches(self, first: int, last: int) -> Generator[Batch]:
-        """The batches of the steps first..last-1, counted over all epochs, made ahead of use."""
+        """The batches first..last-1, counted over all epochs, made ahead of use."""
         return ahead(map(self._job, range(first, last)), AHEAD)
 
-    def _job(self, step: int) -> Callable[[], Batch]:
-        return lambda: self.batch(*divmod(step, self.recipe.training.steps_per_epoch))
+    def _job(self, number: int) -> Callable[[], Batch]:
+        return lambda: self.batch(*place_of(number, self.recipe.training, self.processes))
 
-    def batch(self, epoch: int, step: int) -> Batch:
-        """One batch: step `step` of epoch `epoch`, both counted from 0."""
-        size = self.recipe.training.batch_size
-        drawn = [self.sample(epoch, step * size + i) for i in range(size)]
+    def batch(self, epoch: int, number: int) -> Batch:
+        """One batch: this process's share of batch `number` of `epoch`, both counted from 0."""
+        own = share_of(number, self.recipe.training, self.rank, self.processes)
+        drawn = [self.sample(epoch, index) for index in own]
         points, labels, heads = zip(*drawn, strict=True)
         names = self.recipe.model.features
         values = np.concatenate([features.compute(names, xyz=xyz) for xyz in points])
@@ -66,14 +72,14 @@ class ShapeSamples:
         number = self._order(epoch, turn)[place]
         group = int(np.searchsorted(self.starts, number, side="right")) - 1
         one, row = self.shapes[group], number - self.starts[group]
-        rng = np.random.default_rng((self.recipe.training.seed, epoch, self.rank, index))
+        rng = np.random.default_rng((self.recipe.training.seed, epoch, index))
         points = self.recipe.augmentation.points(np.array(one.points[row]), rng)
         head = self.heads[group]
         return points, one.parts[row].astype(np.int64) + self.first[head], head
 
     def _order(self, epoch: int, turn: int) -> NDArray[np.int64]:
         """All shapes in the order of one turn through them."""
-        key = (self.recipe.training.seed, epoch, self.rank, BEFORE_FIRST, turn)
+        key = (self.recipe.training.seed, epoch, BEFORE_FIRST, turn)
         return np.random.default_rng(key).permutation(int(self.starts[-1]))
 
 

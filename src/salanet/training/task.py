@@ -41,8 +41,8 @@ class Task(Protocol):
     def weights(self) -> Tensor | None:
         """Of the classes in the loss; None = equal."""
 
-    def samples(self, model: Network, rank: int) -> Draws:
-        """Training batches."""
+    def samples(self, model: Network, rank: int, processes: int) -> Draws:
+        """Training batches of one of several processes."""
 
     def evaluate(self, model: Network) -> Confusion | PartScores:
         """Figures on the validation data."""
@@ -80,8 +80,15 @@ class SceneTask:
         training = self.recipe.training
         return class_weights(counts, training.class_weights, training.effective_beta)
 
-    def samples(self, model: Network, rank: int) -> Samples:
-        return Samples(self.recipe, self.scenes, model, self.intensity_scale, rank=rank)
+    def samples(self, model: Network, rank: int, processes: int) -> Samples:
+        return Samples(
+            self.recipe,
+            self.scenes,
+            model,
+            self.intensity_scale,
+            rank=rank,
+            processes=processes,
+        )
 
     def evaluate(self, model: Network) -> Confusion:
         return evaluate(model, self.validation)
@@ -116,8 +123,8 @@ class ShapeTask:
     def weights(self) -> None:
         return None
 
-    def samples(self, model: Network, rank: int) -> ShapeSamples:
-        return ShapeSamples(self.recipe, self.shapes, model, rank=rank)
+    def samples(self, model: Network, rank: int, processes: int) -> ShapeSamples:
+        return ShapeSamples(self.recipe, self.shapes, model, rank=rank, processes=processes)
 
     def evaluate(self, model: Network) -> PartScores:
         return evaluate_shapes(model, self.validation)
