@@ -10,6 +10,7 @@ import tyro
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from salanet.inference.predict import PredictOptions
     from salanet.models import Network
 
 
@@ -48,6 +49,7 @@ def run(
     from salanet.cli.main import EXIT_USER_ERROR
     from salanet.errors import ConfigError
     from salanet.inference.outputs import MARK, plan_outputs
+    from salanet.inference.predict import PredictOptions
 
     if not files:
         raise ConfigError("name at least one file to label")
@@ -57,12 +59,11 @@ def run(
     outputs = plan_outputs(found, output)
     network = load_model(model, device)
     console = messages()
+    options = PredictOptions(probabilities=probabilities, votes=votes, columns=columns)
     done: list[dict[str, Any]] = []
 
     def work(i: int) -> None:
-        report = predict(
-            network, found[i], outputs[i], columns, probabilities, votes, dry_run, console
-        )
+        report = predict(network, found[i], outputs[i], options, dry_run, console)
         done.append(report)
         if not json:
             show(report, dry_run)
@@ -78,59 +79,26 @@ def predict(
     model: Network,
     path: Path,
     to: Path,
-    columns: str | None,
-    probabilities: bool,
-    votes: int,
+    options: PredictOptions,
     dry_run: bool,
     console: Console,
 ) -> dict[str, Any]:
     """Label one file; returns the report."""
-    import time
-
-    import numpy as np
     from rich.progress import Progress
 
-    from salanet import read, write
     from salanet.cli.console import peak_memory
-    from salanet.inference import segment
-    from salanet.inference.outputs import label_cloud, make_folder
-    from salanet.inference.segment import cloud_input
-    from salanet.io.describe import remarks as reading_remarks
+    from salanet.inference.predict import inspect_file, predict_file
 
-    clock = [time.perf_counter()]
-    cloud = read(path, columns=columns)
-    clock.append(time.perf_counter())
-    report: dict[str, Any] = {"input": str(path), "output": str(to), "points": len(cloud)}
     if dry_run:
-        return report | {"cells": len(cloud_input(model, cloud, str(path)).points)}
+        return {"input": str(path), "output": str(to), **inspect_file(model, path, options)}
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(path.name, total=None)
-        found = segment(
-            model,
-            cloud,
-            probabilities=probabilities,
-            votes=votes,
-            progress=lambda n, total: bar.update(task, completed=n, total=total),
-            where=str(path),
-        )
-    clock.append(time.perf_counter())
-    label_cloud(cloud, found, model)
-    make_folder(to)
-    remarks = [*reading_remarks(cloud), *write(to, cloud)]
-    clock.append(time.perf_counter())
-    counts = np.bincount(found.labels, minlength=len(model.config.classes)).tolist()
-    reading, network, writing = np.diff(clock).tolist()
-    return report | {
-        "cells": found.cells,
-        "seconds": clock[-1] - clock[0],
-        "seconds_read": reading,
-        "seconds_network": network,
-        "seconds_write": writing,
-        "points_per_second": len(cloud) / (clock[-1] - clock[0]),
-        "peak_memory_bytes": peak_memory(),
-        "classes": dict(zip(model.config.classes, counts, strict=True)),
-        "remarks": remarks,
-    }
+
+        def show_progress(phase: str, done: int, total: int) -> None:
+            bar.update(task, description=f"{path.name}: {phase}", completed=done, total=total)
+
+        report = predict_file(model, path, to, options, show_progress)
+    return report | {"peak_memory_bytes": peak_memory()}
 
 
 def show(report: dict[str, Any], dry_run: bool) -> None:
