@@ -107,3 +107,12 @@ def test_gather_takes_rows_of_a_scene(tmp_path: Path) -> None:
     out = features.compute(["rgb", "height", "intensity"], **arrays, intensity_scale=900)
     np.testing.assert_allclose(out, [[1, 1, 0, 1.99, 1]], atol=1e-6)
     assert sorted(features.available(scene)) == ["intensity", "rgb"]
+
+
+def test_unknown_returns_are_only_returns() -> None:
+    zeros, ones = np.zeros(3, np.uint8), np.ones(3, np.uint8)
+    unknown, single = (
+        features.compute(["returns"], xyz=np.zeros((3, 3)), return_number=n, number_of_returns=n)
+        for n in (zeros, ones)
+    )
+    assert (unknown == single).all() and (unknown[:, 0] == 1).all()

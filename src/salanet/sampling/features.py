@@ -177,9 +177,9 @@ def _channels(name: str, arrays: dict[str, Array], intensity_scale: float) -> Ar
     if name == "intensity":
         return np.clip(arrays["intensity"] / intensity_scale, 0, INTENSITY_CLIP)
     if name == "returns":
-        # Some writers store 0 returns.
+        # Writers that do not know store 0; that is an only return.
         count = np.maximum(arrays["number_of_returns"].astype(np.float32), 1)
-        ratio = np.minimum(arrays["return_number"] / count, 1)
+        ratio = np.minimum(np.maximum(arrays["return_number"], 1) / count, 1)
         return np.stack([ratio, np.minimum(count / 4, RETURNS_CLIP)], axis=1)
     if name == "height_above_ground":
         return np.clip(arrays[name][:, None] / np.array(HEIGHT_SCALES, np.float32), -1, 1)
