@@ -60,12 +60,6 @@ def test_no_points_and_one_point() -> None:
     assert features.compute(names, xyz=np.ones((1, 3))).tolist() == [[1, 0, 1, 1, 1]]
 
 
-def test_zero_returns_are_survived() -> None:
-    zero = np.zeros(1, np.uint8)
-    out = features.compute(["returns"], xyz=XYZ[:1], return_number=zero, number_of_returns=zero)
-    assert out.tolist() == [[0, 0.25]]
-
-
 def test_a_missing_array_is_named_with_what_there_is() -> None:
     with pytest.raises(DataError, match=r"a\.ply: the feature 'rgb' needs 'rgb'.*has intensity"):
         features.compute(["rgb"], xyz=XYZ, intensity=ARRAYS["intensity"], where="a.ply")
