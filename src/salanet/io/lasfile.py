@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet.errors import DataError, FileError
-from salanet.io.limits import check_unpacked
+from salanet.io.limits import check_layers, check_unpacked
 
 HEADER_SIZES = {0: 227, 1: 227, 2: 227, 3: 235, 4: 375, 5: 393}
 RECORD_SIZES = (20, 28, 26, 34, 57, 63, 30, 36, 38, 59, 67)  # by point format
@@ -187,6 +187,14 @@ def _decompress(
         if count > room:
             raise FileError(path, f"cut short: room for {room} of the {count} points promised")
         check_unpacked(path, count * record)
+        ends = start + 8 + np.cumsum([n for _, n in table])
+        check_layers(
+            path,
+            file,
+            laszip,
+            record,
+            [(int(e) - n, n) for e, (_, n) in zip(ends, table, strict=True)],
+        )
         points = np.empty((count, record), np.uint8)
         file.seek(start)
         small = chunk <= PARALLEL_CHUNK
