@@ -2,23 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import torch
 from torch import Tensor, nn
+
+_tracking = ContextVar("tracking", default=True)
+
+
+@contextmanager
+def untracked() -> Iterator[None]:
+    """Inside, training passes leave running statistics alone: for passes computed again."""
+    token = _tracking.set(False)
+    try:
+        yield
+    finally:
+        _tracking.reset(token)
 
 
 class PointNorm(nn.BatchNorm1d):
     """Batch norm over the rows of (N, C), usable while training on batches of any size.
 
     Batch statistics of fewer than two rows do not exist; such a batch (a tiny cloud at the
-    coarsest level) is normalised with the running statistics.
+    coarsest level) is normalised with the running statistics. Several training processes share
+    one set of statistics, those of all their rows.
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        if self.training and len(input) < 2:
+        if not self.training:
+            return super().forward(input)
+        if processes() > 1:
+            return self._together(input)
+        if len(input) < 2:
+            return self._with_running_statistics(input)
+        if not _tracking.get():
             return nn.functional.batch_norm(
-                input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+                input, None, None, self.weight, self.bias, training=True, eps=self.eps
             )
         return super().forward(input)
+
+    def _with_running_statistics(self, input: Tensor) -> Tensor:
+        return nn.functional.batch_norm(
+            input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+        )
+
+    def _together(self, input: Tensor) -> Tensor:
+        rows = input.float()
+        sums = summed(torch.cat([rows.sum(0), rows.new_tensor([len(rows)])]))
+        count = sums[-1].detach()
+        if count < 2:
+            return self._with_running_statistics(input)
+        mean = sums[:-1] / count
+        centred = rows - mean
+        var = summed(centred.square().sum(0)) / count
+        scale, _ = self.batch_scale_shift(mean, var, count)
+        return (centred * scale + self.bias).to(input.dtype)
 
     def scale_shift(self) -> tuple[Tensor, Tensor]:
         """The affine map a·x + b, each (C,), that this layer is once its statistics are fixed."""
@@ -32,10 +72,11 @@ class PointNorm(nn.BatchNorm1d):
         Updates the running statistics.
 
         Args:
-            mean, var: (C,).
+            mean, var: (C,), over the rows of all processes.
             count: how many rows they were taken over.
         """
-        self._track(mean, var, count)
+        if _tracking.get():
+            self._track(mean, var, count)
         scale = self.weight * torch.rsqrt(var + self.eps)
         return scale, self.bias - mean * scale
 
@@ -47,3 +88,18 @@ class PointNorm(nn.BatchNorm1d):
         self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
         self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
         self.num_batches_tracked += 1
+
+
+def processes() -> int:
+    """How many train together."""
+    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return torch.distributed.get_world_size() if distributed else 1
+
+
+def summed(values: Tensor) -> Tensor:
+    """The sum of each value over all processes, differentiable."""
+    if processes() == 1:
+        return values
+    from torch.distributed.nn.functional import all_reduce
+
+    return all_reduce(values)

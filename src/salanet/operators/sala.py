@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from salanet.operators.base import Operator
-from salanet.operators.norm import PointNorm
+from salanet.operators.norm import PointNorm, summed
 from salanet.ops import PositionMLP, position_moments, sala_aggregate
 
 
@@ -147,13 +147,16 @@ class SALA(Operator):
         sums, counts, gram = position_moments(
             queries, supports, neighbours, self.lift.weight, self.lift.bias, self.radius
         )
-        pairs = counts.sum().clamp_min(1)
         first = counts @ projected
         second = counts @ projected.square()
         if position_w is not None:
             first = first + position_w @ sums.sum(0)
             second = second + ((position_w @ gram) * position_w).sum(1)
             second = second + 2 * ((sums @ position_w.T) * projected).sum(0)
+        # Over the pairs of all processes: one sum for what three would bring.
+        moments = summed(torch.cat([first, second, counts.sum()[None].to(first.dtype)]))
+        first, second = moments[:-1].chunk(2)
+        pairs = moments[-1].detach().clamp_min(1)
         mean = first / pairs
         var = (second / pairs - mean.square()).clamp_min(0)
         return self.norm.batch_scale_shift(mean, var, pairs)
