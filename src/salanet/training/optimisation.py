@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +20,24 @@ from salanet.training.samples import Batch
 SGD_MOMENTUM = 0.98
 # Share of a one-cycle schedule in which the rate rises.
 RISE = 0.3
+
+
+class Share(NamedTuple):
+    """What a batch is to the whole step it belongs to.
+
+    The mean over processes of the sum over a process's batches of their losses is then the loss
+    of all the step's points together.
+
+    Attributes:
+        weight: what the losses of single points (or shapes) are divided by: `Objective.weight` of
+            all batches of the step, over the number of processes.
+        factor: of the terms that are means over one batch: 1 / batches of this process.
+        heads: those that any batch of the step uses; all processes need gradients of the same.
+    """
+
+    weight: Tensor
+    factor: float = 1.0
+    heads: tuple[int, ...] = ()
 
 
 class Objective(nn.Module):
@@ -46,11 +64,20 @@ class Objective(nn.Module):
         self.label_smoothing = label_smoothing
         self.lovasz = lovasz
 
-    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def weight(self, batch: Batch) -> Tensor:
+        """How much a batch has to say in a step: its labelled points, weighted; or its shapes."""
+        if batch.heads:
+            return torch.tensor(float(len(batch.heads)))
+        known = batch.labels[batch.labels != IGNORE]
+        total = (known >= 0).sum() if self.weights is None else self.weights[known].sum()
+        return total.float()
+
+    def forward(self, batch: Batch, share: Share | None = None) -> tuple[Tensor, Tensor]:
+        share = share or Share(self.weight(batch))
         logits = self.model(batch.features, batch.pyramid)
         if isinstance(logits, list):
-            loss, prediction = self._of_parts(logits, batch)
-            return loss + self.model.regularisation(), prediction
+            loss, prediction = self._of_parts(logits, batch, share)
+            return loss + share.factor * self.model.regularisation(), prediction
         loss = nn.functional.cross_entropy(
             logits.float(),
             batch.labels,
@@ -59,12 +86,13 @@ class Objective(nn.Module):
             label_smoothing=self.label_smoothing,
             reduction="sum",
         )
-        loss = loss / self._norm(batch.labels) + self.model.regularisation()
+        loss = loss / share.weight.clamp_min(torch.finfo(torch.float32).tiny)
+        loss = loss + share.factor * self.model.regularisation()
         if self.lovasz:
-            loss = loss + self.lovasz * lovasz_softmax(logits.float(), batch.labels)
+            loss = loss + share.factor * self.lovasz * lovasz_softmax(logits.float(), batch.labels)
         return loss, logits.detach().argmax(1)
 
-    def _of_parts(self, logits: list[Tensor], batch: Batch) -> tuple[Tensor, Tensor]:
+    def _of_parts(self, logits: list[Tensor], batch: Batch, share: Share) -> tuple[Tensor, Tensor]:
         first = np.cumsum([0, *(of_head.shape[1] for of_head in logits)]).tolist()
         losses, predictions = [], []
         shapes = clouds(batch.pyramid.levels[0].splits)
@@ -74,12 +102,10 @@ class Objective(nn.Module):
                 nn.functional.cross_entropy(own, labels, label_smoothing=self.label_smoothing)
             )
             predictions.append(own.detach().argmax(1) + first[head])
-        return torch.stack(losses).mean(), torch.cat(predictions)
-
-    def _norm(self, labels: Tensor) -> Tensor:
-        known = labels[labels != IGNORE]
-        total = (known >= 0).sum() if self.weights is None else self.weights[known].sum()
-        return total.float().clamp_min(torch.finfo(torch.float32).tiny)
+        loss = torch.stack(losses).sum() / share.weight
+        for head in set(share.heads) - set(batch.heads):
+            loss = loss + 0 * logits[head].float().sum()
+        return loss, torch.cat(predictions)
 
 
 def class_weights(counts: NDArray[np.int64], kind: str, beta: float = 0.9999) -> Tensor | None:
