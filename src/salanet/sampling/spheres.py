@@ -1,8 +1,8 @@
 """Training samples: the points of a scene within a sphere (or an upright cylinder).
 
-Centres are drawn at random over points, balanced over classes, or by potentials: every draw
-raises the potential of the points it covers by Tukey's weight ``(1 - d²/R²)²``, and the next
-centre is the point with the least, so all places are seen about equally often.
+Centres are drawn at random over points, or by potentials: every draw raises the potential of the
+points it covers by Tukey's weight ``(1 - d²/R²)²``, and the next centre is the point with the least,
+so all places are seen about equally often. A share of either may be balanced over classes.
 """
 
 from __future__ import annotations
@@ -101,13 +101,26 @@ class SphereSampler:
 
     def draw(self, rng: np.random.Generator) -> Sphere:
         """One sphere around a random point (uniform over all points, or balanced over classes)."""
-        if self.balance and rng.random() < self.balance:
-            members = self.members[rng.integers(len(self.members))]
+        if self.is_balanced(rng):
+            members = self.members_of_some_class(rng)
             point = int(members[rng.integers(len(members))])
         else:
             point = int(rng.integers(self.starts[-1]))
+        scene, row = self.place(point)
+        return self.at(scene, self.scenes[scene].coord[row])
+
+    def is_balanced(self, rng: np.random.Generator) -> bool:
+        """Whether the next centre is to be balanced over classes; draws only if that may be."""
+        return bool(self.balance) and rng.random() < self.balance
+
+    def members_of_some_class(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Points, numbered over all scenes, of a class drawn uniformly."""
+        return self.members[rng.integers(len(self.members))]
+
+    def place(self, point: int) -> tuple[int, int]:
+        """Scene and row of a point numbered over all scenes."""
         scene = int(np.searchsorted(self.starts, point, side="right")) - 1
-        return self.at(scene, self.scenes[scene].coord[point - self.starts[scene]])
+        return scene, point - int(self.starts[scene])
 
     def at(self, scene: int, centre: ArrayLike) -> Sphere:
         """The sphere of one scene around a given centre, in the frame of its `coord`."""
@@ -131,19 +144,21 @@ class SphereSampler:
 
 
 class PotentialSampler:
-    """Draws spheres where least has been drawn before (KPConv's rule, the paper's protocol)."""
+    """Draws spheres where least has been drawn before (KPConv's rule, the paper's protocol).
+
+    A balanced draw takes the point of least potential among those of a class drawn uniformly.
+    """
 
     def __init__(self, sampler: SphereSampler, rng: np.random.Generator) -> None:
         self.sampler = sampler
-        self.potentials = [
-            rng.uniform(0, INITIAL_POTENTIAL, len(scene)) for scene in sampler.scenes
-        ]
+        starts = sampler.starts
+        self.all = rng.uniform(0, INITIAL_POTENTIAL, starts[-1])
+        self.potentials = np.split(self.all, starts[1:-1])  # views, one for each scene
         self.least = [potential.min(initial=np.inf) for potential in self.potentials]
 
     def draw(self, rng: np.random.Generator) -> Sphere:
         """The sphere at the point of least potential, its centre moved by N(0, radius / 10)."""
-        scene = int(np.argmin(self.least))
-        row = int(np.argmin(self.potentials[scene]))
+        scene, row = self._least(rng)
         radius = self.sampler.radius
         noise = np.clip(rng.normal(0, CENTRE_NOISE * radius, 3), -radius / 2, radius / 2)
         sphere = self.sampler.at(scene, self.sampler.scenes[scene].coord[row] + noise)
@@ -155,3 +170,11 @@ class PotentialSampler:
             potential[row] += 1
         self.least[scene] = potential.min()
         return sphere
+
+    def _least(self, rng: np.random.Generator) -> tuple[int, int]:
+        """Scene and row of the next centre."""
+        if self.sampler.is_balanced(rng):
+            members = self.sampler.members_of_some_class(rng)
+            return self.sampler.place(int(members[np.argmin(self.all[members])]))
+        scene = int(np.argmin(self.least))
+        return scene, int(np.argmin(self.potentials[scene]))

@@ -81,7 +81,8 @@ class Sampling(Section):
         sphere_radius: in the scenes' units.
         max_points: the nearest to the centre are kept; bounds time and memory of a step.
         centres: "random" points, or "potentials" (places drawn least come first).
-        balance: share of random centres placed on a class drawn uniformly.
+        balance: share of the centres placed on a class drawn uniformly, so that rare ones are
+            seen more often; by potentials, where that class was seen least.
     """
 
     shape: Literal["sphere", "cylinder", "whole"] = "sphere"

@@ -6,9 +6,12 @@ sees exactly the batches it would have seen, and several processes together thos
 
 from __future__ import annotations
 
+import threading
+import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -24,8 +27,10 @@ from salanet.training.recipe import Recipe, Training
 
 T = TypeVar("T")
 
-# Batches made ahead of the step that uses them.
+# Batches that wait, made, for the step that uses them.
 AHEAD = 2
+# Batches within which the draws of one process may overtake each other.
+IN_FLIGHT = 16
 # Index of the draw that starts an epoch's potentials; no sample has it.
 BEFORE_FIRST = 2**32 - 1
 
@@ -38,15 +43,22 @@ class Batch:
         labels: int64 (N,), -1 = ignored.
         pyramid: of the points.
         heads: the model's head for each cloud; empty for scenes, whose model has one.
+        origin: where each cloud is from, to be told to people.
     """
 
     def __init__(
-        self, features: Tensor, labels: Tensor, pyramid: Pyramid, heads: tuple[int, ...] = ()
+        self,
+        features: Tensor,
+        labels: Tensor,
+        pyramid: Pyramid,
+        heads: tuple[int, ...] = (),
+        origin: tuple[str, ...] = (),
     ) -> None:
         self.features = features
         self.labels = labels
         self.pyramid = pyramid
         self.heads = heads
+        self.origin = origin
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -55,8 +67,21 @@ class Batch:
         if device.type == "cpu":
             return self
         return Batch(
-            self.features.to(device), self.labels.to(device), self.pyramid.to(device), self.heads
+            self.features.to(device),
+            self.labels.to(device),
+            self.pyramid.to(device),
+            self.heads,
+            self.origin,
         )
+
+
+class Sample(NamedTuple):
+    """Points (N, 3) about the centre, features (N, C), labels (N,), and where they are from."""
+
+    points: NDArray[np.float32]
+    features: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    origin: str
 
 
 class Samples:
@@ -96,9 +121,9 @@ class Samples:
         )
         self.potentials = Potentials(self)
 
-    def batches(self, first: int, last: int) -> Generator[Batch]:
+    def batches(self, first: int, last: int, workers: int = 1) -> Generator[Batch]:
         """The batches first..last-1, counted over all epochs, made ahead of use."""
-        return ahead(map(self._job, range(first, last)), AHEAD)
+        return ahead(map(self._job, range(first, last)), workers)
 
     def _job(self, number: int) -> Callable[[], Batch]:
         return lambda: self.batch(*place_of(number, self.recipe.training, self.processes))
@@ -107,22 +132,21 @@ class Samples:
         """One batch: this process's share of batch `number` of `epoch`, both counted from 0."""
         own = share_of(number, self.recipe.training, self.rank, self.processes)
         drawn = [self.sample(epoch, index) for index in own]
-        points, values, labels = zip(*drawn, strict=True)
+        points, values, labels, origin = zip(*drawn, strict=True)
         splits = torch.from_numpy(np.cumsum([0, *map(len, labels)]))
         return Batch(
             torch.from_numpy(np.concatenate(values)),
             torch.from_numpy(np.concatenate(labels)),
             self.model.pyramid(torch.from_numpy(np.concatenate(points)), splits),
+            origin=origin,
         )
 
-    def sample(
-        self, epoch: int, index: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
-        """Points (N, 3) about the centre, features (N, C) and labels (N,) of one sample."""
-        rng = self.generator(epoch, index)
+    def sample(self, epoch: int, index: int) -> Sample:
+        """One sample: number `index` of `epoch`, both counted from 0."""
         if self.recipe.sampling.centres == "potentials":
-            sphere = self.potentials.draw(epoch, index, rng)
+            sphere, rng = self.potentials.draw(epoch, index)
         else:
+            rng = self.generator(epoch, index)
             sphere = self.sampler.draw(rng)
         scene = self.scenes[sphere.scene]
         rows = sphere.rows
@@ -139,7 +163,9 @@ class Samples:
             **arrays,
         )
         assert scene.segment is not None
-        return arrays["xyz"], values, scene.segment[rows].astype(np.int64)
+        x, y, z = sphere.centre + scene.offset
+        origin = f"{scene.name} around ({x:.1f}, {y:.1f}, {z:.1f}), epoch {epoch}, sample {index}"
+        return Sample(arrays["xyz"], values, scene.segment[rows].astype(np.int64), origin)
 
     def generator(self, epoch: int, index: int) -> np.random.Generator:
         return np.random.default_rng((self.recipe.training.seed, epoch, index))
@@ -148,23 +174,44 @@ class Samples:
 class Potentials:
     """Centres by potentials, which start afresh with each epoch.
 
-    They depend on all draws of the epoch so far; a run resumed within an epoch repeats those.
+    Each depends on all draws of the epoch before it, those of other processes too. They are made
+    in order whichever thread asks first; a run resumed within an epoch repeats them.
     """
 
     def __init__(self, samples: Samples) -> None:
         self.samples = samples
-        self.epoch, self.drawn = -1, 0
+        self.lock = threading.Lock()
+        self.courses: dict[int, Course] = {}
 
-    def draw(self, epoch: int, index: int, rng: np.random.Generator) -> Sphere:
-        if epoch != self.epoch or index < self.drawn:
-            start = self.samples.generator(epoch, BEFORE_FIRST)
-            self.sampler = PotentialSampler(self.samples.sampler, start)
-            self.epoch, self.drawn = epoch, 0
-        while self.drawn < index:
-            self.sampler.draw(self.samples.generator(epoch, self.drawn))
+    def draw(self, epoch: int, index: int) -> tuple[Sphere, np.random.Generator]:
+        """A sphere, and the generator it was drawn from for what is still to be drawn."""
+        with self.lock:
+            course = self.courses.get(epoch)
+            if course is None or (index < course.drawn and index not in course.ready):
+                course = Course(self.samples, epoch)
+                # Of two threads one may still be in the epoch before.
+                self.courses = {n: c for n, c in self.courses.items() if n == epoch - 1}
+                self.courses[epoch] = course
+            return course.draw(index)
+
+
+class Course:
+    """The draws of one epoch, in order."""
+
+    def __init__(self, samples: Samples, epoch: int) -> None:
+        self.samples, self.epoch = samples, epoch
+        self.sampler = PotentialSampler(samples.sampler, samples.generator(epoch, BEFORE_FIRST))
+        self.drawn = 0
+        self.ready: dict[int, tuple[Sphere, np.random.Generator]] = {}
+
+    def draw(self, index: int) -> tuple[Sphere, np.random.Generator]:
+        together = self.samples.recipe.training.batch_size * self.samples.processes
+        while self.drawn <= index:
+            rng = self.samples.generator(self.epoch, self.drawn)
+            self.ready[self.drawn] = self.sampler.draw(rng), rng
+            self.ready.pop(self.drawn - IN_FLIGHT * together, None)
             self.drawn += 1
-        self.drawn += 1
-        return self.sampler.draw(rng)
+        return self.ready.pop(index)
 
 
 def place_of(number: int, training: Training, processes: int) -> tuple[int, int]:
@@ -178,20 +225,61 @@ def share_of(number: int, training: Training, rank: int, processes: int) -> rang
     return range(number * together + rank, (number + 1) * together, processes)
 
 
-def ahead(jobs: Iterator[Callable[[], T]], count: int) -> Generator[T]:
-    """Results of jobs in order, up to `count` of them computed beforehand in one thread."""
-    with ThreadPoolExecutor(1, thread_name_prefix="batches") as pool:
-        waiting: list[Future[T]] = []
+def ahead(jobs: Iterator[Callable[[], T]], workers: int = 1) -> Generator[T]:
+    """Results of jobs in order, made beforehand by so many threads."""
+    with lone_threads(workers) as pool:
+        waiting: deque[Future[T]] = deque()
         try:
             for job in jobs:
                 waiting.append(pool.submit(job))
-                if len(waiting) > count:
-                    yield waiting.pop(0).result()
+                if len(waiting) >= AHEAD + workers:
+                    yield waiting.popleft().result()
             while waiting:
-                yield waiting.pop(0).result()
+                yield waiting.popleft().result()
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def lone_threads(count: int) -> ThreadPoolExecutor:
+    """Threads whose native code runs in no further threads.
+
+    PyTorch's would otherwise be as many again for each of them, and fight those of the step.
+    """
+    usual = torch.get_num_threads()
+    pool = ThreadPoolExecutor(count, "batches", torch.set_num_threads, (1,))
+    # The setting of a thread is also that of threads yet to start: wait for all, then restore it.
+    started = threading.Barrier(count + 1)
+    for _ in range(count):
+        pool.submit(started.wait)
+    started.wait()
+    torch.set_num_threads(usual)
+    return pool
+
+
+class Waiting(Generic[T]):
+    """Iterates over batches and notes how long each is waited for.
+
+    Attributes:
+        seconds: waited in all; may be set back to 0.
+    """
+
+    def __init__(self, batches: Generator[T]) -> None:
+        self.batches = batches
+        self.seconds = 0.0
+
+    def __iter__(self) -> Waiting[T]:
+        return self
+
+    def __next__(self) -> T:
+        begun = time.perf_counter()
+        try:
+            return next(self.batches)
+        finally:
+            self.seconds += time.perf_counter() - begun
+
+    def close(self) -> None:
+        self.batches.close()
 
 
 def class_counts(scenes: Sequence[Scene], classes: int) -> NDArray[np.int64]:

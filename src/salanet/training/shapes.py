@@ -13,7 +13,7 @@ from salanet.inference.voting import stacked
 from salanet.models import Network
 from salanet.sampling import features
 from salanet.training.recipe import Recipe
-from salanet.training.samples import AHEAD, BEFORE_FIRST, Batch, ahead, place_of, share_of
+from salanet.training.samples import BEFORE_FIRST, Batch, ahead, place_of, share_of
 
 
 class ShapeSamples:
@@ -45,9 +45,9 @@ class ShapeSamples:
         self.first = first_parts(model)
         self.heads = [list(model.config.parts).index(one.category) for one in self.shapes]
 
-    def batches(self, first: int, last: int) -> Generator[Batch]:
+    def batches(self, first: int, last: int, workers: int = 1) -> Generator[Batch]:
         """The batches first..last-1, counted over all epochs, made ahead of use."""
-        return ahead(map(self._job, range(first, last)), AHEAD)
+        return ahead(map(self._job, range(first, last)), workers)
 
     def _job(self, number: int) -> Callable[[], Batch]:
         return lambda: self.batch(*place_of(number, self.recipe.training, self.processes))
@@ -56,7 +56,7 @@ class ShapeSamples:
         """One batch: this process's share of batch `number` of `epoch`, both counted from 0."""
         own = share_of(number, self.recipe.training, self.rank, self.processes)
         drawn = [self.sample(epoch, index) for index in own]
-        points, labels, heads = zip(*drawn, strict=True)
+        points, labels, heads, origin = zip(*drawn, strict=True)
         names = self.recipe.model.features
         values = np.concatenate([features.compute(names, xyz=xyz) for xyz in points])
         return Batch(
@@ -64,10 +64,13 @@ class ShapeSamples:
             torch.from_numpy(np.concatenate(labels)),
             self.model.pyramid(*stacked(points)),
             heads,
+            origin,
         )
 
-    def sample(self, epoch: int, index: int) -> tuple[NDArray[np.float32], NDArray[np.int64], int]:
-        """Augmented points (P, 3), labels (P,), and head of one shape."""
+    def sample(
+        self, epoch: int, index: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], int, str]:
+        """Augmented points (P, 3), labels (P,), head, and description of one shape."""
         turn, place = divmod(index, int(self.starts[-1]))
         number = self._order(epoch, turn)[place]
         group = int(np.searchsorted(self.starts, number, side="right")) - 1
@@ -75,7 +78,9 @@ class ShapeSamples:
         rng = np.random.default_rng((self.recipe.training.seed, epoch, index))
         points = self.recipe.augmentation.points(np.array(one.points[row]), rng)
         head = self.heads[group]
-        return points, one.parts[row].astype(np.int64) + self.first[head], head
+        labels = one.parts[row].astype(np.int64) + self.first[head]
+        origin = f"shape {row} of {one.category}, epoch {epoch}, sample {index}"
+        return points, labels, head, origin
 
     def _order(self, epoch: int, turn: int) -> NDArray[np.int64]:
         """All shapes in the order of one turn through them."""
