@@ -85,7 +85,7 @@ def test_density_counts_occupied_area_only() -> None:
     "text, expected",
     [
         (LAMBERT, Crs("RGF93 / Lambert-93", 2154, "metre")),
-        (OREGON, Crs("Oregon + NAVD88", 2992, "foot")),
+        (OREGON, Crs("Oregon + NAVD88", 2992, "foot", "metre")),
         (TEXAS, Crs("Texas", 2277, "US survey foot")),
         (
             'GEOGCS["WGS 84",UNIT["degree",0.0174532925],AUTHORITY["EPSG","4326"]]',
@@ -143,7 +143,7 @@ def with_crs(path: Path, wkt: str = LAMBERT, deep: bool = False) -> None:
 def test_reference_systems_and_units(tmp_path: Path) -> None:
     with_crs(tmp_path / "a.laz", OREGON)
     found = describe(tmp_path / "a.laz")
-    assert found.crs == Crs("Oregon + NAVD88", 2992, "foot")
+    assert found.crs == Crs("Oregon + NAVD88", 2992, "foot", "metre")
     assert found.warnings == ["x and y are in the unit foot; models are trained in metres"]
 
 

@@ -1,4 +1,4 @@
-"""The coordinate reference system of a file: its name, its EPSG code, its unit of length."""
+"""The coordinate reference system of a file: its name, its EPSG code, its units of length."""
 
 from __future__ import annotations
 
@@ -9,21 +9,28 @@ from typing import Any
 
 WKT, KEYS, TEXTS = (b"LASF_Projection", 2112), (b"LASF_Projection", 34735), 34737
 CITATIONS, PROJECTED, GEOGRAPHIC, LINEAR = (3073, 1026, 2049), 3072, 2048, 3076
+VERTICAL_LINEAR = 4099
 UNITS = {9001: "metre", 9002: "foot", 9003: "US survey foot"}
-FACTORS = {"metre": 1.0, "foot": 0.3048, "US survey foot": 1200 / 3937}
+METRES = {"metre": 1.0, "foot": 0.3048, "US survey foot": 1200 / 3937}
+# How EPSG names the systems it defines in feet.
+NAMED = (("ftUS)", "US survey foot"), ("(ft)", "foot"))
 UNKNOWN = (0, 32767)  # GeoTIFF: undefined, user-defined
 
 
 @dataclass(frozen=True)
 class Crs:
-    """What a file says of its reference system; `unit` is of x and y, such as "metre".
+    """What a file says of its reference system.
 
-    Of `unit`, the metre, foot, US survey foot and degree always have these names.
+    Attributes:
+        name, epsg: what it is called.
+        unit: of x and y. The metre, foot, US survey foot and degree always have these names.
+        vertical: the unit of z where it is given on its own.
     """
 
     name: str
     epsg: int | None = None
     unit: str | None = None
+    vertical: str | None = None
 
 
 def from_wkt(text: str) -> Crs | None:
@@ -32,10 +39,24 @@ def from_wkt(text: str) -> Crs | None:
     name = re.match(r'\w+\s*\[\s*"([^"]*)"', text)
     if name is None:
         return None
-    horizontal = re.split(r"VERT_CS|VERTCRS", text)[0]
+    horizontal, *vertical = re.split(r"VERT_CS|VERTCRS|VERTICALCRS", text)
     codes = re.findall(r'(?:AUTHORITY|ID)\s*\[\s*"EPSG"\s*,\s*"?(\d+)', horizontal)
-    units = re.findall(r'UNIT\s*\[\s*"([^"]*)"\s*,\s*([\d.eE+-]+)', horizontal)
-    return Crs(name[1], int(codes[-1]) if codes else None, _unit(*units[-1]) if units else None)
+    return Crs(
+        name[1],
+        int(codes[-1]) if codes else None,
+        _last_unit(horizontal) or _named_unit(name[1]),
+        _last_unit(vertical[-1]) if vertical else None,
+    )
+
+
+def _last_unit(text: str) -> str | None:
+    """The unit that holds for the whole: inner ones, of angles, stand before it."""
+    units = re.findall(r'UNIT\s*\[\s*"([^"]*)"\s*,\s*([\d.eE+-]+)', text)
+    return _unit(*units[-1]) if units else None
+
+
+def _named_unit(name: str) -> str | None:
+    return next((unit for mark, unit in NAMED if mark in name), None)
 
 
 def _unit(name: str, factor: str) -> str:
@@ -45,7 +66,7 @@ def _unit(name: str, factor: str) -> str:
         size = float(factor)
     except ValueError:
         return name
-    return next((unit for unit, f in FACTORS.items() if abs(size - f) < 1e-7), name)
+    return next((unit for unit, f in METRES.items() if abs(size - f) < 1e-7), name)
 
 
 def from_geotiff(keys: bytes, texts: bytes) -> Crs | None:
@@ -60,10 +81,10 @@ def from_geotiff(keys: bytes, texts: bytes) -> Crs | None:
     epsg = next((found[k] for k in (PROJECTED, GEOGRAPHIC) if found.get(k, 0) not in UNKNOWN), None)
     if epsg is None and not name:
         return None
-    unit = UNITS.get(found.get(LINEAR, 0))
+    unit = UNITS.get(found.get(LINEAR, 0)) or _named_unit(name)
     if unit is None and PROJECTED not in found and GEOGRAPHIC in found:
         unit = "degree"
-    return Crs(name or f"EPSG:{epsg}", epsg, unit)
+    return Crs(name or f"EPSG:{epsg}", epsg, unit, UNITS.get(found.get(VERTICAL_LINEAR, 0)))
 
 
 def of_records(records: dict[tuple[bytes, int], bytes]) -> Crs | None:

@@ -1,0 +1,147 @@
+"""In which units the coordinates of a file are."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from salanet.errors import DataError
+from salanet.io.crs import METRES
+from salanet.sampling.survey import Survey
+
+# What users write, as reference systems call it.
+NAMES = {
+    "m": "metre",
+    "ft": "foot",
+    "us-ft": "US survey foot",
+    "mm": "millimetre",
+    "cm": "centimetre",
+}
+SIZES = {**METRES, "millimetre": 0.001, "centimetre": 0.01, "kilometre": 1000.0}
+PLURALS = {"foot": "feet", "US survey foot": "US survey feet"}
+MEASURED_ASIDE = "; the output keeps its units"
+
+# Without a reference system: feet only if the points would be this much sparser than in training,
+# and what stands on the ground this tall, were they metres.
+SPARSE, SPARSE_IN_FEET = 2.5, 2.5
+TALL = 60.0
+WIDE = 100.0  # units: a survey from the air
+# Rooms in millimetres or centimetres: heights, spacing by that of training, the largest offset.
+INDOOR_GRID = 0.1
+ROOMS = (("millimetre", 1500.0, 60_000.0), ("centimetre", 150.0, 1500.0))
+SPARSE_ROOM, DENSE_ROOM = 10.0, 5.0
+FAR = 20.0  # times the extent: coordinates of a survey, not of a room
+ABSURD = 5000.0  # metres of height
+
+
+class Units(NamedTuple):
+    """Metres per unit along x, y, z, and what to say of it."""
+
+    scale: tuple[float, float, float]
+    remarks: list[str]
+
+
+def decide(option: str, survey: Survey, grid: float, trained: float, where: str) -> Units:
+    """The units of a file: as asked, as its reference system says, or the likeliest.
+
+    Args:
+        option: "auto" or one of `NAMES`.
+        grid, trained: the model's cell and the spacing of its training data, in metres.
+
+    Raises DataError if the file says it is in degrees.
+    """
+    system = survey.crs
+    if option != "auto":
+        name = NAMES[option]
+        size = SIZES[name]
+        against = system and system.unit not in (None, name)
+        doubt = (
+            f", though the file's reference system says {system.unit}" if system and against else ""
+        )
+        if size == 1 and not doubt:
+            return Units((1.0, 1.0, 1.0), [])
+        return Units(
+            (size,) * 3, [f"coordinates are in {plural(name)}, as asked{doubt}{_aside(size)}"]
+        )
+    if system is not None and system.unit == "degree":
+        raise DataError(
+            f"{where}: its coordinates are in degrees ({system.name}); project them to metres first"
+        )
+    if system is not None and system.unit in SIZES:
+        return _of_system(system.unit, system.vertical)
+    return _likeliest(survey, grid, trained)
+
+
+def plural(name: str) -> str:
+    return PLURALS.get(name, f"{name}s")
+
+
+def _of_system(unit: str, vertical: str | None) -> Units:
+    across = SIZES[unit]
+    up = SIZES.get(vertical or unit, across)
+    remarks = []
+    if across != 1:
+        remarks.append(
+            f"coordinates are in {plural(unit)} by the file's reference system{_aside(across)}"
+        )
+    if up != across:
+        remarks.append(
+            f"heights are in {plural(vertical or unit)} by the file's reference system{_aside(up)}"
+        )
+    return Units((across, across, up), remarks)
+
+
+def _aside(size: float) -> str:
+    return f"; scaled by {size:.7g} for the network{MEASURED_ASIDE}"
+
+
+def _likeliest(survey: Survey, grid: float, trained: float) -> Units:
+    """Metres, unless they make no sense and another unit does."""
+    unknown = "has no reference system" if survey.crs is None else "names no unit"
+    height = float(survey.size[2])
+    room = _room(survey, grid, trained)
+    if room is not None:
+        return Units(
+            (SIZES[room],) * 3,
+            [
+                f"the file {unknown}; taken to be in {plural(room)}, as it would be "
+                f"{height:,.0f} m high in metres{_aside(SIZES[room])} (--units m if this is wrong)"
+            ],
+        )
+    feet = _feet(survey, grid, trained)
+    if feet == 2:
+        return Units(
+            (SIZES["foot"],) * 3,
+            [
+                f"the file {unknown}; taken to be in feet: in metres, trees and buildings would "
+                f"be {survey.tallness:.0f} m tall and points {survey.spacing:.1f} m apart"
+                f"{_aside(SIZES['foot'])} (--units m if this is wrong)"
+            ],
+        )
+    remark = f"the file {unknown}; taken to be in metres"
+    if feet or height > ABSURD:
+        remark += ", which is doubtful: see --units"
+    return Units((1.0, 1.0, 1.0), [remark])
+
+
+def _room(survey: Survey, grid: float, trained: float) -> str | None:
+    """Millimetres or centimetres, if only they make a room of the cloud."""
+    if grid > INDOOR_GRID or not survey.spacing > SPARSE_ROOM * trained:
+        return None
+    size = np.sort(survey.size)
+    if np.abs(survey.xyz).max() > FAR * size[2]:
+        return None
+    for name, low, high in ROOMS:
+        if low <= size[0] <= high and survey.spacing * SIZES[name] <= DENSE_ROOM * trained:
+            return name
+    return None
+
+
+def _feet(survey: Survey, grid: float, trained: float) -> int:
+    """How many of two signs of feet a survey from the air shows; 0 for anything else."""
+    if grid <= INDOOR_GRID or not min(survey.size[:2]) > WIDE:
+        return 0
+    sparse = survey.spacing > SPARSE * trained
+    sparse &= survey.spacing * SIZES["foot"] < SPARSE_IN_FEET * trained
+    return int(sparse) + int(survey.tallness > TALL)

@@ -1,0 +1,134 @@
+"""What a sample of a cloud tells of the whole: reference system, spacing, shape, empty attributes.
+
+Lengths are in the file's units; what they mean is for `salanet.inference.fit` to say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from salanet.cloud import PointCloud
+from salanet.io import crs
+from salanet.sampling.ground import WINDOW, height_above_ground
+
+SAMPLE = 50_000
+# Median distance to the nearest of points spread at random over a surface of density 1.
+NEAREST = 0.47
+NEIGHBOURS = 12  # of a point, for the plane through them
+PLANES = 4000  # points whose planes are looked at
+FLAT = 0.1  # of a patch: deviation from its plane over its width
+ALONG = 0.95  # cosine: a normal this close to an axis lies along it
+STRAYS = 0.5  # percent of the points at either end that do not count for the size
+COLUMN = 8  # spacings: the width of a column of points seen from above
+THIN = 12.0  # units between the points of a sample
+TALL = 2.0  # least height above ground of what `tallness` is about
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A sample of a cloud and what its file says.
+
+    Attributes:
+        points: number of points of the whole cloud.
+        xyz: float64 (n, 3), finite, spread evenly over the whole.
+        crs: the file's reference system, if it names one.
+        upright: the format itself says that z points up (LAS).
+        arrays: n values of every attribute, by name.
+    """
+
+    points: int
+    xyz: NDArray[np.float64]
+    crs: crs.Crs | None
+    upright: bool
+    arrays: dict[str, NDArray[Any]]
+
+    @cached_property
+    def spacing(self) -> float:
+        """Distance between neighbouring points of the whole cloud: 1 / sqrt(density of a surface).
+
+        From the nearest neighbours in the sample; NaN if they tell nothing.
+        """
+        if len(self.xyz) < 2:
+            return float("nan")
+        nearest = cKDTree(self.xyz).query(self.xyz, 2)[0][:, 1]
+        nearest = nearest[nearest > 0]
+        if not len(nearest):
+            return float("nan")
+        thinned = np.sqrt(len(self.xyz) / self.points)
+        return float(np.median(nearest) / NEAREST * thinned)
+
+    @cached_property
+    def size(self) -> NDArray[np.float64]:
+        """Extent along x, y, z without strays."""
+        if not len(self.xyz):
+            return np.zeros(3)
+        low, high = np.percentile(self.xyz, [STRAYS, 100 - STRAYS], axis=0)
+        return high - low
+
+    @cached_property
+    def faces(self) -> NDArray[np.float64]:
+        """Shares of the points that lie on flat patches across x, y and z."""
+        if len(self.xyz) < 10 * NEIGHBOURS:
+            return np.zeros(3)
+        step = max(1, len(self.xyz) // PLANES)
+        near = cKDTree(self.xyz).query(self.xyz[::step], NEIGHBOURS)[1]
+        patches = self.xyz[near] - self.xyz[near].mean(axis=1, keepdims=True)
+        spread, axes = np.linalg.eigh(np.einsum("nki,nkj->nij", patches, patches))
+        flat = spread[:, 0] <= FLAT**2 * spread[:, 1]
+        along = np.abs(axes[:, :, 0]) > ALONG  # the direction of least spread is the normal
+        share: NDArray[np.float64] = (along & flat[:, None]).mean(axis=0)
+        return share
+
+    @cached_property
+    def closed(self) -> float:
+        """How far points above one another reach over the whole height, in the median of the
+        places seen from above: near 1 in rooms, near 0 in a scan from the air."""
+        height = self.size[2]
+        area = self.size[0] * self.size[1]
+        if not (height > 0 and area > 0):
+            return 0.0
+        cell = np.sqrt(area / len(self.xyz)) * COLUMN
+        at = np.floor((self.xyz[:, :2] - self.xyz[:, :2].min(axis=0)) / cell).astype(np.int64)
+        keys = at[:, 0] * (at[:, 1].max() + 1) + at[:, 1]
+        order = np.argsort(keys, kind="stable")
+        starts = np.flatnonzero(np.r_[True, np.diff(keys[order]) != 0])
+        z = self.xyz[order, 2]
+        reach = np.maximum.reduceat(z, starts) - np.minimum.reduceat(z, starts)
+        return float(np.median(reach) / height)
+
+    @cached_property
+    def tallness(self) -> float:
+        """The height above ground that 2 % of what stands on the ground exceeds.
+
+        0 if the sample is too thin to tell slopes from buildings.
+        """
+        cell = self.spacing * np.sqrt(self.points / max(len(self.xyz), 1))
+        if not cell < THIN:
+            return 0.0
+        cell = max(cell, 1.0)
+        above = height_above_ground(self.xyz, cell=cell, window=max(WINDOW, 3 * cell))
+        above = above[above > TALL]
+        return float(np.percentile(above, 98)) if len(above) else 0.0
+
+    def empty(self, name: str) -> bool:
+        """Whether the file has an attribute, but 0 in all of it: a field nobody filled."""
+        return name in self.arrays and not self.arrays[name].any()
+
+
+def survey(cloud: PointCloud, points: int | None = None) -> Survey:
+    """Look at a cloud, or at an even sample of one of `points` points."""
+    rows = np.unique(np.linspace(0, len(cloud) - 1, min(len(cloud), SAMPLE)).astype(np.int64))
+    rows = rows[np.isfinite(cloud.xyz[rows]).all(axis=1)]
+    return Survey(
+        points=max(points or len(cloud), 1),
+        xyz=cloud.xyz[rows],
+        crs=crs.of_source(cloud.source),
+        upright=hasattr(cloud.source, "record"),
+        arrays={name: array[rows] for name, array in cloud.arrays().items()},
+    )
