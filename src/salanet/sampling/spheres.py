@@ -1,8 +1,8 @@
 """Training samples: the points of a scene within a sphere (or an upright cylinder).
 
 Centres are drawn at random over points, or by potentials: every draw raises the potential of the
-points it covers by Tukey's weight ``(1 - d²/R²)²``, and the next centre is the point of least, so all
-places are seen about equally often. A share of either may be balanced over classes.
+points it covers by Tukey's weight ``(1 - d²/R²)²``, and the next centre is the point that has the
+least, so all places are seen about equally often. A share of either may be balanced over classes.
 """
 
 from __future__ import annotations
