@@ -17,7 +17,6 @@ keeps its coordinates small enough for float32.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from salanet.errors import DataError, FileError
+from salanet.io.atomic import reason, remove_stale, temporary_name
 
 FORMAT = 1
 COARSEST = 16  # cells of the coarsest pyramid level, in grid cells
@@ -273,9 +273,8 @@ def write_folder(
 
     An existing folder is replaced. Raises FileError if it cannot be written.
     """
-    # Hidden siblings, so that renaming stays on one file system and nothing mistakes them.
-    new = folder.with_name(f".{folder.name}.{os.getpid()}.new")
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    remove_stale(folder)
+    new, old = temporary_name(folder), temporary_name(folder)
     try:
         new.mkdir(parents=True)
         for name, array in arrays.items():
@@ -286,7 +285,8 @@ def write_folder(
             folder.rename(old)
         new.rename(folder)
     except OSError as error:
-        raise FileError(folder, f"cannot be written ({error.strerror or error})") from error
+        why = reason(error, folder)
+        raise FileError(folder, f"cannot be written ({why})") from error
     finally:
         shutil.rmtree(new, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from salanet import __version__
@@ -34,6 +37,18 @@ def test_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (SalaNetError("no such tile"), 2, "salanet profile: no such tile\n"),
         (KeyboardInterrupt(), 130, "salanet profile: interrupted\n"),
+        (
+            MemoryError("Unable to allocate 9 TiB"),
+            2,
+            "salanet profile: there is not enough memory (Unable to allocate 9 TiB); "
+            "split the files into smaller pieces\n",
+        ),
+        (
+            OSError(errno.ENOSPC, "", "/disk/run.log"),
+            2,
+            "salanet profile: /disk/run.log: No space left on device; free some space, or write "
+            "to another disk\n",
+        ),
     ],
 )
 def test_errors_are_one_line(
@@ -49,6 +64,26 @@ def test_errors_are_one_line(
     monkeypatch.setattr("salanet.cli.profile.main", fail)
     assert cli.main(["profile"]) == code
     assert capsys.readouterr().err == line
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: list[str]) -> None:
+        raise RuntimeError("index out of range")
+
+    monkeypatch.setattr("salanet.cli.profile.main", fail)
+    with pytest.raises(RuntimeError):
+        cli.main(["profile"])
+
+
+def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.ones((4, 3)))
+    command = [sys.executable, "-m", "salanet.cli.main", "info", tmp_path / "a.npy"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait() == cli.EXIT_BROKEN_PIPE
 
 
 def test_debug_shows_the_traceback(

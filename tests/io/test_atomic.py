@@ -2,14 +2,20 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from salanet import io
+from salanet.cloud import PointCloud
 from salanet.errors import FileError
-from salanet.io.atomic import atomic_path
+from salanet.io.atomic import atomic_path, reason, remove_stale, temporary_name
 
 
 def names_in(folder: Path) -> list[str]:
@@ -41,11 +47,72 @@ def test_an_exception_leaves_what_was_there(tmp_path: Path, error: type[BaseExce
 
 def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     with (
-        pytest.raises(FileError, match=r"scan\.las: cannot write: No space left on device"),
+        pytest.raises(FileError, match=r"scan\.las: cannot write: No space left .*; free some"),
         atomic_path(tmp_path / "scan.las"),
     ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert names_in(tmp_path) == []
+
+
+def test_a_library_that_does_not_say_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = OSError("880 requested and 3 written")
+    assert reason(silent, tmp_path) == "880 requested and 3 written"
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=4096))
+    assert reason(silent, tmp_path / "not" / "there").startswith("No space left on device; free")
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    target = tmp_path / "scan.laz"
+    process = subprocess.Popen([sys.executable, "-c", "pass"])
+    process.wait()
+    mine = temporary_name(target)
+    dead = mine.with_name(mine.name.replace(f"-{os.getpid()}-", f"-{process.pid}-"))
+    foreign = mine.with_name(re.sub(r"[0-9a-f]{8}-\d+", "00000000-1", mine.name))
+    others = [mine, foreign, tmp_path / dead.name.replace("scan", "scan2"), tmp_path / ".scan.laz"]
+    for path in (dead, *others):
+        path.write_text("half")
+    with atomic_path(target) as temporary:
+        temporary.write_text("new")
+    assert sorted(tmp_path.iterdir()) == sorted([target, *others])
+    os.utime(foreign, (1, 1))  # of another machine, and long ago
+    dead.mkdir()
+    (dead / "inside").touch()
+    remove_stale(target)
+    assert sorted(tmp_path.iterdir()) == sorted([target, *(p for p in others if p != foreign)])
+
+
+KILLED = """
+import os, sys, threading, time
+from pathlib import Path
+import numpy as np
+from salanet import io
+from salanet.cloud import PointCloud
+cloud = PointCloud(np.random.default_rng(0).random((400_000, 3)) * 1000)
+print("ready", flush=True)
+while True:
+    io.write(sys.argv[1], cloud)
+"""
+
+
+@pytest.mark.parametrize("suffix", [".laz", ".ply", ".npz"])
+def test_kill_9_in_the_middle_of_writing(tmp_path: Path, suffix: str) -> None:
+    """What was there stays, nothing partial appears, the next run cleans up."""
+    target = tmp_path / f"scan{suffix}"
+    io.write(target, PointCloud(np.zeros((2, 3))))
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, target], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    patience = time.monotonic() + 60
+    while len(names_in(tmp_path)) < 2 and time.monotonic() < patience:
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    assert len(names_in(tmp_path)) == 2
+    assert len(io.read(target)) in (2, 400_000)
+    io.write(target, PointCloud(np.ones((3, 3))))
+    assert names_in(tmp_path) == [target.name]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")

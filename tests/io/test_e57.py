@@ -180,7 +180,7 @@ def test_a_file_without_points_or_coordinates(tmp_path: Path) -> None:
     make(path, {"intensity": np.ones(3)})
     with pytest.raises(FileError, match="scan 0 has no coordinates among intensity"):
         io.read(path)
-    with pytest.raises(FileError, match="leave `columns` out"):
+    with pytest.raises(FileError, match="leave columns out"):
         io.read(path, columns="x,y,z")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from salanet.cli.console import messages
+from salanet.cli.failures import explain
 from salanet.errors import FileError, SalaNetError
 
 
@@ -60,7 +61,9 @@ def for_each(files: Sequence[Path], work: Callable[[int], None]) -> dict[Path, s
         except Exception as error:  # whatever is wrong with this file, the others may be fine
             if len(files) == 1:
                 raise
-            named = str(error) if isinstance(error, SalaNetError) else f"{path}: {error!r}"
+            named = explain(error)
+            if named is None or not isinstance(error, SalaNetError):
+                named = f"{path}: {named or repr(error)}"
             failed[path] = " ".join(named.split())
             console.print(f"failed: {failed[path]}", soft_wrap=True, markup=False)
     if failed:

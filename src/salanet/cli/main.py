@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from salanet import __version__
-from salanet.errors import SalaNetError
 
 # Each module is imported only when its command runs, so `salanet --help` stays fast.
 COMMANDS = {
@@ -34,6 +34,7 @@ COMMANDS = {
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
 
 
 def usage() -> str:
@@ -46,7 +47,8 @@ def usage() -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
-    Returns 0 on success, 2 after a user's error (one line on stderr), 130 after Ctrl-C.
+    Returns 0 on success, 130 after Ctrl-C, and 2, with one line on stderr, after an error of the
+    user or the system (disk full, out of memory).
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
@@ -63,11 +65,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_USER_ERROR
     try:
         command: Callable[[list[str]], int | None] = import_module(COMMANDS[name][0]).main
-        return command(arguments[1:]) or 0
-    except SalaNetError as error:
+        code = command(arguments[1:]) or 0
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever read the output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
+    except Exception as error:
+        from salanet.cli.failures import explain
+
+        message = explain(error, name)
+        if message is None:
+            raise
         if debug:
             traceback.print_exc()
-        print(f"salanet {name}: {error}", file=sys.stderr)
+        print(f"salanet {name}: {message}", file=sys.stderr)
         return EXIT_USER_ERROR
     except KeyboardInterrupt:
         print(f"salanet {name}: interrupted", file=sys.stderr)

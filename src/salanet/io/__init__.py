@@ -63,7 +63,7 @@ def read(path: str | Path, *, columns: str | None = None) -> PointCloud:
     except SalaNetError:
         raise
     except MemoryError:
-        raise FileError(path, "asks for more memory than there is") from None
+        raise FileError(path, "damaged, or larger than the memory: split it into tiles") from None
     except OSError as error:
         raise FileError(path, f"cannot read: {error.strerror or error}") from error
     except Exception as error:  # what a damaged file makes NumPy, zipfile or laspy stumble over

@@ -1,14 +1,30 @@
-"""Files appear under their final name whole, or not at all."""
+"""Files and folders appear under their final name whole, or not at all."""
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import secrets
+import shutil
+import socket
+import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from salanet.errors import FileError
+
+ADVICE = {
+    errno.ENOSPC: "free some space, or write to another disk",
+    errno.EDQUOT: "free some space, or write to another disk",
+    errno.EFBIG: "write to a disk that takes files of this size, or split the input",
+    errno.EACCES: "choose a folder you may write to",
+    errno.EROFS: "choose a folder you may write to",
+}
+ALMOST_FULL = 1 << 20  # bytes left on a disk that is full
+ABANDONED = 24 * 3600  # seconds after which a temporary file of another machine is nobody's
 
 
 @contextmanager
@@ -17,7 +33,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
     The temporary file is created at once, so a folder that cannot be written shows before the
     work is done; it has the same suffix as `path`. It is removed if the block raises anything,
-    Ctrl-C included, and what was at `path` before then stays as it was.
+    Ctrl-C included, and what was at `path` before then stays as it was. What a killed process
+    left behind is removed by the next one that writes to `path`.
 
     Raises:
         FileError: the folder is missing or not writable, `path` is no regular file, or the
@@ -29,7 +46,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise FileError(path, f"cannot write here, this is {kind}")
     if not target.parent.is_dir():
         raise FileError(path, f"cannot write here, the folder {target.parent} does not exist")
-    temporary = target.with_name(f".{target.stem[:100]}.{secrets.token_hex(4)}{target.suffix}")
+    remove_stale(target)
+    temporary = temporary_name(target)
     try:
         temporary.touch(exist_ok=False)
         yield temporary
@@ -37,7 +55,65 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.replace(target)
     except OSError as error:
-        raise FileError(path, f"cannot write: {error.strerror or error}") from error
+        raise FileError(path, f"cannot write: {reason(error, target.parent)}") from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def temporary_name(target: Path) -> Path:
+    """A hidden name beside `target` that tells which process of which machine uses it.
+
+    Beside it, so that moving it stays on one file system; with its suffix, which chooses formats.
+    """
+    mark = f"{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
+    return target.with_name(f".{target.stem[:100]}.{mark}{target.suffix}")
+
+
+def remove_stale(target: Path) -> None:
+    """Remove temporary files and folders for `target` whose process is no more."""
+    pattern = re.compile(
+        rf"\.{re.escape(target.stem[:100])}\.([0-9a-f]{{8}})-(\d+)-[0-9a-f]{{8}}"
+        rf"{re.escape(target.suffix)}"
+    )
+    with suppress(OSError):
+        for path in target.parent.iterdir():
+            match = pattern.fullmatch(path.name)
+            if match is None or not _abandoned(path, match[1], int(match[2])):
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def reason(error: OSError, folder: Path) -> str:
+    """Why the system refused to write into a folder, and what to do about it."""
+    code = error.errno
+    if code is None:  # NumPy and lazrs do not say
+        with suppress(OSError):
+            full = shutil.disk_usage(_existing(folder)).free < ALMOST_FULL
+            code = errno.ENOSPC if full else None
+    if code is None:
+        return str(error)
+    return f"{os.strerror(code)}; {ADVICE[code]}" if code in ADVICE else os.strerror(code)
+
+
+def _existing(folder: Path) -> Path:
+    return next((f for f in (folder, *folder.parents) if f.exists()), folder)
+
+
+def _abandoned(path: Path, host: str, process: int) -> bool:
+    """Whether its process is dead; where nobody can tell, whether it is a day old."""
+    if host == _host() and os.name == "posix":
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        except OSError:  # it is somebody else's
+            return False
+    return time.time() - path.stat().st_mtime > ABANDONED
+
+
+def _host() -> str:
+    return f"{zlib.crc32(socket.gethostname().encode()):08x}"

@@ -55,7 +55,7 @@ class E57Source:
 def read(path: Path, columns: str | None = None) -> PointCloud:
     """Raises FileError if the file is damaged; MissingExtraError without the package pye57."""
     if columns is not None:
-        raise FileError(path, "an E57 names its own fields; leave `columns` out")
+        raise FileError(path, "an E57 names its own fields; leave columns out")
     library = _library()
     file = library.ImageFile(str(path), "r")
     try:

@@ -58,7 +58,7 @@ class LasSource:
 def read(path: Path, columns: str | None = None) -> PointCloud:
     """Raises FileError if the file is no LAS or LAZ, damaged or cut short."""
     if columns is not None:
-        raise FileError(path, "a LAS file names its own dimensions; leave `columns` out")
+        raise FileError(path, "a LAS file names its own dimensions; leave columns out")
     source = _source(lasfile.read(path))
     record = source.record()
     names = list(source.format.dimension_names)

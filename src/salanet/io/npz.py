@@ -57,7 +57,7 @@ def read(path: Path, columns: str | None = None) -> PointCloud:
             return _read_plain(path, array, columns)
         arrays, compressed = {name: array[name] for name in array.dtype.names}, False
     if columns is not None:
-        raise FileError(path, "these arrays have names of their own; leave `columns` out")
+        raise FileError(path, "these arrays have names of their own; leave columns out")
     return _to_cloud(path, arrays, compressed)
 
 

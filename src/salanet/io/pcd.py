@@ -45,7 +45,7 @@ class PcdSource:
 def read(path: Path, columns: str | None = None) -> PointCloud:
     """Raises FileError if the file is no PCD, cut short, or has no x, y, z."""
     if columns is not None:
-        raise FileError(path, "a PCD names its own columns; leave `columns` out")
+        raise FileError(path, "a PCD names its own columns; leave columns out")
     data = path.read_bytes()
     header, encoding, start = _header(path, data)
     row, count = _layout(path, header)

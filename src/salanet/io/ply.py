@@ -52,7 +52,7 @@ class PlySource:
 def read(path: Path, columns: str | None = None) -> PointCloud:
     """Raises FileError if the file is no PLY, cut short, or has no x, y, z."""
     if columns is not None:
-        raise FileError(path, "a PLY names its own columns; leave `columns` out")
+        raise FileError(path, "a PLY names its own columns; leave columns out")
     data = path.read_bytes()
     encoding, header, elements, start = _parse_header(path, data)
     vertex = next((e for e in elements if e.name == "vertex"), None)
