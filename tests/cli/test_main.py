@@ -77,7 +77,7 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.ones((4, 3)))
-    command = [sys.executable, "-m", "salanet.cli.main", "info", tmp_path / "a.npy"]
+    command = [sys.executable, "-m", "salanet.cli.main", "info", tmp_path / "a.npy", "--json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None and process.stderr is not None
     process.stdout.close()
