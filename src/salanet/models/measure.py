@@ -51,11 +51,11 @@ def _measure(config: ModelConfig, points: int, repeats: int) -> Measurement:
     cloud = surface_cloud(points, config.grid)
     features = torch.randn(points, config.in_channels)
     with torch.inference_mode():
-        _forget_peak()
-        before = _memory("VmRSS")
+        forget_peak()
+        before = memory("VmRSS")
         pyramid = model.pyramid(cloud)
         model(features, pyramid)
-        peak = _memory("VmHWM")
+        peak = memory("VmHWM")
         geometry_ms = _median_ms(lambda: model.pyramid(cloud), repeats)
         network_ms = _median_ms(lambda: model(features, pyramid), repeats)
     return Measurement(
@@ -93,13 +93,13 @@ def _median_ms(work: Callable[[], object], repeats: int) -> float:
     return 1000 * statistics.median(times)
 
 
-def _forget_peak() -> None:
+def forget_peak() -> None:
     """Let the kernel count the peak memory from now on."""
     if sys.platform == "linux":
         Path("/proc/self/clear_refs").write_text("5")
 
 
-def _memory(field: str) -> int | None:
+def memory(field: str) -> int | None:
     """A field of the process's status, in bytes."""
     if sys.platform != "linux":
         return None
