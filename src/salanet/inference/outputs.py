@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from salanet.cloud import PointCloud
 from salanet.errors import ConfigError, FileError
@@ -18,8 +20,10 @@ from salanet.models import Network
 MARK = ".labelled"
 # Nothing is written in these formats; their points go to LAZ.
 READ_ONLY = {*SUFFIXES} - {*WRITABLE}
-# LAS allows no longer names.
+# LAS allows no longer names, in bytes.
 LONGEST_NAME = 32
+# Fields of clouds, which formats may hold under the same names.
+RESERVED = ("rgb", "intensity", "label", "classification")
 
 
 def plan_outputs(files: Sequence[Path], output: Path | None) -> list[Path]:
@@ -68,16 +72,85 @@ def check_writable(path: Path) -> None:
         raise FileError(path, f"cannot write here ({error.strerror or error})") from error
 
 
-def label_cloud(cloud: PointCloud, found: Segmentation, model: Network) -> None:
-    """Put the classes into the cloud, as the codes of the training files, and probabilities.
+def label_cloud(
+    cloud: PointCloud,
+    found: Segmentation,
+    model: Network,
+    *,
+    probabilities: bool = True,
+    confidence: bool = False,
+    entropy: bool = False,
+) -> list[str]:
+    """Put the classes into the cloud, as the codes of the training files, and what else is wanted.
 
-    Probabilities become float32 attributes named p_ and the class.
+    Args:
+        found: with probabilities, if any of the rest is wanted.
+        probabilities, confidence, entropy: see `extra_columns`; as float32 attributes.
+
+    Returns:
+        A remark for each name that the cloud had taken already, and that became another.
     """
     cloud.label = class_codes(model)[found.labels]
-    if found.probabilities is not None:
-        for i, name in enumerate(model.config.classes):
-            key = f"p_{name.replace(' ', '_')}"[:LONGEST_NAME]
-            cloud.attributes[key] = np.ascontiguousarray(found.probabilities[:, i])
+    if found.probabilities is None:
+        return []
+    wanted = {"probabilities": probabilities, "confidence": confidence, "entropy": entropy}
+    names, remarks = extra_names(model, cloud.arrays(), **wanted)
+    columns = extra_columns(found.probabilities, **wanted)
+    cloud.attributes |= dict(zip(names, columns, strict=True))
+    return remarks
+
+
+def extra_names(
+    model: Network,
+    taken: Iterable[str] = (),
+    *,
+    probabilities: bool = False,
+    confidence: bool = False,
+    entropy: bool = False,
+) -> tuple[list[str], list[str]]:
+    """The names of `extra_columns`: p_CLASS, confidence, entropy; numbered where `taken`.
+
+    Returns:
+        The names, and a remark for each that had to change.
+    """
+    wanted = [f"p_{'_'.join(name.split())}" for name in model.config.classes if probabilities]
+    wanted += ["confidence"] * confidence + ["entropy"] * entropy
+    used, names, remarks = {*taken, *RESERVED}, [], []
+    for name in wanted:
+        free = _free(name, used)
+        if free != name:
+            remarks.append(f"'{name}' is written as '{free}': that name is taken or too long")
+        used.add(free)
+        names.append(free)
+    return names, remarks
+
+
+def extra_columns(
+    chances: NDArray[np.float32],
+    *,
+    probabilities: bool = False,
+    confidence: bool = False,
+    entropy: bool = False,
+) -> list[NDArray[np.float32]]:
+    """What is written beside the classes, float32 (N,) each, in the order of `extra_names`.
+
+    Args:
+        chances: float32 (N, C), the probability of each class.
+        probabilities: each column of `chances`.
+        confidence: the largest of the probabilities.
+        entropy: of the probabilities, divided by log C: 0 if one class is certain, 1 if all are
+            as likely.
+    """
+    columns = [np.ascontiguousarray(column) for column in chances.T if probabilities]
+    if confidence:
+        columns.append(chances.max(axis=1))
+    if entropy:
+        # Class by class: no second array of the size of all probabilities.
+        total = np.zeros(len(chances), np.float32)
+        for column in chances.T:
+            total -= column * np.log(np.maximum(column, np.finfo(np.float32).tiny))
+        columns.append(np.clip(total / np.float32(math.log(max(chances.shape[1], 2))), 0, 1))
+    return columns
 
 
 def class_codes(model: Network) -> np.ndarray:
@@ -99,6 +172,19 @@ def _output(path: Path, output: Path | None, count: int) -> Path:
     if count == 1 and output.suffix and not output.is_dir():
         return output
     return output / name
+
+
+def _free(name: str, used: set[str]) -> str:
+    """The name, or a numbered one, within the bytes that LAS has for it."""
+    free, number = _cut(name, LONGEST_NAME), 0
+    while free in used:
+        number += 1
+        free = f"{_cut(name, LONGEST_NAME - 1 - len(str(number)))}_{number}"
+    return free
+
+
+def _cut(name: str, length: int) -> str:
+    return name.encode()[:length].decode(errors="ignore")
 
 
 def _existing(folder: Path) -> Path:
