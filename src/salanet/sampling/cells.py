@@ -67,7 +67,9 @@ def to_cells(
     """
     cloud.require_finite(where)
     offset = choose_offset(cloud.xyz, grid)
+    corners = np.stack([cloud.xyz.min(axis=0), cloud.xyz.max(axis=0)])
     try:
+        subsample(corners - offset, grid)  # what reaches too far shows before the work is done
         sampled = subsample(
             cloud.xyz - offset,
             grid,
