@@ -1,0 +1,120 @@
+"""The colour of seen points: paint and pattern, lamps and windows, a sensor's exposure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salanet.datasets.rooms.materials import Rng
+from salanet.datasets.rooms.primitives import (
+    BALL,
+    BOX,
+    MARKS,
+    SPECKLE,
+    STRIPES,
+    TILES,
+    WOOD,
+    Array,
+    Parts,
+)
+
+Indices = NDArray[np.integer]
+MOST_LIGHTS = 4
+
+
+class Surface(NamedTuple):
+    """Where points lie on their parts.
+
+    Attributes:
+        normal: (N, 3) outward units in the world. across: (N, 2) metres along the surface.
+    """
+
+    normal: Array
+    across: Array
+
+
+def surface(xyz: Array, part: Indices, parts: Parts) -> Surface:
+    """Normals and surface coordinates of points (N, 3) on parts (N,)."""
+    off = xyz - parts.centre[part]
+    inverse = parts.inverse[part]
+    u = np.einsum("nij,nj->ni", inverse, off)
+    kind = parts.kind[part]
+    local = u.copy()
+    # Boxes and caps: the axis on which the point is outermost.
+    outer = np.abs(u).argmax(axis=1)
+    flat = np.zeros_like(u)
+    rows = np.arange(len(u))
+    flat[rows, outer] = np.sign(u[rows, outer])
+    box = kind == BOX
+    local[box] = flat[box]
+    round_ = ~box & (kind != BALL)
+    cap = round_ & (np.abs(u[:, 2]) > 0.999)
+    local[round_, 2] = 0
+    local[cap] = np.array([0, 0, 1.0]) * np.sign(u[cap, 2:])
+    normal = np.einsum("nij,ni->nj", inverse, local)
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+    metres = u * np.sqrt((parts.axes**2).sum(axis=1))[part]
+    columns = np.array([[1, 2], [0, 2], [0, 1]])[outer]
+    return Surface(normal, np.take_along_axis(metres, columns, axis=1))
+
+
+def paint(part: Indices, across: Array, parts: Parts, rng: Rng) -> Array:
+    """The colours (N, 3), 0 to 1, of points under white light."""
+    pattern = parts.pattern[part]
+    value = rng.normal(0, 0.3, len(part))
+    x, y = (across / parts.scale[part, None]).T
+    seed = part * 0.37
+    for kind in (WOOD, TILES, SPECKLE, STRIPES, MARKS):
+        chosen = np.flatnonzero(pattern == kind)
+        value[chosen] += _pattern(kind, x[chosen], y[chosen], seed[chosen], rng)
+    contrast = parts.contrast[part]
+    return np.clip(parts.rgb[part] * (1 + (contrast * value)[:, None]), 0, 1)
+
+
+def _pattern(kind: int, x: Array, y: Array, seed: Array, rng: Rng) -> Array:
+    """About -1 … 1; `x` and `y` in units of the pattern."""
+    if kind == WOOD:  # planks along x, each with its own tone and grain
+        plank = np.floor(y)
+        tone = _hash(plank, np.floor(x / 8 + _hash(plank, seed)), seed)
+        return tone - 0.5 + 0.5 * np.sin(9 * y + 2 * np.sin(x * 0.7 + 6 * tone))
+    if kind == TILES:  # each with its own tone, dark joints
+        tone = _hash(np.floor(x), np.floor(y), seed) - 0.5
+        joint = (np.abs(x - np.rint(x)) < 0.03) | (np.abs(y - np.rint(y)) < 0.03)
+        return np.where(joint, -2.0, tone)
+    if kind == SPECKLE:
+        return rng.normal(0, 1, len(x))
+    if kind == STRIPES:
+        return np.sign(np.sin(2 * np.pi * x))
+    words = _hash(np.floor(x * 0.5), np.floor(y), seed) < 0.4  # MARKS: words in lines
+    return np.where(words & (_hash(np.floor(x * 4), np.floor(y * 3), seed) < 0.4), -1.0, 0.0)
+
+
+def _hash(a: Array, b: Array, seed: Array | None = None) -> Array:
+    """Numbers 0 to 1 that look random but follow from a and b."""
+    mixed = np.sin(a * 12.9898 + b * 78.233 + (0 if seed is None else seed)) * 43758.5453
+    return mixed - np.floor(mixed)
+
+
+def light(xyz: Array, normal: Array, lights: list[Array], rng: Rng) -> Array:
+    """The brightness (N, 3) that reaches points, with the tint of lamps and daylight."""
+    ambient = rng.uniform(0.35, 0.9)
+    shade = np.full(len(xyz), ambient)
+    shade += (1 - ambient) * 0.3 * normal[:, 2]  # the ceiling sees the darker floor
+    few = [lights[i] for i in rng.permutation(len(lights))[:MOST_LIGHTS]]
+    for lamp in few:
+        towards = lamp - xyz
+        square = np.maximum((towards**2).sum(axis=1), 0.04)
+        facing = np.maximum((towards * normal).sum(axis=1) / np.sqrt(square), 0)
+        shade += (1 - ambient) * 1.6 / len(few) * facing / (0.5 + square / 4)
+    tint = 1 + rng.uniform(-0.12, 0.12) * np.array([1, 0, -1.0])
+    return shade[:, None] * tint
+
+
+def expose(colour: Array, rng: Rng) -> NDArray[np.uint8]:
+    """What a sensor makes of it: exposure, white balance, contrast, noise."""
+    gain = rng.uniform(0.75, 1.3) * rng.uniform(0.92, 1.08, 3)
+    seen = np.clip(colour * gain, 0, 1) ** rng.uniform(0.75, 1.3)
+    seen += rng.normal(0, rng.uniform(0.005, 0.03), (len(colour), 1))
+    return np.rint(np.clip(seen, 0, 1) * 255).astype(np.uint8)
