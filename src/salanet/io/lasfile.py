@@ -16,14 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet.errors import DataError, FileError
-from salanet.io.limits import check_layers, check_unpacked
+from salanet.io import laz
 
 HEADER_SIZES = {0: 227, 1: 227, 2: 227, 3: 235, 4: 375, 5: 393}
 RECORD_SIZES = (20, 28, 26, 34, 57, 63, 30, 36, 38, 59, 67)  # by point format
 COMPRESSED = 0x80
-CHUNKS_AT_ONCE = 20  # of 50,000 points each, the usual size; bounds the memory of compression
-LOSSY = (9, 10)  # lazrs 0.8 mixes up waveforms of several scanner channels
-PARALLEL_CHUNK = 1 << 20  # larger chunks are decompressed one point after the other
 
 
 class Field(NamedTuple):
@@ -83,6 +80,10 @@ class LasFile:
     def format(self) -> int:
         return self.get(FORMAT) & 0x3F
 
+    @property
+    def compressed(self) -> bool:
+        return bool(self.get(FORMAT) & 0xC0)
+
     def records(self) -> dict[tuple[bytes, int], bytes]:
         """The data of every record, extended ones included, by user and number."""
         found = {vlr.key: vlr.data for vlr in self.vlrs}
@@ -96,33 +97,56 @@ class LasFile:
         return found
 
 
-def read(path: Path) -> LasFile:
-    """Raises FileError if the file is damaged, cut short, or its header promises too much."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        las = _read_head(path, file, size)
-        count, record = las.get(OLD_COUNT), las.get(RECORD_SIZE)
+class Reader:
+    """The points of an open LAS or LAZ file, one after the other.
+
+    Attributes:
+        las: the file without its points.
+        count: number of points, at least 1.
+    """
+
+    def __init__(self, path: Path, file: IO[bytes]) -> None:
+        size = path.stat().st_size
+        self._path, self._file = path, file
+        self.las = las = _read_head(path, file, size)
+        self.count = las.get(OLD_COUNT)
         if las.get(MINOR) >= 4:
-            count = las.get(COUNT) or count
-        if not count:
+            self.count = las.get(COUNT) or self.count
+        if not self.count:
             raise FileError(path, "holds no points")
-        start = las.get(POINTS_AT)
-        if las.get(FORMAT) & 0xC0:
-            las.points, end = _decompress(path, file, las, count, size)
-            las.tail_at = _first_behind(path, las, end, size)
-        else:
-            end = start + count * record
-            if end > size:
-                room = (size - start) // record
-                raise FileError(path, f"cut short: room for {room} of the {count} points promised")
-            file.seek(start)
-            las.points = np.fromfile(file, np.uint8, count * record).reshape(count, record)
-            _first_behind(path, las, end, size)
+        start, record = las.get(POINTS_AT), las.get(RECORD_SIZE)
+        las.points = np.empty((0, record), np.uint8)
+        self._packed = _unpacker(path, file, las, self.count) if las.compressed else None
+        end = self._packed.end if self._packed else start + self.count * record
+        if end > size:
+            room = (size - start) // record
+            raise FileError(path, f"cut short: room for {room} of the {self.count} points promised")
+        las.tail_at = _first_behind(path, las, end, size)
+        if not self._packed:
             las.tail_at = end
+        place = file.tell()
         file.seek(las.tail_at)
         las.tail = file.read()
-    _check_tail(path, las)
-    return las
+        _check_tail(path, las)
+        file.seek(place if self._packed else start)
+
+    def read(self, count: int) -> NDArray[np.uint8]:
+        """The next points (count, record size); no more than there are left."""
+        if self._packed:
+            return self._packed.read(count)
+        record = self.las.points.shape[1]
+        points = np.fromfile(self._file, np.uint8, count * record)
+        if len(points) < count * record:
+            raise FileError(self._path, "became shorter while it was read")
+        return points.reshape(count, record)
+
+
+def read(path: Path) -> LasFile:
+    """Raises FileError if the file is damaged, cut short, or its header promises too much."""
+    with path.open("rb") as file:
+        reader = Reader(path, file)
+        reader.las.points = reader.read(reader.count)
+    return reader.las
 
 
 def _read_head(path: Path, file: IO[bytes], size: int) -> LasFile:
@@ -154,61 +178,11 @@ def _read_head(path: Path, file: IO[bytes], size: int) -> LasFile:
     return las
 
 
-def _decompress(
-    path: Path, file: IO[bytes], las: LasFile, count: int, size: int
-) -> tuple[NDArray[np.uint8], int]:
-    """The points of a LAZ file, and where its compressed part ends at the least."""
-    start, record = las.get(POINTS_AT), las.get(RECORD_SIZE)
+def _unpacker(path: Path, file: IO[bytes], las: LasFile, count: int) -> laz.Unpacker:
     laszip = next((vlr.data for vlr in las.vlrs if vlr.key == LASZIP), None)
     if laszip is None:
         raise FileError(path, "damaged: compressed points without the record that describes them")
-    file.seek(start)
-    table_at = int.from_bytes(file.read(8), "little", signed=True)
-    if table_at == -1:  # written as a stream
-        file.seek(size - 8)
-        table_at = int.from_bytes(file.read(8), "little", signed=True)
-    if not start + 8 <= table_at <= size - 8:
-        raise FileError(path, "cut short: the table of compressed chunks is missing")
-    file.seek(table_at + 4)
-    chunks = int.from_bytes(file.read(4), "little")
-    if (chunks - 1) * record > table_at - start:  # a chunk opens with one plain record
-        raise FileError(path, "damaged: the table of compressed chunks makes no sense")
-    try:
-        vlr = lazrs.LazVlr(laszip)
-        file.seek(start)
-        table = lazrs.read_chunk_table(file, vlr)
-        chunk = vlr.chunk_size()
-        if vlr.uses_variable_size_chunks():
-            room, chunk = sum(n for n, _ in table), max((n for n, _ in table), default=0)
-        else:
-            room = chunk * len(table)
-        if vlr.item_size() != record or sum(n for _, n in table) > table_at - start - 8:
-            raise FileError(path, "damaged: the description of its compressed points is wrong")
-        if count > room:
-            raise FileError(path, f"cut short: room for {room} of the {count} points promised")
-        check_unpacked(path, count * record)
-        ends = start + 8 + np.cumsum([n for _, n in table])
-        check_layers(
-            path,
-            file,
-            laszip,
-            record,
-            [(int(e) - n, n) for e, (_, n) in zip(ends, table, strict=True)],
-        )
-        points = np.empty((count, record), np.uint8)
-        file.seek(start)
-        small = chunk <= PARALLEL_CHUNK
-        reader = lazrs.ParLasZipDecompressor if small else lazrs.LasZipDecompressor
-        decompressor = reader(file, laszip)
-        # Piece by piece, so that a wrong count meets the end of the data before it fills memory.
-        step = max(PARALLEL_CHUNK // chunk, 1) * chunk if small else PARALLEL_CHUNK
-        for i in range(0, count, step):
-            decompressor.decompress_many(points[i : i + step].reshape(-1))
-    except BaseException as error:
-        if isinstance(error, lazrs.LazrsError) or type(error).__name__ == "PanicException":
-            raise FileError(path, f"damaged or cut short: {error}") from None
-        raise
-    return points, table_at + 8
+    return laz.Unpacker(path, file, las.get(POINTS_AT), las.get(RECORD_SIZE), count, laszip)
 
 
 def _first_behind(path: Path, las: LasFile, end: int, size: int) -> int:
@@ -242,51 +216,48 @@ def _check_tail(path: Path, las: LasFile) -> None:
     las.set(EVLR_COUNT, len(kept))
 
 
-def _check_compressed(file: IO[bytes], las: LasFile, laz: Any, points: NDArray[np.uint8]) -> None:
-    file.seek(las.get(POINTS_AT))
-    back = np.empty(points.size, np.uint8)
-    lazrs.LasZipDecompressor(file, laz.record_data()).decompress_many(back)
-    if not np.array_equal(back, points.reshape(-1)):
-        raise DataError("LAZ compression would damage these waveforms: write to .las instead")
+class Writer:
+    """Writes a LAS or LAZ file piece by piece; use `finish` at the end.
 
+    Args:
+        file: open for writing and reading, empty.
+        las: header and records; its header is brought up to date with the sizes of its parts.
+        compress: as LAZ.
+    """
 
-def _compress(file: IO[bytes], laz: lazrs.LazVlr, points: NDArray[np.uint8]) -> None:
-    """Append the points; OSError if the system refuses a write, such as on a full disk."""
-    step = laz.chunk_size() * CHUNKS_AT_ONCE
-    try:
-        compressor = lazrs.ParLasZipCompressor(file, laz)
-        for i in range(0, len(points), step):
-            compressor.compress_many(points[i : i + step].reshape(-1))
-        compressor.done()
-    except lazrs.LazrsError as error:  # does not say why
-        raise OSError(f"{error}; is the disk full?") from error
-
-
-def write(path: Path, las: LasFile, compress: bool) -> None:
-    """Write `las`; its header is brought up to date with the sizes of its parts."""
-    record = las.points.shape[1]
-    vlrs = [vlr for vlr in las.vlrs if vlr.key != LASZIP]
-    laz = lazrs.LazVlr.new_for_compression(las.format, record - RECORD_SIZES[las.format])
-    if compress:
-        place = next((i for i, vlr in enumerate(las.vlrs) if vlr.key == LASZIP), len(vlrs))
-        description = b"by laszip of LAStools"
-        vlrs.insert(place, Vlr.new(*LASZIP, description, laz.record_data()))
-    las.set(HEADER_SIZE, len(las.header))
-    las.set(VLR_COUNT, len(vlrs))
-    las.set(FORMAT, las.format | (COMPRESSED if compress else 0))
-    las.set(RECORD_SIZE, record)
-    body = b"".join([*(vlr.head + vlr.data for vlr in vlrs), las.gap])
-    las.set(POINTS_AT, len(las.header) + len(body))
-    points = np.ascontiguousarray(las.points)
-    with path.open("wb+") as file:
-        file.write(las.header + body)
+    def __init__(self, file: IO[bytes], las: LasFile, compress: bool) -> None:
+        self._file, self._las = file, las
+        record = las.points.shape[1]
+        vlrs = [vlr for vlr in las.vlrs if vlr.key != LASZIP]
+        packed = lazrs.LazVlr.new_for_compression(las.format, record - RECORD_SIZES[las.format])
         if compress:
-            _compress(file, laz, points)
-            if las.format in LOSSY:
-                _check_compressed(file, las, laz, points)
-            file.seek(0, 2)
+            place = next((i for i, vlr in enumerate(las.vlrs) if vlr.key == LASZIP), len(vlrs))
+            description = b"by laszip of LAStools"
+            vlrs.insert(place, Vlr.new(*LASZIP, description, packed.record_data()))
+        self._vlrs = vlrs
+        las.set(HEADER_SIZE, len(las.header))
+        las.set(VLR_COUNT, len(vlrs))
+        las.set(FORMAT, las.format | (COMPRESSED if compress else 0))
+        las.set(RECORD_SIZE, record)
+        body = b"".join([*(vlr.head + vlr.data for vlr in vlrs), las.gap])
+        las.set(POINTS_AT, len(las.header) + len(body))
+        file.write(las.header + body)
+        file.flush()
+        self._packer = laz.Packer(file, packed, las.format in laz.LOSSY) if compress else None
+
+    def append(self, points: NDArray[np.uint8]) -> None:
+        """Write points (n, record size)."""
+        points = np.ascontiguousarray(points)
+        if self._packer:
+            self._packer.append(points)
         else:
-            points.tofile(file)
+            self._file.write(points)
+
+    def finish(self) -> None:
+        """Write what follows the points, and the header with its final values."""
+        las, file = self._las, self._file
+        if self._packer:
+            self._packer.finish()
         moved = file.tell() - las.tail_at
         for field, since in ((WAVEFORMS_AT, 3), (EVLRS_AT, 4)):
             if las.get(MINOR) >= since and las.get(field) >= las.tail_at and las.tail:
@@ -295,3 +266,11 @@ def write(path: Path, las: LasFile, compress: bool) -> None:
         file.write(las.tail)
         file.seek(0)
         file.write(las.header)
+
+
+def write(path: Path, las: LasFile, compress: bool) -> None:
+    """Write `las`; its header is brought up to date with the sizes of its parts."""
+    with path.open("wb+") as file:
+        writer = Writer(file, las, compress)
+        writer.append(las.points)
+        writer.finish()
