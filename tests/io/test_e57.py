@@ -184,6 +184,42 @@ def test_a_file_without_points_or_coordinates(tmp_path: Path) -> None:
         io.read(path, columns="x,y,z")
 
 
+def test_one_scan_of_several(tmp_path: Path) -> None:
+    turn = ([np.sqrt(0.5), 0, 0, np.sqrt(0.5)], [10, 0, 0])
+    one = {**xyz_fields(np.array([[1.0, 0, 0]] * 3)), "intensity": np.ones(3)}
+    make(tmp_path / "a.e57", one, {**xyz_fields(np.array([[1.0, 0, 0]] * 2)), "pose": turn})
+    assert io.scan_count(tmp_path / "a.e57") == 2
+    merged = io.read(tmp_path / "a.e57")
+    assert merged.attributes["scan"].tolist() == [0, 0, 0, 1, 1]
+    second = io.read(tmp_path / "a.e57", scan=1)
+    np.testing.assert_allclose(second.xyz, [[10, 1, 0]] * 2, atol=1e-12)
+    assert second.intensity is None and second.attributes["scan"].tolist() == [1, 1]
+    assert second.source.remarks == [] and len(second.source.scans) == 1
+    with pytest.raises(FileError, match="has no scan 2; its 2 scans are numbered from 0"):
+        io.read(tmp_path / "a.e57", scan=2)
+    io.write(tmp_path / "a.ply", second)
+    assert io.scan_count(tmp_path / "a.ply") == 1
+    with pytest.raises(FileError, match="has no scans to choose from"):
+        io.read(tmp_path / "a.ply", scan=0)
+    (tmp_path / "bad.e57").write_bytes((tmp_path / "a.e57").read_bytes()[:900])
+    with pytest.raises(FileError, match="damaged"):
+        io.scan_count(tmp_path / "bad.e57")
+
+
+def test_scans_kept_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from salanet.cli.main import main
+
+    make(tmp_path / "a.e57", xyz_fields(np.zeros((3, 3))), xyz_fields(np.ones((2, 3))))
+    arguments = ["convert", str(tmp_path / "a.e57"), str(tmp_path / "b.ply")]
+    assert main([*arguments, "--scans", "separate"]) == 0
+    assert [len(io.read(tmp_path / f"b.scan{i}.ply")) for i in range(2)] == [3, 2]
+    assert not (tmp_path / "b.ply").exists()
+    assert main([*arguments, "--scan", "1", "--json"]) == 0
+    assert io.read(tmp_path / "b.ply").xyz.tolist() == [[1, 1, 1]] * 2
+    assert main([*arguments, "--scan", "1", "--scans", "separate"]) == 2
+    assert "choose one" in capsys.readouterr().err
+
+
 def checksum(page: bytes) -> int:
     """CRC-32C, as E57 has one behind every 1020 bytes."""
     value = 0xFFFFFFFF

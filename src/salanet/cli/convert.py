@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -15,6 +16,8 @@ def run(
     source: tyro.conf.Positional[Path],
     target: tyro.conf.Positional[Path],
     columns: str | None = None,
+    scan: int | None = None,
+    scans: Literal["merged", "separate"] = "merged",
     json: bool = False,
 ) -> None:
     """Write a point cloud in another format, and say what that format cannot keep.
@@ -23,16 +26,32 @@ def run(
         source: the point cloud.
         target: the file to write; its suffix chooses the format.
         columns: what the columns of a text file are, such as 'x,y,z,intensity'; _ skips one.
+        scan: only the scan of this number, from 0, of an E57 with several.
+        scans: merged into one file, or separate: scan 0 to NAME.scan0.SUFFIX and so on.
         json: print what was done as JSON.
     """
     from salanet.cli.console import print_json, results
-    from salanet.io.convert import convert
+    from salanet.errors import ConfigError
+    from salanet.io.convert import convert, scan_targets
 
-    remarks = convert(source, target, columns=columns)
+    if scan is not None and scans == "separate":
+        raise ConfigError("--scan takes one scan, --scans separate all of them: choose one")
+    jobs: list[tuple[int | None, Path]] = [(scan, target)]
+    if scans == "separate":
+        jobs = [*scan_targets(source, target)]
+    done = [
+        {
+            "input": str(source),
+            "output": str(to),
+            "remarks": convert(source, to, columns=columns, scan=number),
+        }
+        for number, to in jobs
+    ]
     if json:
-        print_json({"input": str(source), "output": str(target), "remarks": remarks})
+        print_json(done if scans == "separate" else done[0])
         return
     console = results()
-    console.print(str(target), soft_wrap=True, markup=False)
-    for remark in remarks or ["everything is kept"]:
-        console.print(f"note: {remark}", soft_wrap=True, markup=False)
+    for report in done:
+        console.print(report["output"], soft_wrap=True, markup=False)
+        for remark in report["remarks"] or ["everything is kept"]:
+            console.print(f"note: {remark}", soft_wrap=True, markup=False)

@@ -6,7 +6,8 @@ only what was changed in between differs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -29,10 +30,10 @@ FORMATS = {
 SUFFIXES = tuple(FORMATS)
 WRITABLE = tuple(suffix for suffix in SUFFIXES if suffix != ".e57")
 
-__all__ = ["SUFFIXES", "WRITABLE", "atomic_path", "read", "require_writable", "write"]
+__all__ = ["SUFFIXES", "WRITABLE", "atomic_path", "read", "require_writable", "scan_count", "write"]
 
 
-def read(path: str | Path, *, columns: str | None = None) -> PointCloud:
+def read(path: str | Path, *, columns: str | None = None, scan: int | None = None) -> PointCloud:
     """Read a point cloud; the suffix chooses the format (`SUFFIXES`).
 
     Args:
@@ -40,6 +41,7 @@ def read(path: str | Path, *, columns: str | None = None) -> PointCloud:
         columns: names for the columns of a text file or a plain .npy, as in "x,y,z,r,g,b,label";
             "_" keeps a column without using it. Left out, a header or the number of columns
             decides (see `salanet.io.text`).
+        scan: only the scan of this number, from 0, of a file with several (E57).
 
     Returns:
         The points in the order of the file. NaN coordinates pass: whoever computes with them
@@ -51,13 +53,36 @@ def read(path: str | Path, *, columns: str | None = None) -> PointCloud:
     """
     path = Path(path)
     module = _module(path)
+    with _reading(path):
+        if scan is None:
+            cloud: PointCloud = module.read(path, columns)
+        elif hasattr(module, "scan_count"):
+            cloud = module.read(path, columns, scan)
+        else:
+            raise FileError(path, f"a {path.suffix} file has no scans to choose from")
+    if not len(cloud):
+        raise FileError(path, "holds no points")
+    return cloud
+
+
+def scan_count(path: str | Path) -> int:
+    """How many scans a file holds: 1 unless it is an E57. Raises as `read` does."""
+    path = Path(path)
+    module = _module(path)
+    with _reading(path):
+        return int(module.scan_count(path)) if hasattr(module, "scan_count") else 1
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn whatever NumPy, zipfile or laspy stumble over in a bad file into a FileError."""
     try:
         size = path.stat().st_size
         if not path.is_file():
             raise FileError(path, "this is a folder" if path.is_dir() else "not a regular file")
         if size == 0:
             raise FileError(path, "the file is empty")
-        cloud: PointCloud = module.read(path, columns)
+        yield
     except FileNotFoundError:
         raise FileError(path, "no such file") from None
     except SalaNetError:
@@ -66,12 +91,9 @@ def read(path: str | Path, *, columns: str | None = None) -> PointCloud:
         raise FileError(path, "damaged, or larger than the memory: split it into tiles") from None
     except OSError as error:
         raise FileError(path, f"cannot read: {error.strerror or error}") from error
-    except Exception as error:  # what a damaged file makes NumPy, zipfile or laspy stumble over
+    except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise FileError(path, f"damaged, or not a {path.suffix} file ({reason})") from error
-    if not len(cloud):
-        raise FileError(path, "holds no points")
-    return cloud
 
 
 def write(

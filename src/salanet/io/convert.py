@@ -17,14 +17,20 @@ TOLERANCE = 1e-6  # in the files' units: what adding an offset may round
 DESCRIBED = {lasfile.LASZIP, (b"LASF_Spec", 4)}
 
 
-def convert(source: str | Path, target: str | Path, *, columns: str | None = None) -> list[str]:
+def convert(
+    source: str | Path,
+    target: str | Path,
+    *,
+    columns: str | None = None,
+    scan: int | None = None,
+) -> list[str]:
     """Write the points of one file as another; the suffixes choose the formats.
 
     The new file is read back and compared, so what the remarks leave out has arrived.
 
     Args:
         source, target: the files; an existing target is replaced at the end.
-        columns: what the columns of a text file are (see `salanet.read`).
+        columns, scan: as for `salanet.read`.
 
     Returns:
         What the new file does not hold as the old one does, one line each.
@@ -37,11 +43,17 @@ def convert(source: str | Path, target: str | Path, *, columns: str | None = Non
     io.require_writable(target)
     if target.exists() and target.samefile(source):
         raise FileError(target, "is the input and would be overwritten; name another output")
-    cloud = io.read(source, columns=columns)
+    cloud = io.read(source, columns=columns, scan=scan)
     said = [*remarks(cloud), *io.write(target, cloud)]
     back = io.read(target)
     lost = [r for r in losses(cloud, back) if not any(r.split("' ")[0] + "'" in s for s in said)]
     return [*said, *lost]
+
+
+def scan_targets(source: Path, target: Path) -> list[tuple[int, Path]]:
+    """The number of each scan of a file, and the file it goes to when they are kept apart."""
+    numbers = range(io.scan_count(source))
+    return [(i, target.with_name(f"{target.stem}.scan{i}{target.suffix}")) for i in numbers]
 
 
 def losses(before: PointCloud, after: PointCloud) -> list[str]:

@@ -1,4 +1,4 @@
-"""E57, input only: every scan of the file in one cloud, in the file's common reference frame.
+"""E57, input only: the scans of a file, together or one of them, in their common reference frame.
 
 | field     | E57                                                                             |
 |-----------|---------------------------------------------------------------------------------|
@@ -15,6 +15,8 @@ writer: the libraries at hand lose precision, and E57 has no place for labels. N
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -52,14 +54,31 @@ class E57Source:
     crs: str = ""
 
 
-def read(path: Path, columns: str | None = None) -> PointCloud:
-    """Raises FileError if the file is damaged; MissingExtraError without the package pye57."""
+def read(path: Path, columns: str | None = None, scan: int | None = None) -> PointCloud:
+    """The points of all scans one after the other, or of the scan of that number alone.
+
+    Raises:
+        FileError: the file is damaged, or has no such scan.
+        MissingExtraError: the package pye57 is not installed.
+    """
     if columns is not None:
         raise FileError(path, "an E57 names its own fields; leave columns out")
+    with _opened(path) as (library, file):
+        return _read(path, library, file, scan)
+
+
+def scan_count(path: Path) -> int:
+    """How many scans a file has; raises as `read` does."""
+    with _opened(path) as (_, file):
+        return int(_scans(path, file).childCount())
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[ModuleType, Any]]:
     library = _library()
     file = library.ImageFile(str(path), "r")
     try:
-        return _read(path, library, file)
+        yield library, file
     finally:
         file.close()
 
@@ -72,19 +91,29 @@ def _library() -> ModuleType:
     return libe57
 
 
-def _read(path: Path, library: ModuleType, file: Any) -> PointCloud:
+def _read(path: Path, library: ModuleType, file: Any, scan: int | None) -> PointCloud:
     root = file.root()
     source = E57Source()
     if root.isDefined("coordinateMetadata"):
         source.crs = root["coordinateMetadata"].value()
+    nodes = _scans(path, file)
+    count = nodes.childCount()
+    if scan is not None and not 0 <= scan < count:
+        raise FileError(path, f"has no scan {scan}; its {count} scans are numbered from 0")
+    numbers = range(count) if scan is None else [scan]
+    check_unpacked(path, sum(_size(library, nodes[i]) for i in numbers))
+    return _merge([_scan(path, library, file, nodes[i], i, source) for i in numbers], source)
+
+
+def _scans(path: Path, file: Any) -> Any:
+    """The nodes of the scans, at least one."""
+    root = file.root()
     if not root.isDefined("data3D") or not root["data3D"].childCount():
         raise FileError(path, "an E57 without scans")
     nodes = root["data3D"]
     if nodes.childCount() > MOST_SCANS:
         raise FileError(path, f"damaged: it promises {nodes.childCount()} scans")
-    check_unpacked(path, sum(_size(library, nodes[i]) for i in range(nodes.childCount())))
-    scans = [_scan(path, library, file, nodes[i], i, source) for i in range(nodes.childCount())]
-    return _merge(scans, source)
+    return nodes
 
 
 def _size(library: ModuleType, node: Any) -> int:
