@@ -27,6 +27,7 @@ USAGE = """usage: salanet prepare WHAT [options]
   s3dis    the raw Stanford3dDataset_v1.2: six areas of rooms
   scannet  ScanNet v2: meshes of rooms
   partnet  PartNet, level 3: parts of shapes in 17 categories
+  rooms    generated scans of furnished rooms: no data needed
 
 `salanet prepare files --help` explains the options."""
 BENCHMARKS = ("s3dis", "scannet", "partnet")
@@ -75,8 +76,12 @@ def main(argv: list[str]) -> int | None:
 
         command: Callable[[list[str]], int] = getattr(prepare_benchmarks, argv[0])
         return command(argv[1:])
+    if argv and argv[0] == "rooms":
+        from salanet.cli.prepare_rooms import rooms
+
+        return rooms(argv[1:])
     if argv and argv[0] not in ("-h", "--help"):
-        known = ", ".join(("files", *BENCHMARKS))
+        known = ", ".join(("files", *BENCHMARKS, "rooms"))
         raise ConfigError(f"cannot prepare '{argv[0]}'; there are {known}")
     print(USAGE)
     return 0

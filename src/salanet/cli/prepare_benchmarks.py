@@ -20,9 +20,13 @@ SHOWN = 20  # of a long list
 
 
 @dataclass
-class Common:
+class Source:
     source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]
     """Folder of the data as downloaded."""
+
+
+@dataclass
+class Output:
     destination: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DST")]
     """Folder to write."""
     workers: int = field(default_factory=lambda: min(os.cpu_count() or 1, 8))
@@ -33,6 +37,11 @@ class Common:
     """Compare what is there with its checksums and with the published counts; write nothing."""
     json: bool = False
     """Print the report as JSON."""
+
+
+@dataclass
+class Common(Output, Source):
+    """SRC, DST and what goes for all."""
 
 
 @dataclass
@@ -80,7 +89,7 @@ def s3dis(argv: list[str]) -> int:
     from salanet.datasets import s3dis
 
     options = tyro.cli(S3DIS, args=argv, prog="salanet prepare s3dis")
-    return _run(
+    return run(
         options,
         lambda: s3dis.plan(
             options.source, options.destination, grid=options.grid, aligned=options.aligned
@@ -93,7 +102,7 @@ def scannet(argv: list[str]) -> int:
     from salanet.datasets import scannet
 
     options = tyro.cli(ScanNet, args=argv, prog="salanet prepare scannet")
-    return _run(
+    return run(
         options,
         lambda: scannet.plan(
             options.source,
@@ -111,11 +120,11 @@ def partnet(argv: list[str]) -> int:
     from salanet.datasets import partnet
 
     options = tyro.cli(PartNet, args=argv, prog="salanet prepare partnet")
-    return _run(options, lambda: partnet.plan(options.source, options.destination), partnet.check)
+    return run(options, lambda: partnet.plan(options.source, options.destination), partnet.check)
 
 
-def _run(
-    options: Common,
+def run(
+    options: Output,
     make_plan: Callable[[], Plan],
     check: Callable[[Mapping[str, Any]], list[Check]],
 ) -> int:
@@ -201,7 +210,7 @@ def _show_report(
     done: list[Prepared],
     content: dict[str, Any],
     checks: list[Check],
-    options: Common,
+    options: Output,
 ) -> None:
     remarks = [*plan.remarks, *(remark for result in done for remark in result.remarks)]
     skipped = sum(result.skipped for result in done)
@@ -271,6 +280,8 @@ def _show_remarks(remarks: list[str]) -> None:
 
 
 def _show_checks(checks: list[Check]) -> None:
+    if not checks:  # generated data has no published counts
+        return
     console = messages()
     failed = [check for check in checks if not check.passed]
     for check in failed[:SHOWN]:

@@ -113,8 +113,9 @@ def light(xyz: Array, normal: Array, lights: list[Array], rng: Rng) -> Array:
 
 
 def expose(colour: Array, rng: Rng) -> NDArray[np.uint8]:
-    """What a sensor makes of it: exposure, white balance, contrast, noise."""
-    gain = rng.uniform(0.75, 1.3) * rng.uniform(0.92, 1.08, 3)
+    """What a sensor makes of it: automatic exposure, white balance, contrast, noise."""
+    bright = np.percentile(colour, 90) if len(colour) else 1.0
+    gain = rng.uniform(0.6, 1.1) / max(bright, 0.05) * rng.uniform(0.92, 1.08, 3)
     seen = np.clip(colour * gain, 0, 1) ** rng.uniform(0.75, 1.3)
     seen += rng.normal(0, rng.uniform(0.005, 0.03), (len(colour), 1))
     return np.rint(np.clip(seen, 0, 1) * 255).astype(np.uint8)

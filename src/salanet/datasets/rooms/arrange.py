@@ -69,7 +69,13 @@ def _meeting(room: Room, rng: Rng) -> None:
 
 
 def _corridor(room: Room, rng: Rng) -> None:
-    for maker in (furniture.bookcase, clutter.cabinet, furniture.table, furniture.sofa, clutter.copier):
+    for maker in (
+        furniture.bookcase,
+        clutter.cabinet,
+        furniture.table,
+        furniture.sofa,
+        clutter.copier,
+    ):
         if rng.random() < 0.25:
             at_wall(room, maker(rng), rng)
     if rng.random() < 0.4:
@@ -104,7 +110,9 @@ def _classroom(room: Room, rng: Rng) -> None:
         seat = furniture.office_chair(rng)
     tables = rng.random() < 0.75
     low, high = desk.bounds()
-    wide, deep = (high - low)[:2] if tables else (seat.bounds()[1] - seat.bounds()[0])[:2] - [0, 0.4]
+    wide, deep = (
+        (high - low)[:2] if tables else (seat.bounds()[1] - seat.bounds()[0])[:2] - [0, 0.4]
+    )
     step_x, step_y = wide + rng.uniform(0.03, 0.8), deep + rng.uniform(0.7, 1.1)
     yaw = float(rng.integers(4)) * np.pi / 2
     extent = room.outline.max(axis=0) - room.outline.min(axis=0)
@@ -274,9 +282,7 @@ def _top_of(table: Model) -> float:
     return float(part.centre[2] + np.abs(part.axes[2]).sum())
 
 
-def _on_top(
-    room: Room, table: Model, place: tuple[Array, float], thing: Model, rng: Rng
-) -> None:
+def _on_top(room: Room, table: Model, place: tuple[Array, float], thing: Model, rng: Rng) -> None:
     part = table.parts[0]
     reach = np.abs(part.axes[:2]).sum(axis=1) * 0.65
     xy = place[0] + turn_z(place[1])[:2, :2] @ (part.centre[:2] + rng.uniform(-reach, reach))
@@ -302,9 +308,7 @@ def _seat_at(
     return put(room, seat, spot, angle, besides=besides, slack=0.0)
 
 
-def _group(
-    room: Room, table: Model, seat: Model, rng: Rng, *, centre: bool = False
-) -> bool:
+def _group(room: Room, table: Model, seat: Model, rng: Rng, *, centre: bool = False) -> bool:
     """A table with chairs all around it and things on it."""
     low, high = room.outline.min(axis=0), room.outline.max(axis=0)
     place = None

@@ -56,7 +56,12 @@ def cup(rng: Rng) -> Model:
 
 
 def bottle(rng: Rng) -> Model:
-    model, paint, r, h = Model(), materials.plastic(rng), rng.uniform(0.03, 0.05), rng.uniform(0.18, 0.26)
+    model, paint, r, h = (
+        Model(),
+        materials.plastic(rng),
+        rng.uniform(0.03, 0.05),
+        rng.uniform(0.18, 0.26),
+    )
     model.rod(C, paint, [0, 0, 0], [0, 0, h * 0.7], r)
     model.rod(C, paint, [0, 0, h * 0.7], [0, 0, h], r, r * 0.35)
     return model
@@ -200,7 +205,9 @@ def bed(rng: Rng) -> Model:
     model.box(C, cover, [-w - 0.02, -d * 0.4, h - 0.1], [w + 0.02, d + 0.02, h + 0.05])
     for _ in range(4):
         x, y = rng.uniform(-w * 0.7, w * 0.7), rng.uniform(-0.2, 0.8)
-        model.ball(C, cover, [x, y, h + 0.03], [rng.uniform(0.15, 0.4), rng.uniform(0.15, 0.4), 0.07])
+        model.ball(
+            C, cover, [x, y, h + 0.03], [rng.uniform(0.15, 0.4), rng.uniform(0.15, 0.4), 0.07]
+        )
     return model
 
 
@@ -221,7 +228,9 @@ def counter(rng: Rng) -> Model:
         model.box(C, steel, [x - 0.25, -0.15, h], [x + 0.25, 0.2, h + 0.003])
     for _ in range(int(rng.integers(1, 6))):
         thing = [cup, bottle, box_small, box_small][rng.integers(4)](rng)
-        model.add(thing, [rng.uniform(-w + 0.15, w - 0.15), rng.uniform(-0.15, 0.1), h], rng.uniform(0, 6))
+        model.add(
+            thing, [rng.uniform(-w + 0.15, w - 0.15), rng.uniform(-0.15, 0.1), h], rng.uniform(0, 6)
+        )
     return model
 
 

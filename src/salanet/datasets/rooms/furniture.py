@@ -54,7 +54,9 @@ def desk(rng: Rng) -> Model:
     (x0, y0, _), (x1, y1, h) = model.bounds()
     paint = model.parts[0].paint
     if rng.random() < 0.5:
-        _drawers(model, paint, rng.choice([x0 + 0.05, x1 - 0.47]), y0 + 0.03, y1 - 0.05, h - 0.06, rng)
+        _drawers(
+            model, paint, rng.choice([x0 + 0.05, x1 - 0.47]), y0 + 0.03, y1 - 0.05, h - 0.06, rng
+        )
     if rng.random() < 0.2:
         side = x1 if rng.random() < 0.5 else x0 - 0.5
         far = y1 + rng.uniform(0.5, 0.9)
@@ -200,9 +202,19 @@ def sofa(rng: Rng, seats: int | None = None) -> Model:
     model.box("sofa", cloth, [-w - arm, -d, feet], [w + arm, d - 0.03, seat - thick + 0.05])
     for k in range(count):
         x = -w + k * one
-        _cushion(model, cloth, [x + 0.005, -d + 0.15, seat - thick], [x + one - 0.005, d, seat], rng, "sofa")
+        _cushion(
+            model,
+            cloth,
+            [x + 0.005, -d + 0.15, seat - thick],
+            [x + one - 0.005, d, seat],
+            rng,
+            "sofa",
+        )
         lean = turn_x(rng.uniform(0.0, 0.2))
-        low, high = [x + 0.01, -d + 0.12, seat], [x + one - 0.01, -d + 0.26, back + rng.uniform(-0.05, 0.06)]
+        low, high = (
+            [x + 0.01, -d + 0.12, seat],
+            [x + one - 0.01, -d + 0.26, back + rng.uniform(-0.05, 0.06)],
+        )
         model.box("sofa", cloth, low, high, lean)
     model.box("sofa", cloth, [-w - arm, -d, feet], [w + arm, -d + 0.15, back])
     if arm:
@@ -280,7 +292,9 @@ def _books(
                 if x + thick > stop:
                     break
                 front = min(back + rng.uniform(0.14, 0.24), deep)
-                model.box("bookcase", materials.thing(rng), [x, back, z], [x + thick, front, z + high])
+                model.box(
+                    "bookcase", materials.thing(rng), [x, back, z], [x + thick, front, z + high]
+                )
                 x += thick
         else:
             wide = min(rng.uniform(0.1, 0.4), stop - x)

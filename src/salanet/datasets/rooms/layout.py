@@ -206,7 +206,9 @@ def _lamps(room: Room, rng: Rng, *, hanging: bool) -> None:
                 room.model.rod("clutter", case, [x, y, z], [x, y, z - drop], 0.01)
             if round_:
                 r = max(d, 0.15)
-                room.model.rod("clutter", paint, [x, y, z - drop], [x, y, z - drop - 0.15], r / 2, r)
+                room.model.rod(
+                    "clutter", paint, [x, y, z - drop], [x, y, z - drop - 0.15], r / 2, r
+                )
             else:
                 room.model.box(
                     "clutter", paint, [x - w, y - d, z - drop - 0.08], [x + w, y + d, z - drop]

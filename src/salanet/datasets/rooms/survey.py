@@ -72,7 +72,9 @@ def survey(room: Room, points: int, rng: Rng, errors: Errors | None = None) -> S
         shade = appearance.light(xyz, normal * towards, lights, np.random.default_rng(shade_seed))
         glow = parts.glow[part][:, None]
         rgb = appearance.expose(colour * (glow + (1 - glow) * shade), rng)
-        scans.append(Scan(_register(xyz, sensor, errors, rng), part, np.full(len(part), number), rgb))
+        scans.append(
+            Scan(_register(xyz, sensor, errors, rng), part, np.full(len(part), number), rgb)
+        )
     joined = (np.concatenate([getattr(s, n) for s in scans]) for n in Scan.__dataclass_fields__)
     return Scan(*joined)
 
@@ -91,10 +93,10 @@ def _errors(way: str, rng: Rng) -> Errors:
 
 def _sensors(room: Room, way: str, rays: int, rng: Rng) -> list[Sensor]:
     if way == TRIPOD:
-        most = 2 + int(min(room.area / 15, 5))
-        spots = _spots(room, int(rng.integers(1, most + 1)), rng)
+        least = 1 + int(room.area / 40)
+        spots = _spots(room, int(rng.integers(least, least + 3)), rng)
         height = rng.uniform(1.2, 1.8)
-        low = rng.uniform(-62, -50)
+        low = rng.uniform(-68, -55)
         each = rays // len(spots)
         return [
             panorama(np.array([*spot, height + rng.normal(0, 0.08)]), each, low) for spot in spots

@@ -157,7 +157,9 @@ def _leaf(width: float, height: float, paint: Paint, rng: Rng, *, pane: bool) ->
     metal, x = materials.metal(rng), x1 - 0.07
     for y, side in ((0.0, 1), (-0.04, -1)):
         model.rod("door", metal, [x, y, 1.02], [x, y + side * 0.05, 1.02], 0.01)
-        model.rod("door", metal, [x, y + side * 0.05, 1.02], [x - 0.12, y + side * 0.05, 1.02], 0.01)
+        model.rod(
+            "door", metal, [x, y + side * 0.05, 1.02], [x - 0.12, y + side * 0.05, 1.02], 0.01
+        )
     return model
 
 
@@ -249,13 +251,17 @@ def _outside(room: Room, edge: Edge, rng: Rng) -> None:
     """Something that is seen through the windows: ground, a facade, trees."""
     model, paint = Model(), materials.thing(rng)
     low, far = rng.uniform(-4, -0.1), rng.uniform(3, 8)
-    model.box("clutter", materials.floor(rng), *_across(-6, edge.length + 6, -far, -0.5, low - 0.2, low))
+    model.box(
+        "clutter", materials.floor(rng), *_across(-6, edge.length + 6, -far, -0.5, low - 0.2, low)
+    )
     if rng.random() < 0.5:
         facade = _across(-4, edge.length + 4, -far - 1, -far, low, 5)
         model.box("clutter", materials.wall(rng), *facade)
     for _ in range(int(rng.integers(0, 12))):
         x, r = rng.uniform(-2, edge.length + 2), rng.uniform(0.3, 0.9)
-        model.ball("clutter", paint, [x, -rng.uniform(2, far), rng.uniform(low, 2)], [r, r, r * 1.2])
+        model.ball(
+            "clutter", paint, [x, -rng.uniform(2, far), rng.uniform(low, 2)], [r, r, r * 1.2]
+        )
     room.model.add(model, *wall_frame(edge, 0))
 
 
@@ -289,15 +295,15 @@ def add_columns(room: Room, rng: Rng) -> None:
         edge = room.edges[index]
         if edge.length < 2:
             continue
-        s = float(rng.choice([size / 2, edge.length - size / 2, rng.uniform(0.3, edge.length - 0.3)]))
+        s = float(
+            rng.choice([size / 2, edge.length - size / 2, rng.uniform(0.3, edge.length - 0.3)])
+        )
         if room.free_wall(index, s - size / 2, s + size / 2):
             deep = rng.uniform(0.1, size)
             room.model.add(_column(paint, size, deep, round_=False), *wall_frame(edge, s))
             room.use_wall(index, s - size / 2, s + size / 2, 0, TALL)
             quad = [(-1, 0), (1, 0), (1, 1), (-1, 1)]
-            room.taken.append(
-                np.array([edge.at(s + a * size / 2, b * deep) for a, b in quad])
-            )
+            room.taken.append(np.array([edge.at(s + a * size / 2, b * deep) for a, b in quad]))
     if room.area < 30:
         return
     low, high = room.outline.min(axis=0), room.outline.max(axis=0)

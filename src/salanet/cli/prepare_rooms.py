@@ -1,0 +1,50 @@
+"""`salanet prepare rooms DST`: generated scans of rooms, to train on without any data at hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import tyro
+
+from salanet.cli.prepare_benchmarks import Output, run
+
+
+@dataclass
+class Rooms(Output):
+    """Generate furnished rooms, scan them, and write scenes with the classes of S3DIS.
+
+    Writes DST/train, DST/val, DST/test and DST/manifest.json. The same numbers give the same
+    rooms. Run it again to go on after an interruption, or with more rooms to add some.
+    """
+
+    rooms: int = 60
+    """How many, those for validation and testing among them."""
+    points: int = 400_000
+    """Points of each scan, at most."""
+    seed: int = 0
+    """Another seed gives other rooms."""
+    grid: float = 0.04
+    """Cell size of the subsampling in metres."""
+    test: int = 8
+    """Rooms for testing: the first ones."""
+    val: int = 4
+    """Rooms for validation: the next ones."""
+
+
+def rooms(argv: list[str]) -> int:
+    from salanet.datasets.rooms import scenes
+
+    options = tyro.cli(Rooms, args=argv, prog="salanet prepare rooms")
+    return run(
+        options,
+        lambda: scenes.plan(
+            options.destination,
+            rooms=options.rooms,
+            points=options.points,
+            seed=options.seed,
+            grid=options.grid,
+            val=options.val,
+            test=options.test,
+        ),
+        lambda _: [],
+    )
