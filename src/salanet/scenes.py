@@ -230,8 +230,9 @@ def lowest(z: NDArray[np.floating]) -> float:
 def _map(path: Path) -> NDArray[Any]:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise FileError(path, f"is not a readable NumPy array ({error})") from error
+    except Exception as error:  # whatever a damaged header makes NumPy stumble over
+        why = " ".join(str(error).split())[:200]
+        raise FileError(path, f"is not a readable NumPy array ({why})") from error
 
 
 def _as(array: NDArray[Any], dtype: type) -> NDArray[Any]:

@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet.datasets.benchmark import Benchmark, Check, Job, Plan, Prepared, header, result_of
-from salanet.errors import DataError, FileError, MissingExtraError
+from salanet.errors import DataError, FileError, MissingExtraError, SalaNetError
+from salanet.io.limits import check_unpacked
 from salanet.scenes import write_folder
 
 BENCHMARK = Benchmark(
@@ -217,11 +218,16 @@ def _read(path: Path, count: int) -> tuple[NDArray[np.float32], NDArray[np.int16
     """Points (n, P, 3), parts (n, P) and remarks of an HDF5 file."""
     try:
         with _h5py().File(path, "r") as file:
+            names = {"data", "label_seg", "data_num"} & set(file)
+            check_unpacked(path, sum(file[name].nbytes for name in names))
             points = file["data"][..., :3].astype(np.float32)
             labels = file["label_seg"][...]
             used = file["data_num"][...] if "data_num" in file else None
-    except (OSError, KeyError, ValueError) as error:
-        raise FileError(path, f"is no HDF5 file with data and label_seg ({error})") from error
+    except SalaNetError:
+        raise
+    except Exception as error:  # whatever a damaged file makes HDF5 stumble over
+        reason = " ".join(str(error).split())[:200]
+        raise FileError(path, f"is no HDF5 file with data and label_seg ({reason})") from error
     if points.ndim != 3 or points.shape != (*labels.shape, 3) or not labels.size:
         raise FileError(path, f"has data {points.shape} for label_seg {labels.shape}")
     if labels.min() < 0 or labels.max() >= count:

@@ -70,7 +70,13 @@ def load(path: str | Path) -> Network:
         raise FileError(path, "a safetensors file, but not a SalaNet model")
     try:
         document = json.loads(text)
-        model = create_network(ModelConfig(**document["config"]), document["metadata"])
+        config = ModelConfig(**document["config"])
+        with torch.device("meta"):  # takes no memory, whatever sizes the file claims
+            expected = create_network(config).state_dict()
+        for name in [name for name in expected if name in tensors]:
+            if expected[name].shape != tensors[name].shape:
+                raise ValueError(f"{name} has the shape {tuple(tensors[name].shape)}")
+        model = create_network(config, document["metadata"])
         with torch.no_grad():
             model.load_state_dict(tensors)
     except (ConfigError, ValidationError, RuntimeError, KeyError, TypeError, ValueError) as error:
