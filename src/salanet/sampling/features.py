@@ -71,6 +71,11 @@ def width(names: Iterable[str]) -> int:
     return sum(len(CHANNELS[name]) for name in normalise_names(names))
 
 
+def channels(names: Iterable[str]) -> list[str]:
+    """What each channel of the named features is called."""
+    return [channel for name in normalise_names(names) for channel in CHANNELS[name]]
+
+
 def required(names: Iterable[str]) -> list[str]:
     """The per-point arrays the named features are made from, besides the coordinates."""
     return [array for name in normalise_names(names) for array in NEEDS.get(name, ())]
