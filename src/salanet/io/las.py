@@ -16,11 +16,10 @@ does not know become extra dimensions. COPC is read, and written as plain LAZ.
 from __future__ import annotations
 
 import io
-import struct
-from collections.abc import Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import laspy
 import numpy as np
@@ -29,14 +28,11 @@ from numpy.typing import NDArray
 from salanet import __version__
 from salanet.cloud import PointCloud
 from salanet.errors import DataError, FileError
-from salanet.io import lasfile
-from salanet.io.lasfile import LasFile, Vlr
+from salanet.io import lasdims, lasfile
+from salanet.io.lasfile import LasFile
 
 COLOURS = ("red", "green", "blue")
 FIELDS = {"X", "Y", "Z", "intensity", *COLOURS}
-EXTRA_BYTES = (b"LASF_Spec", 4)
-EXTRA_TYPES = ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8")
-NAME_BYTES = 32
 WKT_BIT = 16
 LARGEST = np.iinfo(np.int32).max
 
@@ -59,27 +55,39 @@ def read(path: Path, columns: str | None = None) -> PointCloud:
     """Raises FileError if the file is no LAS or LAZ, damaged or cut short."""
     if columns is not None:
         raise FileError(path, "a LAS file names its own dimensions; leave columns out")
-    source = _source(lasfile.read(path))
+    return to_cloud(source_of(lasfile.read(path)))
+
+
+def to_cloud(
+    source: LasSource, keep: Collection[str] | None = None, deep: bool | None = None
+) -> PointCloud:
+    """The points of a source as a cloud.
+
+    Args:
+        source: as `source_of` gives it.
+        keep: names of the arrays wanted besides the coordinates; None for all.
+        deep: the colours have 16 bits; None to find out.
+    """
     record = source.record()
-    names = list(source.format.dimension_names)
     label = _label_dimension(source.format)
-    skip = FIELDS | {label}
+    others = [name for name in source.format.dimension_names if name not in FIELDS | {label}]
+    wanted = {"rgb", "intensity", "label", *others} if keep is None else {*keep}
     return PointCloud(
         xyz=_coordinates(source.file, record),
-        rgb=_colours(record),
-        intensity=record["intensity"].astype(np.float32),
-        label=np.array(record[label]).astype(np.int32),
-        attributes={name: np.array(record[name]) for name in names if name not in skip},
+        rgb=_colours(record, deep) if "rgb" in wanted else None,
+        intensity=record["intensity"].astype(np.float32) if "intensity" in wanted else None,
+        label=np.array(record[label]).astype(np.int32) if "label" in wanted else None,
+        attributes={name: np.array(record[name]) for name in others if name in wanted},
         source=source,
     )
 
 
-def _source(file: LasFile) -> LasSource:
+def source_of(file: LasFile) -> LasSource:
     """Find out the dimensions; extra bytes that nothing describes properly become one of bytes."""
-    extra = next((vlr.data for vlr in file.vlrs if vlr.key == EXTRA_BYTES), b"")
+    extra = next((vlr.data for vlr in file.vlrs if vlr.key == lasdims.EXTRA_BYTES), b"")
     point_format = laspy.PointFormat(file.format)
     try:
-        for dimension in _dimensions(extra):
+        for dimension in lasdims.dimensions(extra):
             point_format.add_extra_dimension(dimension)
         if {*point_format.extra_dimension_names} - {*point_format.dtype().names}:
             raise ValueError("a dimension without a name")  # two of one name raise by themselves
@@ -89,32 +97,9 @@ def _source(file: LasFile) -> LasSource:
         extra, point_format = b"", laspy.PointFormat(file.format)
     rest = file.points.shape[1] - point_format.size
     if rest:
-        name = _short_name("ExtraBytes", set(point_format.dimension_names))
-        point_format.add_extra_dimension(laspy.ExtraBytesParams(name, _several("u1", rest)))
+        name = lasdims.short_name("ExtraBytes", set(point_format.dimension_names))
+        point_format.add_extra_dimension(laspy.ExtraBytesParams(name, lasdims.several("u1", rest)))
     return LasSource(file, point_format, extra, rest)
-
-
-def _dimensions(described: bytes) -> Iterator[laspy.ExtraBytesParams]:
-    """The extra dimensions by their descriptions of 192 bytes (LAS 1.4 R15, table 24).
-
-    laspy's own reader takes the length of untyped bytes for flags.
-    """
-    for kind, options, name, *numbers in struct.iter_unpack("<2xBB32s76x6d32x", described):
-        count = (kind - 1) // 10 + 1 if kind else options
-        scales = offsets = None
-        if kind and options & 0b11000:
-            scales = numbers[:count] if options & 0b01000 else [1.0] * count
-            offsets = numbers[3 : 3 + count] if options & 0b10000 else [0.0] * count
-        yield laspy.ExtraBytesParams(
-            name.rstrip(b"\0").decode(),
-            _several(EXTRA_TYPES[(kind - 1) % 10] if kind else "u1", count),
-            offsets=offsets,
-            scales=scales,
-        )
-
-
-def _several(kind: str, count: int) -> np.dtype[Any]:
-    return np.dtype((kind, (count,))) if count > 1 else np.dtype(kind)
 
 
 def _label_dimension(point_format: laspy.PointFormat) -> str:
@@ -133,13 +118,18 @@ def _coordinates(file: LasFile, record: laspy.PackedPointRecord) -> NDArray[np.f
     return xyz
 
 
-def _colours(record: laspy.PackedPointRecord) -> NDArray[np.uint8] | None:
+def _colours(record: laspy.PackedPointRecord, deep: bool | None = None) -> NDArray[np.uint8] | None:
+    rgb = stored_colours(record)
+    if rgb is None or (deep is None and not rgb.any()):
+        return None
+    return (rgb >> 8 if deep or (deep is None and rgb.max() > 255) else rgb).astype(np.uint8)
+
+
+def stored_colours(record: laspy.PackedPointRecord) -> NDArray[np.uint16] | None:
+    """The colours (N, 3) as they are in the file; None if the format has none."""
     if not set(COLOURS) <= set(record.point_format.dimension_names):
         return None
-    rgb = np.stack([record[name] for name in COLOURS], axis=1)
-    if not rgb.any():
-        return None
-    return (rgb >> 8 if rgb.max() > 255 else rgb).astype(np.uint8)
+    return np.stack([record[name] for name in COLOURS], axis=1)
 
 
 def write(path: Path, cloud: PointCloud) -> list[str]:
@@ -160,12 +150,13 @@ def write(path: Path, cloud: PointCloud) -> list[str]:
     if new:  # points without such numbers count as single returns
         record["return_number"] = record["number_of_returns"] = np.ones(len(cloud), np.uint8)
     _set_coordinates(file, record, cloud, same_length)
-    extras, remarks = _set_dimensions(source, record, cloud)
+    placed = set_dimensions(source, record, cloud)
+    lasdims.forget_limits(file, placed.changed)
     if not np.array_equal(before["return_number"], record["return_number"]):
         _count_returns(file, record)
-    _add_extras(source, extras, remarks)
+    add_extras(source, placed.extras, placed.remarks)
     lasfile.write(path, file, compress=path.suffix.lower() == ".laz")
-    return remarks
+    return placed.remarks
 
 
 def _blank(cloud: PointCloud) -> LasSource:
@@ -215,33 +206,51 @@ def _set_coordinates(
     file.set(lasfile.BOUNDS, *bounds)
 
 
-def _set_dimensions(
-    source: LasSource, record: laspy.PackedPointRecord, cloud: PointCloud
-) -> tuple[dict[str, NDArray[Any]], list[str]]:
-    """Store everything but the coordinates; returns what found no place, and remarks on it."""
+class Placed(NamedTuple):
+    """Where values went: dimensions that hold them, those of them that changed, dimensions that
+    could not hold them, what is to become extra dimensions, and remarks."""
+
+    stored: set[str]
+    changed: set[str]
+    unfit: set[str]
+    extras: dict[str, NDArray[Any]]
+    remarks: list[str]
+
+
+def set_dimensions(
+    source: LasSource,
+    record: laspy.PackedPointRecord,
+    cloud: PointCloud,
+    unfit: Collection[str] = (),
+) -> Placed:
+    """Store everything but the coordinates; nothing in `unfit`, where other points do not fit."""
     names = set(source.format.dimension_names)
     wanted = dict(cloud.attributes)
     if cloud.intensity is not None:
         wanted["intensity"] = cloud.intensity
-    extras: dict[str, NDArray[Any]] = {}
-    remarks: list[str] = []
+    placed = Placed(set(), set(), set(), {}, [])
     label = _label_dimension(source.format)
     if cloud.label is not None:
         if label in wanted:
             label = "label"
         wanted[label] = cloud.label
-    changed: set[str] = set()
     if cloud.rgb is not None and not _set_colours(record, cloud.rgb):
-        extras.update(zip(COLOURS, cloud.rgb.T, strict=True))
+        placed.extras.update(zip(COLOURS, cloud.rgb.T, strict=True))
     for name, values in wanted.items():
         if name not in names and name.lower() not in ("x", "y", "z"):
-            extras[name] = values
-        elif name in FIELDS - {"intensity"} or not _assign(record, name, values, changed):
-            extra = "label" if name == "classification" else f"{name}_value"
-            extras[extra] = values
-            remarks.append(f"'{name}' does not fit its LAS field: written as dimension '{extra}'")
-    _forget_limits(source.file, changed)
-    return extras, remarks
+            placed.extras[name] = values
+            continue
+        field = name in FIELDS - {"intensity"} or name in unfit
+        if not field and _assign(record, name, values, placed.changed):
+            placed.stored.add(name)
+            continue
+        extra = "label" if name == "classification" else f"{name}_value"
+        placed.unfit.add(name)
+        placed.extras[extra] = values
+        placed.remarks.append(
+            f"'{name}' does not fit its LAS field: written as dimension '{extra}'"
+        )
+    return placed
 
 
 def _set_colours(record: laspy.PackedPointRecord, rgb: NDArray[np.uint8]) -> bool:
@@ -285,18 +294,6 @@ def _assign(
     return True
 
 
-def _forget_limits(file: LasFile, changed: set[str]) -> None:
-    """Unset the flags for the least and greatest value of extra dimensions that changed."""
-    for i, vlr in enumerate(file.vlrs):
-        if vlr.key == EXTRA_BYTES:
-            data = bytearray(vlr.data)
-            for at in range(0, len(data) - 191, 192):
-                name = data[at + 4 : at + 4 + NAME_BYTES].rstrip(b"\0").decode("utf-8", "replace")
-                if data[at + 2] and name in changed:
-                    data[at + 3] &= ~0b110
-            file.vlrs[i] = Vlr(vlr.head, bytes(data))
-
-
 def _count_returns(file: LasFile, record: laspy.PackedPointRecord) -> None:
     total = len(record)
     counts = np.bincount(record["return_number"], minlength=16)[1:16].tolist()
@@ -308,66 +305,9 @@ def _count_returns(file: LasFile, record: laspy.PackedPointRecord) -> None:
     file.set(lasfile.OLD_RETURNS, *(counts[:5] if old else [0] * 5))
 
 
-def _add_extras(source: LasSource, extras: dict[str, NDArray[Any]], remarks: list[str]) -> None:
+def add_extras(source: LasSource, extras: dict[str, NDArray[Any]], remarks: list[str]) -> None:
     """Append dimensions to the points and describe them in the header."""
-    if not extras:
-        return
-    file = source.file
-    place = next((i for i, v in enumerate(file.vlrs) if v.key == EXTRA_BYTES), len(file.vlrs))
-    old = file.vlrs[place : place + 1]
-    taken = set(source.format.dimension_names)
-    described = source.described
-    for at in range(0, source.rest, 255):
-        described += _describe(0, min(source.rest - at, 255), f"ExtraBytes{at or ''}")
-    parts = [file.points]
-    for name, values in _flat(extras).items():
-        values = _storable(name, values)
-        short = _short_name(name, taken)
-        taken.add(short)
-        if short != name:
-            remarks.append(f"'{name}' is called '{short}' in the file: names there are short")
-        described += _describe(EXTRA_TYPES.index(values.dtype.str[1:]) + 1, 0, short)
-        little = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
-        parts.append(little.view(np.uint8).reshape(len(values), -1))
-    if sum(part.shape[1] for part in parts) > 0xFFFF:
-        raise DataError("too many attributes for the points of a LAS file")
-    file.points = np.concatenate(parts, axis=1)
-    title = old[0].head[22:54] if old else b"Extra Bytes Record"
-    file.vlrs[place : place + 1] = [Vlr.new(*EXTRA_BYTES, title, described)]
-
-
-def _describe(kind: int, options: int, name: str) -> bytes:
-    return struct.pack("<2xBB32s156x", kind, options, name.encode())
-
-
-def _flat(extras: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Attributes of several values per point as several dimensions."""
-    flat: dict[str, NDArray[Any]] = {}
-    for name, values in extras.items():
-        values = np.asarray(values)
-        if values.ndim == 1:
-            flat[name] = values
-        else:
-            wide = values.reshape(len(values), -1)
-            flat.update({f"{name}_{i}": wide[:, i] for i in range(wide.shape[1])})
-    return flat
-
-
-def _storable(name: str, values: NDArray[Any]) -> NDArray[Any]:
-    if values.dtype == bool:
-        return values.astype(np.uint8)
-    if values.dtype == np.float16:
-        return values.astype(np.float32)
-    if values.dtype.str[1:] not in EXTRA_TYPES:
-        raise DataError(f"LAS cannot hold '{name}', its values are {values.dtype}")
-    return values
-
-
-def _short_name(name: str, taken: set[str]) -> str:
-    """`name` cut to the 32 bytes LAS has for it, and unlike every other."""
-    short, number = name, 1
-    while len(short.encode()) > NAME_BYTES or short in taken:
-        number += 1
-        ending = f"_{number}"
-        short = name.encode()[: NAME_BYTES - len(ending)].decode("utf-8", "ignore") + ending
-    return short
+    if extras:
+        described = source.described + lasdims.undescribed(source.rest)
+        taken = set(source.format.dimension_names)
+        lasdims.append(source.file, described, taken, extras, remarks)

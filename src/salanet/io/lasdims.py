@@ -1,0 +1,132 @@
+"""The extra dimensions of LAS points: how they are described, and how new ones come in."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+import laspy
+import numpy as np
+from numpy.typing import NDArray
+
+from salanet.errors import DataError
+from salanet.io.lasfile import LasFile, Vlr
+
+EXTRA_BYTES = (b"LASF_Spec", 4)
+EXTRA_TYPES = ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8")
+NAME_BYTES = 32
+
+
+def dimensions(described: bytes) -> Iterator[laspy.ExtraBytesParams]:
+    """The extra dimensions by their descriptions of 192 bytes (LAS 1.4 R15, table 24).
+
+    laspy's own reader takes the length of untyped bytes for flags.
+    """
+    for kind, options, name, *numbers in struct.iter_unpack("<2xBB32s76x6d32x", described):
+        count = (kind - 1) // 10 + 1 if kind else options
+        scales = offsets = None
+        if kind and options & 0b11000:
+            scales = numbers[:count] if options & 0b01000 else [1.0] * count
+            offsets = numbers[3 : 3 + count] if options & 0b10000 else [0.0] * count
+        yield laspy.ExtraBytesParams(
+            name.rstrip(b"\0").decode(),
+            several(EXTRA_TYPES[(kind - 1) % 10] if kind else "u1", count),
+            offsets=offsets,
+            scales=scales,
+        )
+
+
+def several(kind: str, count: int) -> np.dtype[Any]:
+    return np.dtype((kind, (count,))) if count > 1 else np.dtype(kind)
+
+
+def forget_limits(file: LasFile, changed: set[str]) -> None:
+    """Unset the flags for the least and greatest value of extra dimensions that changed."""
+    for i, vlr in enumerate(file.vlrs):
+        if vlr.key == EXTRA_BYTES:
+            data = bytearray(vlr.data)
+            for at in range(0, len(data) - 191, 192):
+                name = data[at + 4 : at + 4 + NAME_BYTES].rstrip(b"\0").decode("utf-8", "replace")
+                if data[at + 2] and name in changed:
+                    data[at + 3] &= ~0b110
+            file.vlrs[i] = Vlr(vlr.head, bytes(data))
+
+
+def append(
+    file: LasFile,
+    described: bytes,
+    taken: set[str],
+    extras: dict[str, NDArray[Any]],
+    remarks: list[str],
+) -> None:
+    """Append dimensions to the points and describe them in the header.
+
+    Args:
+        file: changes.
+        described: the descriptions of the dimensions that are there.
+        taken: their names; changes.
+        extras: the new ones.
+        remarks: gets a line for each name that has to be changed.
+    """
+    place = next((i for i, v in enumerate(file.vlrs) if v.key == EXTRA_BYTES), len(file.vlrs))
+    old = file.vlrs[place : place + 1]
+    parts = [file.points]
+    for name, values in _flat(extras).items():
+        values = _storable(name, values)
+        short = short_name(name, taken)
+        taken.add(short)
+        if short != name:
+            remarks.append(f"'{name}' is called '{short}' in the file: names there are short")
+        described += _describe(EXTRA_TYPES.index(values.dtype.str[1:]) + 1, 0, short)
+        little = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
+        parts.append(little.view(np.uint8).reshape(len(values), -1))
+    if sum(part.shape[1] for part in parts) > 0xFFFF:
+        raise DataError("too many attributes for the points of a LAS file")
+    file.points = np.concatenate(parts, axis=1)
+    title = old[0].head[22:54] if old else b"Extra Bytes Record"
+    file.vlrs[place : place + 1] = [Vlr.new(*EXTRA_BYTES, title, described)]
+
+
+def undescribed(size: int) -> bytes:
+    """A description of bytes that had none."""
+    return b"".join(
+        _describe(0, min(size - at, 255), f"ExtraBytes{at or ''}") for at in range(0, size, 255)
+    )
+
+
+def _describe(kind: int, options: int, name: str) -> bytes:
+    return struct.pack("<2xBB32s156x", kind, options, name.encode())
+
+
+def _flat(extras: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Attributes of several values per point as several dimensions."""
+    flat: dict[str, NDArray[Any]] = {}
+    for name, values in extras.items():
+        values = np.asarray(values)
+        if values.ndim == 1:
+            flat[name] = values
+        else:
+            wide = values.reshape(len(values), -1)
+            flat.update({f"{name}_{i}": wide[:, i] for i in range(wide.shape[1])})
+    return flat
+
+
+def _storable(name: str, values: NDArray[Any]) -> NDArray[Any]:
+    if values.dtype == bool:
+        return values.astype(np.uint8)
+    if values.dtype == np.float16:
+        return values.astype(np.float32)
+    if values.dtype.str[1:] not in EXTRA_TYPES:
+        raise DataError(f"LAS cannot hold '{name}', its values are {values.dtype}")
+    return values
+
+
+def short_name(name: str, taken: set[str]) -> str:
+    """`name` cut to the 32 bytes LAS has for it, and unlike every other."""
+    short, number = name, 1
+    while len(short.encode()) > NAME_BYTES or short in taken:
+        number += 1
+        ending = f"_{number}"
+        short = name.encode()[: NAME_BYTES - len(ending)].decode("utf-8", "ignore") + ending
+    return short

@@ -1,0 +1,68 @@
+"""Files too large for the memory: their points a few at a time, in and out again.
+
+A stream knows one file. It gives its points as clouds of a bounded size, in the file's order, and
+copies the file with labels and further attributes put in; the copy is the one that `read`,
+changing the cloud, and `write` would give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from salanet.cloud import PointCloud
+
+# Gives the labels and new attributes of the points from one number to another, as a cloud whose
+# coordinates do not matter.
+Labelled = Callable[[int, int], PointCloud]
+
+
+class Stream(Protocol):
+    """A file, its points a few at a time.
+
+    Attributes:
+        path: the file.
+        count: number of points.
+        point_bytes: of one point in memory as it is stored.
+        names: the arrays its clouds can have.
+    """
+
+    path: Path
+    count: int
+    point_bytes: int
+
+    @property
+    def names(self) -> list[str]: ...
+
+    def clouds(self, size: int, keep: Collection[str]) -> Iterator[PointCloud]:
+        """All points in clouds of `size`, the last one smaller, with the arrays named only.
+
+        Raises FileError if the file is damaged.
+        """
+
+    def copy(self, to: Path, size: int, sample: PointCloud, labelled: Labelled) -> Iterator[int]:
+        """Write the file with other labels and with the attributes of `labelled`.
+
+        Args:
+            to: the copy, which is made; its suffix is one of the same format.
+            size: points at once.
+            sample: labels that hold every code that occurs, and attributes of the same names
+                and types as in `labelled`.
+            labelled: what to put in.
+
+        Yields:
+            The number of points written so far.
+
+        The remarks of `write` are in `remarks` afterwards.
+        """
+
+
+def open_stream(path: Path, to: Path) -> Stream | None:
+    """A stream from one file to another; None if these formats do not allow that."""
+    from salanet.io.lasstream import LasStream
+
+    suffixes = {path.suffix.lower(), to.suffix.lower()}
+    if suffixes <= {".las", ".laz"}:
+        return LasStream(path)
+    return None

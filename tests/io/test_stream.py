@@ -1,0 +1,108 @@
+"""A file written a few points at a time is the file written at once, byte for byte."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_las import VERSIONS, make
+
+from salanet import io
+from salanet.cloud import PointCloud
+from salanet.io.stream import Stream, open_stream
+
+
+def labelled(count: int, codes: list[int], extras: bool, seed: int = 0) -> PointCloud:
+    rng = np.random.default_rng(seed)
+    chances = {"p_a": rng.random(count, np.float32), "p_b": rng.random(count, np.float32)}
+    return PointCloud(
+        np.zeros((count, 3)),
+        label=rng.choice(codes, count).astype(np.int32),
+        attributes=chances if extras else {},
+    )
+
+
+def copy(stream: Stream, to: Path, size: int, values: PointCloud) -> list[str]:
+    codes = np.unique(values.label)
+    sample = PointCloud(
+        np.zeros((len(codes), 3)),
+        label=codes,
+        attributes={n: np.full(len(codes), 0.3, a.dtype) for n, a in values.attributes.items()},
+    )
+
+    def part(start: int, stop: int) -> PointCloud:
+        return PointCloud(
+            np.zeros((stop - start, 3)),
+            label=values.label[start:stop],
+            attributes={name: array[start:stop] for name, array in values.attributes.items()},
+        )
+
+    with io.atomic_path(to) as temporary:
+        *_, done = stream.copy(temporary, size, sample, part)
+    assert done == stream.count
+    return stream.remarks
+
+
+def check(a: Path, folder: Path, suffix: str, values: PointCloud, size: int) -> None:
+    whole, streamed = folder / f"whole{suffix}", folder / f"streamed{suffix}"
+    cloud = io.read(a)
+    cloud.label = values.label
+    cloud.attributes |= values.attributes
+    remarks = io.write(whole, cloud)
+    stream = open_stream(a, streamed)
+    assert stream is not None
+    assert copy(stream, streamed, size, values) == remarks
+    assert streamed.read_bytes() == whole.read_bytes()
+
+
+def check_reading(a: Path, size: int) -> None:
+    cloud, stream = io.read(a), open_stream(a, a)
+    assert stream is not None and stream.count == len(cloud)
+    parts = list(stream.clouds(size, [*stream.names, "rgb"]))
+    assert [len(part) for part in parts[:-1]] == [size] * (len(parts) - 1)
+    np.testing.assert_array_equal(np.concatenate([part.xyz for part in parts]), cloud.xyz)
+    arrays = cloud.arrays()
+    assert arrays.keys() == parts[0].arrays().keys()
+    for name, array in arrays.items():
+        found = np.concatenate([part.arrays()[name] for part in parts])
+        assert found.dtype == array.dtype
+        np.testing.assert_array_equal(found, array, err_msg=name)
+    (first, *_) = stream.clouds(size, ["intensity"])
+    assert [*first.arrays()] == ["intensity"]
+
+
+@pytest.mark.parametrize("suffix", [".las", ".laz"])
+@pytest.mark.parametrize("version, point_format", VERSIONS)
+def test_las(tmp_path: Path, version: str, point_format: int, suffix: str) -> None:
+    a = tmp_path / f"a{suffix}"
+    make(a, version, point_format)
+    check_reading(a, 7)
+    for codes, extras in (([2, 6], False), ([2, 6], True), ([2, 300], True)):
+        for target in (".las", ".laz"):
+            check(a, tmp_path, target, labelled(40, codes, extras), 7)
+
+
+def test_las_with_dimensions_of_these_names(tmp_path: Path) -> None:
+    """Labels and probabilities of an earlier run are replaced, as when read and written whole."""
+    a = tmp_path / "a.laz"
+    make(a)
+    cloud = io.read(a)
+    values = labelled(40, [2, 300], True)
+    cloud.label = values.label
+    cloud.attributes |= values.attributes
+    io.write(tmp_path / "b.laz", cloud)
+    check_reading(tmp_path / "b.laz", 9)
+    check(tmp_path / "b.laz", tmp_path, ".laz", labelled(40, [3, 301], True, seed=5), 9)
+
+
+def test_pieces_do_not_change_the_compression(tmp_path: Path) -> None:
+    from salanet.datasets.town import town
+
+    cloud = town(1, size=130)
+    assert len(cloud) > 120_000  # more than two chunks of LAZ
+    io.write(tmp_path / "a.laz", cloud)
+    values = labelled(len(cloud), [1, 2], True)
+    for size in (33_333, 100_000):
+        check(tmp_path / "a.laz", tmp_path, ".laz", values, size)
+    check_reading(tmp_path / "a.laz", 33_333)
