@@ -66,6 +66,7 @@ class TrainingProgress:
         line = (
             f"epoch {row['epoch']:>4}  loss {row['loss']:.4f}  mIoU {percent(row['train_miou'])}"
             f"  {_thousands(row['points_per_second'])} points/s"
+            f"  {100 * row['data_wait']:.1f} % waiting for data"
         )
         if row["val_miou"] is not None:
             line += f"  validation mIoU {percent(row['val_miou'])} OA {percent(row['val_oa'])}"
