@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -98,9 +98,7 @@ class Fit:
         """Coordinates (N, 3) of the file as metres, z up; the array itself if nothing changes."""
         if self.scale != (1.0, 1.0, 1.0):
             xyz = xyz * np.array(self.scale)
-        if self.y_up:
-            xyz = np.stack([xyz[:, 0], -xyz[:, 2], xyz[:, 1]], axis=1)
-        return xyz
+        return _turned(xyz) if self.y_up else xyz
 
     def cloud(self, cloud: PointCloud) -> PointCloud:
         """The cloud as the network is to see it, or any part of it; shares what stays the same."""
@@ -171,6 +169,16 @@ def lacking(model: Described, available: Iterable[str]) -> list[str]:
     """Arrays the model's features are made from, and that are not there."""
     there = {*available, HEIGHT}
     return [name for name in features.required(model.config.features) if name not in there]
+
+
+def upright(survey: Survey) -> Survey:
+    """The same cloud with z up, turned if that is evident."""
+    return replace(survey, xyz=_turned(survey.xyz)) if _up("auto", survey)[0] else survey
+
+
+def _turned(xyz: NDArray[np.float64]) -> NDArray[np.float64]:
+    """y up to z up."""
+    return np.stack([xyz[:, 0], -xyz[:, 2], xyz[:, 1]], axis=1)
 
 
 def _up(option: str, survey: Survey) -> tuple[bool, list[str]]:

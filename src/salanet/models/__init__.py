@@ -11,10 +11,11 @@ from salanet.models.config import (
     ModelConfig,
     new_config,
 )
-from salanet.models.files import load, save
+from salanet.models.files import save
 from salanet.models.network import Network
 from salanet.models.networks import create_network
 from salanet.models.unet import SalaNet
+from salanet.models.zoo import load
 
 
 def create_model(

@@ -1,0 +1,93 @@
+"""`salanet models`: what comes with the package."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import tyro
+
+if TYPE_CHECKING:
+    from salanet.models.zoo import Entry
+
+
+def main(argv: list[str]) -> None:
+    tyro.cli(run, args=argv, prog="salanet models", description=run.__doc__)
+
+
+def run(name: tyro.conf.Positional[str] = "", json: bool = False) -> None:
+    """List the models that come with the package, or show the card of one.
+
+    Args:
+        name: the model whose card to show: data, licence, metrics, limits.
+        json: print as JSON.
+    """
+    from salanet.cli.console import print_json, results
+    from salanet.models import zoo
+
+    if name:
+        entry = zoo.find(name)
+        if json:
+            print_json(entry.record() | {"card": entry.card()})
+        else:
+            show(entry)
+        return
+    found = zoo.entries()
+    if json:
+        print_json([entry.record() for entry in found])
+    elif found:
+        show_all(found)
+    else:
+        results().print(f"{zoo.available()}; train one with `salanet train`, or see `salanet demo`")
+
+
+def show(entry: Entry) -> None:
+    """Print the card of a model, or what its file says if it has none."""
+    from salanet.cli.console import results
+
+    console = results()
+    card = entry.card()
+    if card:
+        from rich.markdown import Markdown
+
+        console.print(Markdown(card) if console.is_terminal else card, soft_wrap=True)
+        console.print()
+    for key, value in entry.record().items():
+        console.print(f"{key}: {in_words(value)}", soft_wrap=True)
+
+
+def show_all(found: list[Entry]) -> None:
+    """Print a table of models."""
+    from rich.table import Table
+
+    from salanet.cli.console import results
+
+    table = Table()
+    for column in ("name", "for", "classes", "features", "licence", "metrics"):
+        table.add_column(column)
+    for column in ("parameters", "grid", "size"):
+        table.add_column(column, justify="right")
+    for entry in found:
+        record = entry.record()
+        table.add_row(
+            *(in_words(record[key]) for key in ("name", "domain", "classes")),
+            features(record),
+            *(in_words(record[key]) for key in ("licence", "metrics")),
+            f"{record['parameters']:,}",
+            f"{record['grid']:g} m",
+            f"{record['bytes'] / 1e6:.1f} MB",
+        )
+    results().print(table)
+
+
+def features(record: dict[str, Any]) -> str:
+    """The features a model takes, and which of the arrays below them may be absent."""
+    text = in_words(record["features"])
+    return f"{text}; without {in_words(record['optional'])} too" if record["optional"] else text
+
+
+def in_words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {in_words(part)}" for key, part in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(in_words, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,73 @@
+"""Which of several models a file is for, by what it looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from salanet.errors import ConfigError
+from salanet.inference.fit import lacking, optional, upright
+from salanet.models import zoo
+from salanet.models.zoo import Entry
+from salanet.sampling.survey import Survey
+
+RETURNS = "number_of_returns"
+CLOSED = 0.6  # of the height is covered in the median of the places seen from above
+FLAT = 5.0  # times wider than high
+DOMAINS = {"indoor": "rooms", "airborne": "a survey from the air"}
+
+
+def domain(survey: Survey) -> tuple[str, str]:
+    """ "indoor", "airborne" or nothing, and the reason.
+
+    Two signs of a survey from the air among several returns, a reference system, and far more
+    width than height outweigh one that is open above; rooms are closed, and have no returns.
+    """
+    seen = upright(survey)
+    width, depth, height = seen.size
+    closed = seen.closed > CLOSED
+    signs = {
+        "several returns": RETURNS in seen.arrays and bool((seen.arrays[RETURNS] > 1).any()),
+        "a reference system": seen.crs is not None,
+        "open above": not closed,
+        "far wider than high": min(width, depth) > FLAT * height,
+    }
+    found = [name for name, there in signs.items() if there]
+    if len(found) >= 2 and (not closed or signs["several returns"]):
+        return "airborne", ", ".join(found)
+    if closed and not signs["several returns"]:
+        return "indoor", "points above one another everywhere, as floors, walls and ceilings"
+    return "", ", ".join(found) or "nothing tells"
+
+
+def choose(survey: Survey, where: str, models: Sequence[Entry] | None = None) -> tuple[Entry, str]:
+    """The smallest model that is for such a file and can do with its attributes, and why.
+
+    Args:
+        survey: what the file looks like.
+        where: what messages call the file.
+        models: to choose from; by default those that come with the package.
+
+    Raises:
+        ConfigError: no model fits, or the file could be either; the models are listed.
+    """
+    models = zoo.entries() if models is None else models
+    if not models:
+        raise ConfigError(f"{zoo.available()}: name one with -m MODEL.safetensors")
+    listed = ", ".join(f"{m.name} ({DOMAINS.get(m.domain, 'any scan')})" for m in models)
+    kind, reason = domain(survey)
+    if not kind:
+        raise ConfigError(
+            f"{where}: could be anything ({reason}); choose a model with -m, of {listed}"
+        )
+    fitting = [m for m in models if m.domain == kind]
+    if not fitting:
+        raise ConfigError(
+            f"{where}: looks like {DOMAINS[kind]} ({reason}), which no model here is for; choose "
+            f"one all the same with -m, of {listed}"
+        )
+    able = [m for m in fitting if not {*lacking(m, survey.arrays)} - {*optional(m)}]
+    if not able:
+        missing = ", ".join(f"{m.name} needs {lacking(m, survey.arrays)[0]}" for m in fitting)
+        raise ConfigError(f"{where}: looks like {DOMAINS[kind]}, but lacks attributes ({missing})")
+    best = min(able, key=lambda m: m.parameters)
+    return best, f"taking the model {best.name}: this looks like {DOMAINS[kind]} ({reason})"

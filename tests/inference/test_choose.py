@@ -1,0 +1,83 @@
+"""The model that a file is for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_fit import of, room, tall_town
+
+from salanet.cloud import PointCloud
+from salanet.datasets.town import town
+from salanet.errors import ConfigError
+from salanet.inference.choose import choose, domain
+from salanet.io import read
+from salanet.io.crs import Crs
+from salanet.models import ModelConfig
+from salanet.models.zoo import Entry
+from salanet.sampling.survey import survey
+
+
+def entry(
+    name: str, domain: str, features: tuple[str, ...], width: int = 4, **more: object
+) -> Entry:
+    config = ModelConfig(
+        width=width, in_channels=4, features=features, classes=("a", "b"), grid=0.04
+    )
+    return Entry(name, Path(f"{name}.safetensors"), config, {"domain": domain, **more})
+
+
+LARGE = entry("rooms-large", "indoor", ("one", "rgb"), 8, optional=["rgb"])
+ROOMS = entry("rooms", "indoor", ("one", "rgb"), optional=["rgb"])
+AERIAL = entry("aerial", "airborne", ("one", "intensity", "returns"))
+MODELS = [AERIAL, LARGE, ROOMS]
+
+
+@pytest.mark.parametrize("y_up", [False, True])
+@pytest.mark.parametrize("scale", [1, 1000])
+def test_rooms(y_up: bool, scale: float) -> None:
+    cloud = room(y_up=y_up, scale=scale, size=(9, 8, 2.6))
+    found, why = choose(survey(cloud), "a.ply", MODELS)
+    assert found is ROOMS
+    assert why.startswith("taking the model rooms: this looks like rooms (points above one another")
+
+
+def test_surveys_from_the_air() -> None:
+    found, why = choose(survey(town(1, size=80)), "a.laz", MODELS)
+    assert found is AERIAL and "a survey from the air (several returns, open above" in why
+    feet = tall_town(1)
+    assert choose(survey(feet), "a.laz", MODELS)[0] is AERIAL
+
+
+def test_what_a_model_needs() -> None:
+    bare = PointCloud(town(1, size=80).xyz)
+    with pytest.raises(
+        ConfigError, match=r"a\.ply: .* lacks attributes \(aerial needs intensity\)"
+    ):
+        choose(of(bare, Crs("x", None, "metre")), "a.ply", MODELS)
+    assert choose(survey(PointCloud(room(size=(9, 8, 2.6)).xyz)), "a.ply", MODELS)[0] is ROOMS
+    strict = entry("strict", "indoor", ("one", "rgb"))
+    with pytest.raises(ConfigError, match="strict needs rgb"):
+        choose(survey(PointCloud(room().xyz)), "a.ply", [strict])
+
+
+def test_doubt_lists_the_models() -> None:
+    statue = np.random.default_rng(0).random((5000, 3)) * [3, 3, 0]
+    statue[:, 2] = np.sin(statue[:, 0]) + statue[:, 1] / 9
+    slab = survey(PointCloud(statue))
+    listed = r"aerial \(a survey from the air\), rooms-large \(rooms\), rooms \(rooms\)"
+    with pytest.raises(ConfigError, match=rf"a\.ply: could be anything .* with -m, of {listed}"):
+        choose(slab, "a.ply", MODELS)
+    with pytest.raises(ConfigError, match=r"looks like rooms .* no model here is for"):
+        choose(survey(room()), "a.ply", [AERIAL])
+    with pytest.raises(
+        ConfigError, match=r"no models come with this installation|name one with -m"
+    ):
+        choose(survey(room()), "a.ply", [])
+
+
+def test_real_surveys(ign_tiles: Path, shared_data: Path) -> None:
+    for path in [*sorted(ign_tiles.glob("*.laz")), shared_data / "autzen" / "autzen-crop.laz"]:
+        if path.exists():
+            assert domain(survey(read(path)))[0] == "airborne", path
