@@ -245,7 +245,7 @@ def _read_meta(folder: Path) -> dict[str, Any]:
         return {}
     try:
         meta = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise FileError(path, f"is not readable JSON ({error})") from error
     if not isinstance(meta, dict):
         raise FileError(path, "must hold a JSON object")

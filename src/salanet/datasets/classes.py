@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import yaml
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from salanet.errors import ConfigError, DataError
+from salanet.io.yamlfile import read_yaml
 
 IGNORED = -1
 CATCH_ALL = "*"
@@ -150,15 +150,14 @@ class ClassMap(BaseModel):
 
 def _read_yaml(path: Path) -> Any:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path)
     except OSError as error:
         raise ConfigError(
             f"class map {path}: cannot be read ({error.strerror}); give a YAML file or "
             "text such as 'ground=2,building=6,other=*'"
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        detail = " ".join(str(error).split())
-        raise ConfigError(f"class map {path}: not YAML ({detail})") from error
+    except ConfigError as error:
+        raise ConfigError(f"class map {path}: {error}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"class map {path}: must be a mapping with the key 'classes'")
     return content

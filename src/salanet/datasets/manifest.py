@@ -40,9 +40,9 @@ def load(destination: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise FileError(path, "no such file; run `salanet prepare` first") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise FileError(path, f"is not readable JSON ({error})") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    if not isinstance(content, dict) or content.get("format") != FORMAT or not _sound(content):
         raise FileError(path, f"is no manifest of format {FORMAT}; run `salanet prepare` again")
     return content
 
@@ -62,8 +62,18 @@ def damage(destination: Path, manifest: Mapping[str, Any]) -> list[str]:
     for name, scene in manifest["scenes"].items():
         for file, expected in scene["files"].items():
             path = destination / name / file
-            if not path.is_file():
+            try:
+                if digest(path) != expected:
+                    found.append(f"{path}: has changed")
+            except (OSError, ValueError):
                 found.append(f"{path}: missing")
-            elif digest(path) != expected:
-                found.append(f"{path}: has changed")
     return found
+
+
+def _sound(content: Mapping[str, Any]) -> bool:
+    """Whether every scene lists its files."""
+    scenes = content.get("scenes")
+    return isinstance(scenes, dict) and all(
+        isinstance(scene, dict) and isinstance(scene.get("files"), dict)
+        for scene in scenes.values()
+    )

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from tyro.constructors import PrimitiveConstructorSpec
 
 from salanet.errors import ConfigError
+from salanet.io.yamlfile import read_yaml
 from salanet.models import SCENE_NEIGHBOURS
 from salanet.sampling.augment import Augmentation
 
@@ -183,9 +184,9 @@ def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     if path in above:
         raise ConfigError(f"{path}: base: a recipe cannot be its own base")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: not readable YAML ({' '.join(str(error).split())})") from error
+        content = read_yaml(path) or {}
+    except (OSError, ConfigError) as error:
+        raise ConfigError(f"{path}: not readable YAML ({error})") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: a recipe is a mapping with the sections {_sections()}")
     base = content.pop("base", None)
