@@ -74,9 +74,9 @@ def test_a_killed_comparison_goes_on(
     trained: list[str] = []
     end_epoch = Trainer._end_epoch
 
-    def killed_in_the_second_run(self: Trainer, epoch: int, steps: int, over: bool) -> object:
-        result = end_epoch(self, epoch, steps, over)
-        trained.append(f"{self.run.folder.name} {epoch}")
+    def killed_in_the_second_run(self: Trainer, over: bool) -> object:
+        result = end_epoch(self, over)
+        trained.append(f"{self.run.folder.name} {self._epoch_number}")
         if len(trained) == 3:
             raise KeyboardInterrupt
         return result

@@ -16,7 +16,7 @@ from rich.console import Console
 import salanet
 from salanet.errors import ConfigError, DataError, FileError, MissingExtraError
 from salanet.scenes import Scene, open_scenes
-from salanet.training import Recipe, Trainer
+from salanet.training import Recipe, Run, Trainer
 from salanet.training.samples import ahead
 
 QUIET = Console(quiet=True)
@@ -108,12 +108,12 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
 def interrupt_in_step(trainer: Trainer, number: int) -> None:
     original, count = trainer._train_step, 0
 
-    def step(batch: Any, progress: float) -> float:
+    def step(group: Any, progress: float) -> float:
         nonlocal count
         count += 1
         if count == number:
             raise KeyboardInterrupt
-        return original(batch, progress)
+        return original(group, progress)
 
     trainer._train_step = step  # type: ignore[method-assign]
 
@@ -148,9 +148,31 @@ def test_resume_needs_the_same_recipe_and_a_run(town_scenes: Path, tmp_path: Pat
     with pytest.raises(ConfigError, match=r"training\.learning_rate"):
         train(town_scenes, run, recipe(learning_rate=0.5), resume=True)
     assert train(town_scenes, run, recipe(epochs=2), resume=True).step == 4
-    (run / "checkpoint.pt").write_bytes(b"not a checkpoint")
-    with pytest.raises(FileError, match="cannot be resumed"):
-        train(town_scenes, run, recipe(epochs=3), resume=True)
+
+
+def test_a_damaged_checkpoint_is_replaced_by_the_one_before(
+    town_scenes: Path, tmp_path: Path
+) -> None:
+    whole = train(town_scenes, tmp_path / "whole", recipe(epochs=2))
+    folder = tmp_path / "run"
+    run = train(town_scenes, folder, recipe(epochs=1)).run
+    content = bytearray(run.checkpoint.read_bytes())
+    content[len(content) // 2] ^= 1
+    run.checkpoint.write_bytes(content)
+
+    state, remark = Run(folder).read_checkpoint()
+    assert "checkpoint.pt: is damaged; going on from the checkpoint before it" in remark
+    assert state["step"] == 2 and state["epoch"]["steps"] == 2, "before the validation"
+    resumed = train(town_scenes, folder, recipe(epochs=2), resume=True)
+    for name, tensor in whole.model.state_dict().items():
+        assert torch.equal(tensor, resumed.model.state_dict()[name]), name
+    assert [row["loss"] for row in whole.history] == [row["loss"] for row in resumed.history]
+    assert whole.history[-1]["train_miou"] == resumed.history[-1]["train_miou"]
+
+    run.checkpoint.write_bytes(b"")
+    run.previous.write_bytes(content)
+    with pytest.raises(FileError, match=r"cannot be resumed: .*checkpoint\.pt: is damaged; .*prev"):
+        train(town_scenes, folder, recipe(epochs=3), resume=True)
 
 
 def tiny_scene(folder: Path, points: int, **more: Any) -> Path:
@@ -201,17 +223,17 @@ def test_a_loss_that_is_not_finite_is_skipped_then_explained(
         recipe(epochs=20), scenes, [], tmp_path / "run", accelerator="cpu", console=QUIET
     )
     trainer._build()
-    before = trainer.model.state_dict()["encoder.input.linear.weight"].clone()
+    before = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
     batch = trainer.samples.batch(0, 0)
     batch.features[0] = np.nan
-    trainer._new_epoch()
-    assert np.isnan(trainer._train_step(batch, 0.5))
-    assert trainer.skipped == 1
-    assert torch.equal(before, trainer.model.state_dict()["encoder.input.linear.weight"])
-    trainer.bad = 0
+    assert np.isnan(trainer._train_step([batch], 0.5))
+    assert trainer.epoch.skipped == 1
+    for name, tensor in trainer.model.state_dict().items():
+        if tensor.is_floating_point():
+            assert torch.equal(before[name], tensor), f"{name}: running statistics too"
     with pytest.raises(DataError, match="not finite 10 steps in a row"):
-        for _ in range(10):
-            trainer._watch(np.nan, 1)
+        for _ in range(9):
+            trainer._train_step([batch], 0.5)
 
 
 def test_fabric_is_an_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,9 @@ from salanet.datasets.partnet import Shapes, open_shapes
 from salanet.errors import ConfigError
 from salanet.scenes import Scene, check_alike, open_scenes
 from salanet.training import Recipe, Trainer, load_recipe
+from salanet.training.finetune import open_parent, recipe_from
+from salanet.training.processes import start_others
+from salanet.training.stopping import Stopped
 
 PROG = "salanet train"
 NO_RECIPE = "give the recipe first: salanet train RECIPE --data scenes/ [options]"
@@ -30,6 +34,8 @@ class Arguments:
     data: Path
     """Folder of the scenes that `salanet prepare` wrote."""
     settings: Annotated[Recipe, tyro.conf.arg(name="")]
+    weights: Annotated[str | None, tyro.conf.arg(name="from")] = None
+    """Fine-tune this model: its network, a new head for other classes, a tenth of the rate."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """Run folder. Default: runs/RECIPE."""
     resume: bool = False
@@ -38,11 +44,11 @@ class Arguments:
     """Stop after this time, such as 90s, 20m or 1h30m; the learning rate falls in time."""
     accelerator: str = "auto"
     """Of Lightning Fabric: auto, cpu, gpu, …"""
-    devices: int = 1
-    """How many of them."""
+    devices: int | None = None
+    """Processes on this machine, one per device. Default: one, or as torchrun or SLURM says."""
 
 
-def main(argv: list[str]) -> None:
+def main(argv: list[str]) -> int:
     named = bool(argv) and not argv[0].startswith("-")
     recipe = load_recipe(argv[0]) if named else Recipe()
 
@@ -56,16 +62,21 @@ def main(argv: list[str]) -> None:
     if not named or arguments.recipe != argv[0]:
         raise ConfigError(NO_RECIPE)
     recipe = arguments.settings
+    parent = open_parent(arguments.weights) if arguments.weights else None
+    if parent is not None:
+        recipe = recipe_from(recipe, parent)
     folder = arguments.output or Path("runs") / Path(arguments.recipe).stem
     budget = duration(arguments.budget) if arguments.budget else None
     open_data = shapes if recipe.sampling.shape == "whole" else scenes
     train, validation = open_data(arguments.data, recipe)
     console = messages()
+    others = start_others(arguments.devices)
     trainer = Trainer(
         recipe,
         train,
         validation,
         folder,
+        parent=parent,
         budget=budget,
         accelerator=arguments.accelerator,
         devices=arguments.devices,
@@ -73,13 +84,15 @@ def main(argv: list[str]) -> None:
     )
     try:
         run = trainer.train(resume=arguments.resume)
-    except KeyboardInterrupt:
-        if (folder / "checkpoint.pt").exists():
-            console.print(
-                f"stopped; go on from the last epoch with -o {folder} --resume", soft_wrap=True
-            )
-        raise
-    console.print(f"models: {run.best} and {run.last}", soft_wrap=True)
+    except Stopped as stopped:
+        again = shlex.join([*argv, *([] if arguments.resume else ["--resume"])])
+        trainer.console.print(f"{stopped}, saved; go on with:", soft_wrap=True)
+        trainer.console.print(f"  {PROG} {again}", soft_wrap=True)
+        return stopped.exit_code
+    trainer.console.print(f"models: {run.best} and {run.last}", soft_wrap=True)
+    for other in others:
+        other.wait()
+    return 0
 
 
 def shapes(data: Path, recipe: Recipe) -> tuple[list[Shapes], list[Shapes]]:

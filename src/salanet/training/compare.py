@@ -133,8 +133,8 @@ def trial(
 ) -> None:
     """One run, from where it stands to its result.json."""
     run = Run(folder)
-    resume = run.checkpoint.is_file()
-    spent = float(run.read_metrics()[-1]["seconds"]) if resume else 0.0
+    resume = run.has_checkpoint
+    spent = float(run.read_checkpoint()[0]["elapsed"]) if resume else 0.0
     left = None if budget is None else budget - spent
     if left is None or left > 0:
         Trainer(recipe, train, [], folder, budget=left, console=console).train(resume=resume)

@@ -4,33 +4,41 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from rich.console import Console
 
 from salanet.datasets.partnet import Shapes
-from salanet.errors import DataError
 from salanet.evaluation import Confusion, PartScores
-from salanet.models import save
+from salanet.models import Network, save
 from salanet.scenes import Scene
+from salanet.training.epoch import Epoch
+from salanet.training.guards import Guard
+from salanet.training.memory import checkpoint_blocks
 from salanet.training.optimisation import (
     MovingAverage,
     Objective,
+    Share,
     create_optimiser,
     learning_rate,
     set_rate,
 )
+from salanet.training.processes import Processes, launch
 from salanet.training.progress import TensorBoard, TrainingProgress
 from salanet.training.recipe import Recipe
 from salanet.training.run import Run
-from salanet.training.setup import launch
+from salanet.training.samples import Batch, Waiting
+from salanet.training.stopping import Stopped, Stopping
 from salanet.training.task import task_for
 
-# Consecutive steps without a finite loss or gradient before giving up.
-PATIENCE = 10
+# Seconds between checkpoints within an epoch.
+CHECKPOINT_SECONDS = 300.0
 
 
 class Trainer:
@@ -41,14 +49,17 @@ class Trainer:
         scenes: labelled training scenes, or shapes by category.
         validation: labelled ones on which the best model is chosen; none = the last is the best.
         folder: the run folder.
+        parent: the model to start from, see `salanet.training.finetune`; none = a new one.
         budget: seconds after which to stop; the learning rate then follows the clock where that
             is ahead of the steps, so that it has come down when the time is up.
-        accelerator, devices: as in Lightning Fabric.
-        console: where progress is shown.
+        accelerator: as in Lightning Fabric.
+        devices: processes on this machine, started by `processes.start_others`; by default one,
+            or as torchrun or SLURM says.
+        console: where progress is shown, by the first process.
 
     Raises:
         MissingExtraError: Lightning Fabric or TensorBoard is not installed.
-        DataError, FileError: the scenes cannot be trained on.
+        ConfigError, DataError, FileError: the scenes cannot be trained on.
     """
 
     def __init__(
@@ -58,9 +69,10 @@ class Trainer:
         validation: Sequence[Scene] | Sequence[Shapes],
         folder: str | Path,
         *,
+        parent: Network | None = None,
         budget: float | None = None,
         accelerator: str = "auto",
-        devices: int = 1,
+        devices: int | None = None,
         console: Console | None = None,
     ) -> None:
         self.recipe = recipe
@@ -68,178 +80,277 @@ class Trainer:
         self.validation: list[Scene | Shapes] = list(validation)
         self.run = Run(folder)
         self.budget = budget
-        self.fabric = launch(accelerator, devices, recipe.training.precision)
-        self.console = console or Console(stderr=True, quiet=not self.fabric.is_global_zero)
-        self.task = task_for(recipe, self.scenes, self.validation)
+        whole = recipe.sampling.shape == "whole"
+        self.fabric = launch(accelerator, devices, recipe.training.precision, unused=whole)
+        self.processes = Processes(self.fabric)
+        self.everyone = console or Console(stderr=True)
+        self.console = self.everyone if self.processes.first else Console(quiet=True)
+        self.task = task_for(recipe, self.scenes, self.validation, parent)
+        self.parent = parent
 
     def train(self, *, resume: bool = False) -> Run:
         """Train to the end of the recipe or of the budget; returns the run folder.
 
+        SIGINT and SIGTERM end it after the step, which is saved. Started again with `resume` it
+        ends with the weights it would have had, bit for bit on a CPU with as many processes and
+        threads, but for runs with a budget, whose learning rate follows the clock.
+
         Raises:
             FileError: the folder holds another run or nothing to resume, or cannot be written.
             DataError: the loss is not finite for several steps in a row.
+            SalaNetError: another process is gone.
+            Stopped: a signal came.
         """
-        self._build()
-        state = self.run.resume(self.recipe) if resume else None
-        if state is not None:
-            self._restore(state)
-        elif self.fabric.is_global_zero:
-            about = {
-                "seed": self.recipe.training.seed,
-                "scenes": [s.folder.name for s in self.scenes],
-            }
-            self.run.start(self.recipe, about)
-        self._loop()
+        with self.processes.together():
+            self._build()
+            state = self.processes.from_first(lambda: self._begin(resume))
+            if state is not None:
+                self._restore(state)
+            self._loop()
         return self.run
 
+    def _begin(self, resume: bool) -> dict[str, Any] | None:
+        """Note what is about to be done, or read where it stands."""
+        if resume:
+            state, remark = self.run.resume(self.recipe)
+            if remark:
+                self.console.print(remark, style="yellow", soft_wrap=True)
+            if state["history"]:
+                self.run.write_metrics(state["history"])
+            return state
+        about: dict[str, Any] = {
+            "seed": self.recipe.training.seed,
+            "scenes": [s.folder.name for s in self.scenes],
+            "processes": self.processes.count,
+        }
+        if self.parent is not None:
+            about["from"] = self.parent.metadata["file"]
+        self.run.start(self.recipe, about)
+        return None
+
     def _build(self) -> None:
-        training = self.recipe.training
+        training, processes = self.recipe.training, self.processes
         torch.manual_seed(training.seed)
         self.model = self.task.model()
+        if training.activation_checkpointing:
+            checkpoint_blocks(self.model)
         weights = self.task.weights()
-        objective = Objective(self.model, weights, training.label_smoothing, training.lovasz)
+        self.loss = Objective(self.model, weights, training.label_smoothing, training.lovasz)
         self.objective, self.optimiser = self.fabric.setup(
-            objective, create_optimiser(self.model, training)
+            self.loss, create_optimiser(self.model, training)
         )
         self.average = MovingAverage(self.model, training.ema) if training.ema else None
-        self.samples = self.task.samples(
-            self.model, self.fabric.global_rank, self.fabric.world_size
-        )
-        self.per_epoch = training.steps_per_epoch(self.fabric.world_size)
+        self.samples = self.task.samples(self.model, processes.rank, processes.count)
+        self.per_epoch = training.steps_per_epoch(processes.count)
+        self.steps = training.epochs * self.per_epoch
         self.step, self.elapsed, self.best = 0, 0.0, -1.0
         self.done = 0.0  # share of the schedule behind us
+        self.rate = 0.0
         self.history: list[dict[str, Any]] = []
+        self.guard = Guard(self.model, self.run.folder, self.recipe.model.features, self.everyone)
+        self._new_epoch()
 
     def _loop(self) -> None:
-        steps = self.recipe.training.epochs * self.per_epoch
         self.started, self.earlier, self.first = time.monotonic(), self.elapsed, self.done
-        show = TrainingProgress(self.console, steps, self.step)
-        board = TensorBoard(self.run.folder, self.step) if self.fabric.is_global_zero else None
-        self._new_epoch()
-        self.bad = 0
-        batches = self.samples.batches(self.step, steps)
+        self.saved = self.started
+        show = TrainingProgress(self.console, self.steps, self.step)
+        board = TensorBoard(self.run.folder, self.step) if self.processes.first else None
+        k = self.recipe.training.accumulate
+        batches = Waiting(self.samples.batches(self.step * k, self.steps * k))
+        self.stopping = Stopping()
         try:
-            with show:
-                self.objective.train()
-                for batch in batches:
-                    begun = time.monotonic()
-                    loss = self._train_step(batch, self._progress(steps))
-                    self.step += 1
-                    epoch = -(-self.step // self.per_epoch)
-                    self._watch(loss, epoch)
-                    seconds = time.monotonic() - begun
-                    show.step(epoch, loss, self.confusion.mean_iou, len(batch) / seconds)
-                    over = self._out_of_time()
-                    if self.step % self.per_epoch == 0 or over:
-                        row, best = self._end_epoch(epoch, steps, over)
-                        show.epoch(row, best)
-                        if board:
-                            board.log(row)
-                    if over and self.step < steps:
-                        self.console.print(
-                            f"the time is up after {self.elapsed:.0f} s; --resume goes on"
-                        )
-                        return
+            with self.stopping, show:
+                self._steps(batches, show, board)
         finally:
             batches.close()
             if board:
                 board.close()
 
-    def _watch(self, loss: float, epoch: int) -> None:
-        """Give up once the loss has not been finite for too long."""
-        self.bad = 0 if math.isfinite(loss) else self.bad + 1
-        if self.bad == PATIENCE:
-            raise DataError(
-                f"the loss was not finite {self.bad} steps in a row (epoch {epoch}); lower the "
-                "learning rate, clip the gradient, or look for wrong values in the scenes"
-            )
+    def _steps(
+        self, batches: Waiting[Batch], show: TrainingProgress, board: TensorBoard | None
+    ) -> None:
+        over = False
+        while True:
+            # A run may have been killed between the last step of an epoch and its end.
+            if self.epoch.steps and (self.step % self.per_epoch == 0 or over):
+                row, best = self._end_epoch(over)
+                show.epoch(row, best)
+                if board:
+                    board.log(row)
+            if self.step == self.steps:
+                return
+            if over:
+                self.console.print(f"the time is up after {self.elapsed:.0f} s; --resume goes on")
+                return
+            over = self._one_step(batches, show)
 
-    def _train_step(self, batch: Any, progress: float) -> float:
-        """One update; returns the loss, nan if the update was skipped."""
-        batch = batch.to(self.fabric.device)
-        self.rate = learning_rate(self.recipe.training, progress)
+    def _one_step(self, batches: Waiting[Batch], show: TrainingProgress) -> bool:
+        """Take a step and show it; save and leave if asked to; returns whether the time is up."""
+        group = list(islice(batches, self.recipe.training.accumulate))
+        self.epoch.waited += batches.seconds
+        batches.seconds = 0.0
+        begun = time.monotonic()
+        loss = self._train_step(group, self._progress())
+        self.step += 1
+        self.epoch.steps += 1
+        points = sum(map(len, group)) * self.processes.count
+        seconds = time.monotonic() - begun
+        show.step(self._epoch_number, loss, self.epoch.confusion.mean_iou, points / seconds)
+        stop, over, due = self._agree()
+        if stop or (due and self.step % self.per_epoch):
+            self._save()
+        if stop:
+            raise Stopped(stop)
+        return over
+
+    def _train_step(self, group: Sequence[Batch], progress: float) -> float:
+        """One update from one batch or several; returns the loss, nan if it was skipped."""
+        training = self.recipe.training
+        # Where a network drops out at random, a resumed run must drop the same.
+        key = (training.seed, self.step, self.processes.rank)
+        torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
+        self.guard.before()
+        group = [batch.to(self.fabric.device) for batch in group]
+        self.rate = learning_rate(training, progress)
         set_rate(self.optimiser, self.rate)
-        loss, prediction = self.objective(batch)
-        self.fabric.backward(loss)
-        norm = self.fabric.clip_gradients(
-            self.objective,
-            self.optimiser,
-            max_norm=self.recipe.training.clip or math.inf,
-            error_if_nonfinite=False,
+        share = self._share(group)
+        losses, predictions = [], []
+        for i, batch in enumerate(group):
+            several = self.processes.count > 1 and i + 1 < len(group)
+            with self.fabric.no_backward_sync(self.objective, enabled=several):
+                loss, prediction = self.objective(batch, share)
+                self.fabric.backward(loss)
+            losses.append(loss.item())
+            predictions.append(prediction.cpu())
+        norm = float(
+            self.fabric.clip_gradients(
+                self.objective,
+                self.optimiser,
+                max_norm=training.clip or math.inf,
+                error_if_nonfinite=False,
+            )
         )
-        value = loss.item()
-        finite = math.isfinite(value) and math.isfinite(float(norm))
+        value = self.processes.sum([sum(losses)])[0] / self.processes.count
+        finite = math.isfinite(value) and math.isfinite(norm)
         if finite:
             self.optimiser.step()
             if self.average:
                 self.average.update(self.model)
-            self.confusion.add(batch.labels.cpu(), prediction.cpu())
-            self.losses.append(value)
-        else:
-            self.skipped += 1
+            for batch, prediction in zip(group, predictions, strict=True):
+                self.epoch.confusion.add(batch.labels.cpu(), prediction)
+            self.epoch.losses.append(value)
+            self.guard.good()
         self.optimiser.zero_grad()
-        self.points += len(batch)
+        self.epoch.points += sum(map(len, group))
+        if not finite:
+            self.epoch.skipped += 1
+            blamed = self._blamed(losses)
+            shown = None if blamed is None else group[blamed]
+            self.guard.bad(shown, self.step, losses[blamed or 0], norm)
         return value if finite else math.nan
 
-    def _progress(self, steps: int) -> float:
+    def _blamed(self, losses: Sequence[float]) -> int | None:
+        """Which batch of a bad step to show: the first bad one of the first process with one."""
+        bad = [i for i, loss in enumerate(losses) if not math.isfinite(loss)]
+        rank = self.processes.rank
+        turn = -rank if bad else -self.processes.count - rank
+        return (bad or [0])[0] if self.processes.largest([turn])[0] == turn else None
+
+    def _share(self, group: Sequence[Batch]) -> Share | None:
+        """What each batch is to the step; None for the only one of the only process."""
+        count = self.processes.count
+        if count * len(group) == 1:
+            return None
+        weight = sum(self.loss.weight(batch).double().item() for batch in group)
+        total = self.processes.sum([weight])[0] / count
+        heads = {head for batch in group for head in batch.heads}
+        used = [float(head in heads) for head in range(len(self.model.config.parts))]
+        together = self.processes.largest(used) if used else []
+        return Share(
+            torch.tensor(total, dtype=torch.float32, device=self.fabric.device),
+            1 / len(group),
+            tuple(head for head, one in enumerate(together) if one),
+        )
+
+    def _progress(self) -> float:
         """How far the learning rate's schedule is: by steps, or by the clock if that is ahead."""
-        done = self.step / steps
+        done = self.step / self.steps
         if self.budget:
             spent = (time.monotonic() - self.started) / self.budget
             done = max(done, self.first + (1 - self.first) * spent)
+            done = self.processes.largest([done])[0]
         self.done = min(done, 1.0)
         return self.done
 
-    def _out_of_time(self) -> bool:
-        spent = time.monotonic() - self.started
-        self.elapsed = self.earlier + spent
-        over = self.budget is not None and spent >= self.budget
-        return bool(self.fabric.broadcast(over)) if self.fabric.world_size > 1 else over
+    def _agree(self) -> tuple[int, bool, bool]:
+        """The signal to stop by or 0, whether the time is up, and whether to save."""
+        now = time.monotonic()
+        self.elapsed = self.earlier + now - self.started
+        over = self.budget is not None and now - self.started >= self.budget
+        due = now - self.saved >= CHECKPOINT_SECONDS
+        agreed = self.processes.largest([self.stopping.signal, over, due])
+        return int(agreed[0]), bool(agreed[1]), bool(agreed[2])
+
+    def _stop_now(self, *_: object) -> None:
+        """Called while validating, which can take long; all needed to go on is saved."""
+        if self.stopping.signal and self.processes.count == 1:
+            raise Stopped(self.stopping.signal)
+
+    @property
+    def _epoch_number(self) -> int:
+        return -(-self.step // self.per_epoch)
 
     def _new_epoch(self) -> None:
-        self.confusion = Confusion(self.task.names(self.model))
-        self.losses: list[float] = []
-        self.skipped = self.points = 0
-        self.epoch_started = time.monotonic()
+        self.epoch = Epoch(self.task.names(self.model), self.processes)
 
-    def _end_epoch(self, epoch: int, steps: int, over: bool) -> tuple[dict[str, Any], bool]:
+    def _end_epoch(self, over: bool) -> tuple[dict[str, Any], bool]:
         """Validate when due, save, note the figures; returns them and whether they are the best."""
-        seconds = time.monotonic() - self.epoch_started
-        last = over or self.step == steps
-        due = bool(self.validation) and (epoch % self.recipe.training.validate_every == 0 or last)
-        weights = self.model.state_dict()
-        if self.average:
-            weights = {name: tensor.clone() for name, tensor in weights.items()}
-            self.model.load_state_dict(self.average.state)
-        pooled = self.task.evaluate(self.model) if due else None
-        row = {
-            "epoch": epoch,
-            "step": self.step,
-            "seconds": round(self.elapsed, 1),
-            "learning_rate": self.rate,
-            "loss": sum(self.losses) / len(self.losses) if self.losses else math.nan,
-            "train_miou": self.confusion.mean_iou,
-            "train_oa": self.confusion.overall_accuracy,
-            "val_miou": pooled.mean_iou if pooled else None,
-            "val_oa": pooled.overall_accuracy if pooled else None,
-            "points_per_second": self.points / max(seconds, 1e-9),
-            "skipped": self.skipped,
-        }
-        self.history.append(row)
-        best = self._save_models(pooled)
-        if self.average:
-            self.model.load_state_dict(weights)
-        if self.fabric.is_global_zero:
-            self.run.save_checkpoint(self._state())
-            self.run.write_metrics(self.history)
+        every = self.recipe.training.validate_every
+        last = over or self.step == self.steps
+        due = bool(self.validation) and (self._epoch_number % every == 0 or last)
+        figures = self.epoch.figures()
+        pooled = None
+        if due:
+            self._save()
+        with self._averaged():
+            if due:
+                pooled = self.task.evaluate(self.model, self.processes, self._stop_now)
+                self.objective.train()
+            row = {
+                "epoch": self._epoch_number,
+                "step": self.step,
+                "seconds": round(self.elapsed, 1),
+                "learning_rate": self.rate,
+                **figures,
+                "val_miou": pooled.mean_iou if pooled else None,
+                "val_oa": pooled.overall_accuracy if pooled else None,
+            }
+            self.history.append(row)
+            best = self._save_models(pooled)
         self._new_epoch()
+        self._save()
+        if self.processes.first:
+            self.run.write_metrics(self.history)
         return row, best
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Inside, the model has the averaged weights, where there is an average."""
+        if self.average is None:
+            yield
+            return
+        weights = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+        self.model.load_state_dict(self.average.state)
+        try:
+            yield
+        finally:
+            self.model.load_state_dict(weights)
 
     def _save_models(self, pooled: Confusion | PartScores | None) -> bool:
         best = pooled is not None and not pooled.mean_iou <= self.best
         if pooled is not None and best:
             self.best = pooled.mean_iou
-        if self.fabric.is_global_zero:
+        if self.processes.first:
             trained = {"epochs": self.history[-1]["epoch"], "seed": self.recipe.training.seed}
             metrics = pooled.to_dict() if pooled else None
             metadata: dict[str, object] = {"trained": trained, "validation": metrics}
@@ -248,8 +359,9 @@ class Trainer:
                 save(self.model, self.run.best, metadata)
         return best
 
-    def _state(self) -> dict[str, Any]:
-        return {
+    def _save(self) -> None:
+        """Write a checkpoint; all processes must take part."""
+        state = {
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "average": self.average.state if self.average else None,
@@ -257,10 +369,15 @@ class Trainer:
             "step": self.step,
             "elapsed": self.elapsed,
             "done": self.done,
+            "rate": self.rate,
             "best": self.best,
+            "bad": self.guard.in_a_row,
             "history": self.history,
-            "random": torch.get_rng_state(),
+            "epoch": self.epoch.state(),
         }
+        if self.processes.first:
+            self.run.save_checkpoint(state)
+        self.saved = time.monotonic()
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
@@ -270,6 +387,6 @@ class Trainer:
             for name, tensor in state["average"].items():
                 self.average.state[name].copy_(tensor)
         self.step, self.elapsed, self.best = state["step"], state["elapsed"], state["best"]
-        self.done = state["done"]
+        self.done, self.rate, self.guard.in_a_row = state["done"], state["rate"], state["bad"]
         self.history = state["history"]
-        torch.set_rng_state(state["random"])
+        self.epoch.restore(state["epoch"])

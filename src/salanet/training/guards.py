@@ -63,21 +63,26 @@ class Guard:
         self.in_a_row = 0
 
     @torch.no_grad()
-    def bad(self, batch: Batch, step: int, loss: float, norm: float) -> None:
+    def bad(self, batch: Batch | None, step: int, loss: float, norm: float) -> None:
         """Call after any other step, the update left out.
 
         Args:
-            batch: of the step.
+            batch: of the step; None on all processes but the one that is to report it.
             step: its number.
             loss: of the batch.
             norm: of the gradient.
 
         Raises:
             DataError: it was one too many in a row; names the saved files and what to try.
+            SystemExit: the same, where another process raises that.
         """
         for noted, buffer in zip(self.noted, self.buffers, strict=True):
             buffer.copy_(noted)
         self.in_a_row += 1
+        if batch is None:
+            if self.in_a_row >= PATIENCE:
+                raise SystemExit(2)
+            return
         why = cause(batch, loss, norm, self.channels)
         kept = save_bad_batch(self.folder, batch, step, why) if len(self.saved) < KEPT else None
         if kept is not None:

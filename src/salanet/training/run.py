@@ -4,7 +4,7 @@ recipe.yaml        the whole recipe, defaults and overrides included
 run.json           command, versions, git state, seed, data
 metrics.csv        one row per epoch
 events.out.*       the same for TensorBoard
-checkpoint.pt      everything needed to go on (`--resume`)
+checkpoint.pt      everything needed to go on (`--resume`); checkpoint.previous.pt is the one before
 best.safetensors   the model with the best validation mIoU
 last.safetensors   the model after the latest epoch
 """
@@ -12,7 +12,11 @@ last.safetensors   the model after the latest epoch
 from __future__ import annotations
 
 import csv
+import hashlib
+import io
+import os
 import pickle
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +31,10 @@ from salanet.training.recipe import Recipe, parse_recipe
 # What may differ from the recipe a run was started with.
 RESUMABLE = {"epochs", "validate_every"}
 
+# A checkpoint is this, the SHA-256 of the rest, and what torch.save makes of the state.
+MAGIC = b"SalaNet checkpoint 1\n"
+DIGEST = hashlib.sha256().digest_size
+
 
 class Run:
     """A run folder."""
@@ -34,6 +42,7 @@ class Run:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self.checkpoint = self.folder / "checkpoint.pt"
+        self.previous = self.folder / "checkpoint.previous.pt"
         self.best = self.folder / "best.safetensors"
         self.last = self.folder / "last.safetensors"
 
@@ -43,7 +52,7 @@ class Run:
         Raises:
             FileError: the folder holds another run, or cannot be written.
         """
-        if self.checkpoint.exists():
+        if self.has_checkpoint:
             raise FileError(
                 self.folder, "holds a run already; continue it with --resume, or choose another -o"
             )
@@ -55,22 +64,23 @@ class Run:
             temporary.write_text(recipe.dump(), encoding="utf-8")
         write_json(self.folder / "run.json", about | provenance())
 
-    def resume(self, recipe: Recipe) -> dict[str, Any]:
-        """The state to go on from.
+    @property
+    def has_checkpoint(self) -> bool:
+        return self.checkpoint.is_file() or self.previous.is_file()
+
+    def resume(self, recipe: Recipe) -> tuple[dict[str, Any], str]:
+        """The state to go on from, and a remark if it is not the newest one.
 
         Raises:
-            FileError: there is nothing to resume, or the checkpoint cannot be read.
+            FileError: there is nothing to resume, or no checkpoint can be read.
             ConfigError: the recipe is not the one the run was started with.
         """
-        if not self.checkpoint.is_file():
+        if not self.has_checkpoint:
             raise FileError(self.folder, "has no checkpoint.pt to resume from")
         try:
             text = (self.folder / "recipe.yaml").read_text(encoding="utf-8")
             started = parse_recipe(yaml.safe_load(text), str(self.folder / "recipe.yaml"))
-            state: dict[str, Any] = torch.load(
-                self.checkpoint, map_location="cpu", weights_only=True
-            )
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, yaml.YAMLError) as error:
+        except (OSError, yaml.YAMLError) as error:
             reason = " ".join(str(error).split())[:200]
             raise FileError(self.folder, f"cannot be resumed: {reason}") from error
         changed = differences(started.model_dump(), recipe.model_dump())
@@ -80,12 +90,52 @@ class Run:
                 f"{self.folder} was started with other values of {', '.join(changed)}; "
                 "resume with the same ones, or choose another -o"
             )
-        return state
+        return self.read_checkpoint()
+
+    def read_checkpoint(self) -> tuple[dict[str, Any], str]:
+        """The newest state that is whole, and a remark if that is the one before the newest.
+
+        Raises:
+            FileError: neither is.
+        """
+        try:
+            return _read(self.checkpoint), ""
+        except FileError as error:
+            try:
+                state = _read(self.previous)
+            except FileError as other:
+                raise FileError(
+                    self.folder, f"cannot be resumed: {error}; {other}; start again with another -o"
+                ) from other
+            # Out of the way, or the next checkpoint would keep it as the one before.
+            with suppress(OSError):
+                self.checkpoint.replace(self.folder / "checkpoint.damaged.pt")
+            return state, f"{error}; going on from the checkpoint before it"
 
     def save_checkpoint(self, state: dict[str, Any]) -> None:
-        """Replace the checkpoint, atomically."""
+        """Replace the checkpoint; at any moment a whole one is there, and the one before it."""
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        content = buffer.getbuffer()
         with atomic_path(self.checkpoint) as temporary:
-            torch.save(state, temporary)
+            with temporary.open("wb") as file:
+                file.write(MAGIC)
+                file.write(hashlib.sha256(content).digest())
+                file.write(content)
+            self._keep()
+
+    def _keep(self) -> None:
+        """Make the checkpoint also the previous one, without a moment in which it is neither."""
+        link = self.previous.with_name(f".{self.previous.name}")
+        with suppress(FileNotFoundError):
+            link.unlink()
+        try:
+            os.link(self.checkpoint, link)
+            link.replace(self.previous)
+        except FileNotFoundError:
+            return  # the first of all
+        except OSError:  # a file system without links: for a moment only the previous one exists
+            self.checkpoint.replace(self.previous)
 
     def write_metrics(self, history: list[dict[str, Any]]) -> None:
         """Replace metrics.csv by one row per entry."""
@@ -101,6 +151,24 @@ class Run:
         """The rows of metrics.csv, as text."""
         with (self.folder / "metrics.csv").open(newline="", encoding="utf-8") as file:
             return list(csv.DictReader(file))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A checkpoint; FileError if it is absent or not what was written."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise FileError(path, f"cannot be read ({error.strerror})") from error
+    body = memoryview(content)[len(MAGIC) + DIGEST :]
+    digest = content[len(MAGIC) : len(MAGIC) + DIGEST]
+    if not content.startswith(MAGIC) or hashlib.sha256(body).digest() != digest:
+        raise FileError(path, "is damaged")
+    try:
+        state: dict[str, Any] = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise FileError(path, f"is of no use to this version ({reason})") from error
+    return state
 
 
 def differences(a: dict[str, Any], b: dict[str, Any], prefix: str = "") -> list[str]:

@@ -1,4 +1,4 @@
-"""What a training needs before its first step: devices, scenes that fit, a network."""
+"""What a training needs before its first step: scenes that fit, a network."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from salanet.datasets.partnet import Shapes
-from salanet.errors import ConfigError, FileError, MissingExtraError
+from salanet.errors import ConfigError, FileError
 from salanet.models import Network, create_model
 from salanet.sampling import features
 from salanet.scenes import Scene
@@ -55,23 +55,6 @@ def model_for_shapes(recipe: Recipe, shapes: Sequence[Shapes]) -> Network:
         parts=parts,
         grid=first.grid,
     )
-
-
-def launch(accelerator: str, devices: int, precision: Any) -> Any:
-    """A Lightning Fabric on its devices; MissingExtraError if it or TensorBoard is absent."""
-    for package, distribution in (
-        ("lightning_fabric", "lightning-fabric"),
-        ("tensorboard", "tensorboard"),
-    ):
-        try:
-            __import__(package)
-        except ImportError as error:
-            raise MissingExtraError(distribution, "train") from error
-    from lightning_fabric import Fabric
-
-    fabric = Fabric(accelerator=accelerator, devices=devices, precision=precision)
-    fabric.launch()
-    return fabric
 
 
 def check_scene(scene: Scene, recipe: Recipe) -> None:

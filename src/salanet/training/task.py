@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -14,7 +14,9 @@ from salanet.inference import evaluate, evaluate_shapes
 from salanet.models import Network
 from salanet.sampling import features
 from salanet.scenes import Scene
+from salanet.training.finetune import adopt, check_parent
 from salanet.training.optimisation import class_weights
+from salanet.training.processes import Processes
 from salanet.training.recipe import Recipe
 from salanet.training.samples import Batch, Samples, class_counts
 from salanet.training.setup import check_scene, model_for, model_for_shapes
@@ -44,8 +46,10 @@ class Task(Protocol):
     def samples(self, model: Network, rank: int, processes: int) -> Draws:
         """Training batches of one of several processes."""
 
-    def evaluate(self, model: Network) -> Confusion | PartScores:
-        """Figures on the validation data."""
+    def evaluate(
+        self, model: Network, processes: Processes, passes: Callable[..., None]
+    ) -> Confusion | PartScores:
+        """Figures on the validation data, shared out by the processes; `passes` is called often."""
 
 
 class SceneTask:
@@ -56,9 +60,13 @@ class SceneTask:
     """
 
     def __init__(
-        self, recipe: Recipe, scenes: Sequence[Scene], validation: Sequence[Scene]
+        self,
+        recipe: Recipe,
+        scenes: Sequence[Scene],
+        validation: Sequence[Scene],
+        parent: Network | None = None,
     ) -> None:
-        self.recipe, self.scenes, self.validation = recipe, scenes, validation
+        self.recipe, self.scenes, self.validation, self.parent = recipe, scenes, validation, parent
         if recipe.sampling.shape == "whole":
             raise ConfigError("sampling.shape: whole shapes are PartNet's; scenes need sphere")
         for scene in [*scenes, *validation]:
@@ -66,9 +74,15 @@ class SceneTask:
         self.intensity_scale = features.intensity_scale_of(
             [scene.arrays["intensity"] for scene in scenes if "intensity" in scene.arrays]
         )
+        if parent:
+            check_parent(parent, [scene.grid for scene in scenes], parts=False)
+            self.intensity_scale = float(parent.metadata["intensity_scale"])  # type: ignore[arg-type]
 
     def model(self) -> Network:
-        return model_for(self.recipe, self.scenes, self.intensity_scale)
+        model = model_for(self.recipe, self.scenes, self.intensity_scale)
+        if self.parent:
+            adopt(model, self.parent)
+        return model
 
     def names(self, model: Network) -> list[str]:
         return list(model.config.classes)
@@ -90,8 +104,14 @@ class SceneTask:
             processes=processes,
         )
 
-    def evaluate(self, model: Network) -> Confusion:
-        return evaluate(model, self.validation)
+    def evaluate(
+        self, model: Network, processes: Processes, passes: Callable[..., None]
+    ) -> Confusion:
+        own = self.validation[processes.rank :: processes.count]
+        pooled = Confusion(model.config.classes)
+        for found in processes.gather(evaluate(model, own, passes=passes)):
+            pooled += found
+        return pooled
 
 
 class ShapeTask:
@@ -103,9 +123,13 @@ class ShapeTask:
     """
 
     def __init__(
-        self, recipe: Recipe, shapes: Sequence[Shapes], validation: Sequence[Shapes]
+        self,
+        recipe: Recipe,
+        shapes: Sequence[Shapes],
+        validation: Sequence[Shapes],
+        parent: Network | None = None,
     ) -> None:
-        self.recipe, self.shapes, self.validation = recipe, shapes, validation
+        self.recipe, self.shapes, self.validation, self.parent = recipe, shapes, validation, parent
         if recipe.sampling.shape != "whole":
             raise ConfigError("sampling.shape: PartNet's shapes are sampled whole")
         if recipe.training.class_weights != "none" or recipe.training.lovasz:
@@ -113,9 +137,14 @@ class ShapeTask:
                 "training.class_weights, training.lovasz: the loss of parts has neither"
             )
         features.require(recipe.model.features, (), str(shapes[0].folder))
+        if parent:
+            check_parent(parent, [one.grid for one in shapes], parts=True)
 
     def model(self) -> Network:
-        return model_for_shapes(self.recipe, self.shapes)
+        model = model_for_shapes(self.recipe, self.shapes)
+        if self.parent:
+            adopt(model, self.parent)
+        return model
 
     def names(self, model: Network) -> list[str]:
         return part_names(model)
@@ -126,12 +155,22 @@ class ShapeTask:
     def samples(self, model: Network, rank: int, processes: int) -> ShapeSamples:
         return ShapeSamples(self.recipe, self.shapes, model, rank=rank, processes=processes)
 
-    def evaluate(self, model: Network) -> PartScores:
-        return evaluate_shapes(model, self.validation)
+    def evaluate(
+        self, model: Network, processes: Processes, passes: Callable[..., None]
+    ) -> PartScores:
+        own = self.validation[processes.rank :: processes.count]
+        pooled = PartScores({one.category: one.part_count for one in self.validation})
+        found = evaluate_shapes(model, own, progress=passes)
+        for scores in processes.gather(found):
+            pooled.confusions |= scores.confusions
+            pooled.shapes |= scores.shapes
+        return pooled
 
 
-def task_for(recipe: Recipe, data: Sequence[Any], validation: Sequence[Any]) -> Task:
-    """The task that suits the data: `Scene` or `Shapes`."""
+def task_for(
+    recipe: Recipe, data: Sequence[Any], validation: Sequence[Any], parent: Network | None = None
+) -> Task:
+    """The task that suits the data: `Scene` or `Shapes`; its model starts from the parent."""
     if data and isinstance(data[0], Shapes):
-        return ShapeTask(recipe, data, validation)
-    return SceneTask(recipe, data, validation)
+        return ShapeTask(recipe, data, validation, parent)
+    return SceneTask(recipe, data, validation, parent)
