@@ -31,6 +31,34 @@ def test_a_table_for_people(scans: Path, capsys: pytest.CaptureFixture[str]) -> 
         assert text in out
 
 
+def test_what_predict_would_make_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from salanet.models import create_model, save, zoo
+
+    model = create_model(
+        width=4,
+        in_channels=4,
+        features=("one", "intensity", "returns"),
+        classes=("a", "b"),
+        grid=0.5,
+        metadata={"domain": "airborne", "intensity_scale": 1000.0},
+    )
+    monkeypatch.setattr(zoo, "FOLDER", tmp_path / "weights")
+    write(tmp_path / "a.laz", town(1, size=60))
+    assert main(["info", str(tmp_path / "a.laz"), "--json"]) == 0
+    (report,) = json.loads(capsys.readouterr().out)
+    assert report["prediction"]["model"] is None and report["prediction"]["domain"] == "airborne"
+    assert report["prediction"]["spacing"] == pytest.approx(0.36, rel=0.2)
+    (tmp_path / "weights").mkdir()
+    save(model, tmp_path / "weights" / "aerial.safetensors")
+    assert main(["info", str(tmp_path / "a.laz")]) == 0
+    out = capsys.readouterr().out
+    assert "salanet predict would take: aerial" in out
+    assert "in a cell of the model aerial" in out and "points per m² of the occupied area" in out
+    assert "note: the file has no reference system; taken to be in metres" in out
+
+
 def test_json_of_a_folder(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(scans), "--json"]) == 0
     first, second = json.loads(capsys.readouterr().out)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import tyro
 
 if TYPE_CHECKING:
+    from salanet.inference.choose import Findings
     from salanet.io.describe import Attribute, Description
 
 
@@ -21,7 +22,8 @@ def run(
     columns: str | None = None,
     json: bool = False,
 ) -> int:
-    """Describe point clouds: format, points, extent, reference system, attributes, classes.
+    """Describe point clouds: format, points, extent, reference system, attributes, classes, and
+    what `salanet predict` would make of them.
 
     Args:
         files: point clouds in any format, folders of them, or patterns such as 'tiles/*.laz'.
@@ -32,7 +34,10 @@ def run(
     from salanet.cli.console import print_json
     from salanet.cli.main import EXIT_USER_ERROR
     from salanet.errors import ConfigError
+    from salanet.inference.choose import findings
+    from salanet.io import read
     from salanet.io.describe import describe
+    from salanet.sampling.survey import survey
 
     if not files:
         raise ConfigError("name at least one file to describe")
@@ -40,10 +45,12 @@ def run(
     done: list[dict[str, Any]] = []
 
     def work(i: int) -> None:
-        description = describe(found[i], columns=columns)
-        done.append(asdict(description))
+        cloud = read(found[i], columns=columns)
+        description = describe(found[i], cloud=cloud)
+        meaning = findings(survey(cloud), str(found[i]))
+        done.append(asdict(description) | {"prediction": asdict(meaning)})
         if not json:
-            show(description)
+            show(description, meaning)
 
     failed = for_each(found, work)
     if json:
@@ -52,30 +59,27 @@ def run(
     return EXIT_USER_ERROR if failed else 0
 
 
-def show(found: Description) -> None:
+def show(found: Description, meaning: Findings) -> None:
     """Print a description for people."""
-    from rich.markup import escape
     from rich.table import Table
 
     from salanet.cli.console import results
 
     console = results()
-    console.print(f"[bold]{escape(found.path)}[/bold]", soft_wrap=True)
+    console.print(found.path, style="bold", soft_wrap=True)
     console.print(f"{found.format}, {found.points:,} points, {found.bytes / 1e6:,.1f} MB")
     if found.low and found.high:
         for axis, low, high in zip("xyz", found.low, found.high, strict=True):
             console.print(f"{axis} {low:,.3f} to {high:,.3f}, {high - low:,.3f} long")
-    console.print(escape(reference(found)), soft_wrap=True)
-    if found.density:
-        unit = found.crs.unit if found.crs and found.crs.unit else "unit"
-        per = "m²" if unit == "metre" else f"square {unit}"
-        console.print(f"{found.density:,.4g} points per {per} of the occupied area")
+    console.print(reference(found), soft_wrap=True)
+    for line in spacing(found, meaning):
+        console.print(line, soft_wrap=True)
     table = Table()
     for name in ("attribute", "type", "least", "greatest"):
         table.add_column(name, justify="right" if name in ("least", "greatest") else "left")
     for attribute in found.attributes:
         kind = attribute.type + (f" × {attribute.width}" if attribute.width > 1 else "")
-        table.add_row(escape(attribute.name), kind, *limits(attribute))
+        table.add_row(attribute.name, kind, *limits(attribute))
     console.print(table)
     if found.classes:
         classes = Table()
@@ -86,14 +90,35 @@ def show(found: Description) -> None:
             classes.add_row(str(code), class_name(found, code), f"{count:,}", share)
         console.print(classes)
     for warning in found.warnings:
-        console.print(f"note: {escape(warning)}", soft_wrap=True)
+        console.print(f"note: {warning}", soft_wrap=True)
+    console.print(f"salanet predict would take: {meaning.model or 'no model by itself'}")
+    for remark in meaning.remarks:
+        console.print(f"note: {remark}", soft_wrap=True)
+
+
+def spacing(found: Description, meaning: Findings) -> list[str]:
+    """How dense the points are: over the area seen from above, and among each other."""
+    lines = []
+    if found.density and meaning.scale:
+        density = found.density / (meaning.scale[0] * meaning.scale[1])
+        lines.append(f"{density:,.4g} points per m² of the occupied area seen from above")
+    elif found.density:
+        lines.append(f"{found.density:,.4g} points per square unit of the occupied area")
+    if meaning.spacing:
+        line = f"points are about {meaning.spacing:.2g} m apart"
+        if meaning.points_per_cell:
+            line += f": {meaning.points_per_cell:,.2g} in a cell of the model {meaning.model}"
+        lines.append(line)
+    return lines
 
 
 def reference(found: Description) -> str:
     if found.crs is None:
-        return "no reference system; taken to be in metres"
+        return "no reference system"
     epsg = f" (EPSG:{found.crs.epsg})" if found.crs.epsg else ""
-    return f"{found.crs.name}{epsg}, in {found.crs.unit or 'an unknown unit'}"
+    return f"{found.crs.name}{epsg}, in {found.crs.unit or 'an unknown unit'}" + (
+        f", heights in {found.crs.vertical}" if found.crs.vertical else ""
+    )
 
 
 def limits(attribute: Attribute) -> tuple[str, str]:

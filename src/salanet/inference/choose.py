@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from salanet.errors import ConfigError
-from salanet.inference.fit import lacking, optional, upright
+import numpy as np
+
+from salanet.errors import ConfigError, SalaNetError
+from salanet.inference import units
+from salanet.inference.fit import examine, lacking, optional, upright
 from salanet.models import zoo
 from salanet.models.zoo import Entry
 from salanet.sampling.survey import Survey
@@ -13,6 +17,7 @@ from salanet.sampling.survey import Survey
 RETURNS = "number_of_returns"
 CLOSED = 0.6  # of the height is covered in the median of the places seen from above
 FLAT = 5.0  # times wider than high
+USUAL_GRIDS = {"indoor": 0.04, "airborne": 0.25}  # metres, where no model says it
 DOMAINS = {"indoor": "rooms", "airborne": "a survey from the air"}
 
 
@@ -71,3 +76,57 @@ def choose(survey: Survey, where: str, models: Sequence[Entry] | None = None) ->
         raise ConfigError(f"{where}: looks like {DOMAINS[kind]}, but lacks attributes ({missing})")
     best = min(able, key=lambda m: m.parameters)
     return best, f"taking the model {best.name}: this looks like {DOMAINS[kind]} ({reason})"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a file is to the models, in figures and words.
+
+    Attributes:
+        domain: "indoor", "airborne" or nothing.
+        scale: metres per unit along x, y, z; None in degrees.
+        spacing: metres between neighbouring points; None if unknown.
+        model: the shipped model that `salanet predict` would take; None if it would ask.
+        points_per_cell: of that model's grid.
+        remarks: what would be decided, and what is doubtful.
+    """
+
+    domain: str
+    scale: tuple[float, float, float] | None
+    spacing: float | None
+    model: str | None
+    points_per_cell: float | None
+    remarks: list[str]
+
+
+def findings(survey: Survey, where: str) -> Findings:
+    """What `salanet predict` would make of a file."""
+    kind, _ = domain(survey)
+    grid = USUAL_GRIDS.get(kind, USUAL_GRIDS["airborne"])
+    try:
+        model, why = choose(survey, where)
+        fit = examine(model, survey, where=where)
+    except SalaNetError as error:
+        return _without_model(survey, kind, grid, where, error)
+    spacing = _finite(survey.spacing * fit.scale[0])
+    per_cell = (fit.grid / spacing) ** 2 if spacing else None
+    return Findings(kind, fit.scale, spacing, model.name, per_cell, [why, *fit.remarks])
+
+
+def _without_model(
+    survey: Survey, kind: str, grid: float, where: str, error: SalaNetError
+) -> Findings:
+    try:
+        scale, remarks = units.decide("auto", survey, grid, grid, where)
+    except SalaNetError as in_degrees:
+        return Findings(kind, None, None, None, None, [_bare(in_degrees, where)])
+    spacing = _finite(survey.spacing * scale[0])
+    return Findings(kind, scale, spacing, None, None, [_bare(error, where), *remarks])
+
+
+def _bare(error: SalaNetError, where: str) -> str:
+    return str(error).removeprefix(f"{where}: ")
+
+
+def _finite(number: float) -> float | None:
+    return number if np.isfinite(number) else None

@@ -58,10 +58,15 @@ class Description:
     warnings: list[str] = field(default_factory=list)
 
 
-def describe(path: str | Path, *, columns: str | None = None) -> Description:
-    """Read a file and describe it; `columns` as for `salanet.read`, which raises the errors."""
+def describe(
+    path: str | Path, *, columns: str | None = None, cloud: PointCloud | None = None
+) -> Description:
+    """Read a file and describe it; `columns` as for `salanet.read`, which raises the errors.
+
+    `cloud` is what the file holds, if it has been read already.
+    """
     path = Path(path)
-    cloud = io.read(path, columns=columns)
+    cloud = io.read(path, columns=columns) if cloud is None else cloud
     finite = cloud.xyz[np.isfinite(cloud.xyz).all(axis=1)]
     system = crs.of_source(cloud.source)
     types = _stored_types(cloud.source)
@@ -93,7 +98,7 @@ def density(xyz: NDArray[np.float64]) -> float | None:
     if len(xyz) < POINTS_PER_CELL:
         return None
     low = xyz[:, :2].min(axis=0)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         width, depth = xyz[:, :2].max(axis=0) - low
         area = width * depth
     if not 0 < area < np.inf:
@@ -179,17 +184,11 @@ def _duplicates(xyz: NDArray[np.float64]) -> int:
 
 
 def _about_units(xyz: NDArray[np.float64], system: crs.Crs | None) -> list[str]:
-    if system is not None and system.unit in (None, "metre"):
-        return []
-    if system is not None:
-        return [f"x and y are in the unit {system.unit}; models are trained in metres"]
-    if not len(xyz):
+    if system is not None or not len(xyz):
         return []
     low, high = xyz.min(axis=0), xyz.max(axis=0)
     size = high - low
     inside = max(-low[0], high[0]) <= 180 and max(-low[1], high[1]) <= 90
     if inside and 0 < max(size[:2]) < 1 and size[2] > 20 * max(size[:2]):
         return ["x and y look like degrees: project them to metres before segmenting"]
-    if len(xyz) > 1000 and size[2] > 1000 and size[2] > 0.1 * max(size[:2]):
-        return [f"{size[2]:,.0f} high: if these are millimetres, bring them to metres"]
     return []
