@@ -14,6 +14,7 @@ from salanet.cloud import PointCloud
 from salanet.io import crs, lasfile
 
 POINTS_PER_CELL = 16  # of the cells that the density is counted over
+MOST_CELLS = 1 << 62  # that can be numbered
 MOST_CLASSES = 256
 ROLES = ("rgb", "intensity", "label")
 NOT_FINITE = "NaN or infinite"
@@ -104,6 +105,8 @@ def density(xyz: NDArray[np.float64]) -> float | None:
     if not 0 < area < np.inf:
         return None
     cell = np.sqrt(area / len(xyz) * POINTS_PER_CELL)
+    if not (width / cell + 1) * (depth / cell + 1) < MOST_CELLS:
+        return None
     at = np.floor((xyz[:, :2] - low) / cell).astype(np.int64)
     occupied = len(np.unique(at[:, 0] * (at[:, 1].max() + 1) + at[:, 1]))
     return float(len(xyz) / (occupied * cell * cell))

@@ -1,0 +1,455 @@
+"""Valid files of every kind SalaNet reads, and ways to damage them.
+
+Used by `test_fuzz.py`, for seconds, and by `benchmarks/fuzz.py`, for hours.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+
+from salanet import io
+from salanet.cloud import PointCloud
+
+Seeds = list[tuple[str, bytes]]  # file names and contents
+PAGE, PAYLOAD = 1024, 1020  # of an E57, whose pages end with a checksum
+ABSURD = (0, -1, 1, 127, 255, 0x7FFF, 0xFFFF, 2**31 - 1, 2**32 - 1, 2**63 - 1, 2**63, 10**12)
+WORDS = (
+    *(b"0", b"-1", b"1e308", b"-1e30", b"nan", b"inf", b"4294967295", b"9223372036854775808"),
+    *(b"9" * 5000, b"[" * 20_000, b"{a: " * 5000, "١٢".encode(), b"\0", "☃".encode(), b""),
+    *(b" ", b"\n", b"1_000", b"0x10"),
+)
+FLOATS = (np.nan, np.inf, -np.inf, 1e30, -1e308, 5e-324, 1e18)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Something that is read.
+
+    Attributes:
+        make: writes valid files into an empty folder.
+        read: reads one file; the whole folder if `folder`.
+        folder: the files belong together; one of them gets damaged.
+        mend: brings checksums and containers in order after the damage, so that it gets past them.
+        needs: the package without which there is nothing to read.
+    """
+
+    make: Callable[[Path], None]
+    read: Callable[[Path], object]
+    folder: bool = False
+    mend: Callable[[bytes, np.random.Generator], bytes] | None = None
+    needs: str = ""
+
+    def seeds(self, folder: Path) -> Seeds:
+        self.make(folder)
+        return [(path.name, path.read_bytes()) for path in sorted(folder.iterdir())]
+
+
+def place(target: Target, seeds: Seeds, rng: np.random.Generator, folder: Path) -> Path:
+    """Write a damaged seed into the folder; returns what to read."""
+    name, data = seeds[rng.integers(len(seeds))]
+    if target.folder:
+        for other, content in seeds:
+            (folder / other).write_bytes(content)
+    if rng.random() < 0.02:  # the content of another file under this name
+        data = seeds[rng.integers(len(seeds))][1]
+    damaged = damage_zip(data, rng) if name.endswith(".npz") else damage(data, rng)
+    if target.mend is not None and rng.random() < 0.8:
+        damaged = target.mend(damaged, rng)
+    if not target.folder:
+        name = f"case{name[name.index('.') :]}"
+    (folder / name).write_bytes(damaged)
+    return folder if target.folder else folder / name
+
+
+def damage(data: bytes, rng: np.random.Generator) -> bytes:
+    """One to three kinds of damage."""
+    for _ in range(rng.choice([1, 1, 1, 2, 3])):
+        if data:
+            data = KINDS[rng.integers(len(KINDS))](data, rng)
+    return data
+
+
+def damage_zip(data: bytes, rng: np.random.Generator) -> bytes:
+    """Mostly inside the members, with the sums of the archive right; else the archive itself."""
+    if rng.random() < 0.3:
+        return damage(data, rng)
+    with zipfile.ZipFile(BytesIO(data)) as archive:
+        members = [(i.filename, i.compress_type, archive.read(i)) for i in archive.infolist()]
+    chosen = rng.integers(len(members))
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for i, (name, how, content) in enumerate(members):
+            archive.writestr(name, damage(content, rng) if i == chosen else content, how)
+    return buffer.getvalue()
+
+
+def truncate(data: bytes, rng: np.random.Generator) -> bytes:
+    return data[: rng.integers(len(data))]
+
+
+def flip_bits(data: bytes, rng: np.random.Generator) -> bytes:
+    changed = bytearray(data)
+    for at in rng.integers(len(data), size=rng.integers(1, 16)):
+        changed[at] ^= 1 << rng.integers(8)
+    return bytes(changed)
+
+
+def splice(data: bytes, rng: np.random.Generator) -> bytes:
+    """A piece left out, repeated, or put elsewhere."""
+    begin, end = sorted(rng.integers(len(data) + 1, size=2))
+    end = min(end, begin + int(rng.choice([1, 4, 30, 1000, 100_000])))
+    piece, at = data[begin:end], rng.integers(len(data) + 1)
+    match rng.integers(4):
+        case 0:
+            return data[:begin] + data[end:]
+        case 1:
+            return data[:at] + piece + data[at:]
+        case 2:
+            return data[:at] + piece + data[at + len(piece) :]
+    return data + piece * int(rng.integers(1, 4))
+
+
+def absurd_number(data: bytes, rng: np.random.Generator) -> bytes:
+    """An integer nobody expects, mostly where headers are."""
+    width = int(rng.choice([1, 2, 4, 8]))
+    reach = len(data) if rng.random() < 0.3 else min(len(data), int(rng.choice([64, 400, 4000])))
+    at = int(rng.integers(reach))
+    if rng.random() < 0.5:
+        at -= at % width
+    value = ABSURD[rng.integers(len(ABSURD))] % (1 << 8 * width)
+    order = "little" if rng.random() < 0.8 else "big"
+    return data[:at] + value.to_bytes(width, order) + data[at + width :]
+
+
+def absurd_float(data: bytes, rng: np.random.Generator) -> bytes:
+    kind = "<d" if rng.random() < 0.5 else "<f"
+    at = int(rng.integers(len(data)))
+    value = FLOATS[rng.integers(len(FLOATS))]
+    with np.errstate(over="ignore"):
+        value = float(np.float32(value)) if kind == "<f" else value
+    return data[:at] + struct.pack(kind, value) + data[at + struct.calcsize(kind) :]
+
+
+def absurd_word(data: bytes, rng: np.random.Generator) -> bytes:
+    """In place of a number or word of a text, mostly near its beginning."""
+    reach = data[: int(rng.choice([300, 3000, len(data)]))]
+    starts = [i for i in range(len(reach)) if reach[i : i + 1].isalnum()]
+    if not starts:
+        return data
+    begin = starts[rng.integers(len(starts))]
+    end = begin
+    while end < len(data) and data[end : end + 1].isalnum():
+        end += 1
+    return data[:begin] + WORDS[rng.integers(len(WORDS))] + data[end:]
+
+
+def other_bytes(data: bytes, rng: np.random.Generator) -> bytes:
+    at, count = int(rng.integers(len(data))), int(rng.choice([1, 3, 50]))
+    new = rng.bytes(count) if rng.random() < 0.5 else WORDS[rng.integers(len(WORDS))]
+    return data[:at] + new + data[at + (len(new) if rng.random() < 0.5 else 0) :]
+
+
+KINDS = [
+    *(truncate, flip_bits, splice, absurd_number, absurd_number),
+    *(absurd_float, absurd_word, absurd_word, other_bytes),
+]
+
+
+def mend_e57(data: bytes, _: np.random.Generator) -> bytes:
+    """Right checksums on every whole page: CRC-32C, most significant byte first."""
+    pages = np.frombuffer(data, np.uint8, len(data) // PAGE * PAGE).reshape(-1, PAGE).copy()
+    pages[:, PAYLOAD:] = crc32c(pages[:, :PAYLOAD]).astype(">u4")[:, None].view(np.uint8)
+    return pages.tobytes() + data[pages.size :]
+
+
+def crc32c(rows: np.ndarray) -> np.ndarray:
+    """Castagnoli's checksum, uint32 (R,), of rows of bytes (R, B)."""
+    table = np.arange(256, dtype=np.uint32)
+    for _ in range(8):
+        table = (table >> 1) ^ np.where(table & 1, np.uint32(0x82F63B78), np.uint32(0))
+    state = np.full(len(rows), 0xFFFFFFFF, np.uint32)
+    for column in rows.T:
+        state = table[(state ^ column) & 0xFF] ^ (state >> 8)
+    return ~state
+
+
+def some_cloud(count: int = 60) -> PointCloud:
+    rng = np.random.default_rng(count)
+    return PointCloud(
+        np.round(rng.random((count, 3)) * 100, 3) + np.array([651000, 6861000, 0]),
+        rgb=rng.integers(0, 256, (count, 3)),
+        intensity=rng.integers(0, 65536, count),
+        label=rng.integers(0, 20, count),
+        attributes={
+            "return_number": rng.integers(1, 5, count).astype(np.uint8),
+            "gps_time": rng.random(count) * 1e8,
+            "confidence": rng.random(count, dtype=np.float32),
+        },
+    )
+
+
+def use_cloud(path: Path) -> None:
+    """Read a cloud, look at it, bring it into cells, and write it again."""
+    from salanet.io.describe import describe
+    from salanet.sampling.cells import to_cells
+
+    cloud = io.read(path)
+    cloud.check()
+    describe(path)
+    if np.isfinite(cloud.xyz).all():
+        to_cells(cloud, 0.5, keep=("rgb", "intensity"))  # heights take seconds
+    suffix = ".laz" if path.suffix == ".e57" else path.suffix
+    io.write(path.with_name(f"again{suffix}"), cloud)
+
+
+def make_las(folder: Path, suffix: str = ".las") -> None:
+    import laspy
+
+    cloud = some_cloud()
+    io.write(folder / f"own{suffix}", cloud)
+    for point_format, version in ((0, "1.2"), (3, "1.2"), (5, "1.3"), (6, "1.4"), (10, "1.4")):
+        header = laspy.LasHeader(point_format=point_format, version=version)
+        header.scales, header.offsets = np.full(3, 0.01), np.array([651000, 6861000, 0])
+        if point_format == 3:
+            header.add_extra_dim(laspy.ExtraBytesParams("height", "3f4"))
+            header.add_extra_dim(laspy.ExtraBytesParams("small", "u2", scales=[0.1], offsets=[5.0]))
+        if point_format == 6:
+            header.evlrs = laspy.vlrs.vlrlist.VLRList(
+                [laspy.VLR("LASF_Projection", 2112, "", b'PROJCS["somewhere"]')]
+            )
+        las = laspy.LasData(header)
+        las.xyz = cloud.xyz
+        las.classification = np.asarray(cloud.label)
+        las.write(str(folder / f"format{point_format}{suffix}"))
+
+
+def make_copc(folder: Path) -> None:
+    """The records of COPC around one chunk; its hierarchy has that one node."""
+    from salanet.io import lasfile
+
+    io.write(folder / "plain.laz", some_cloud())
+    las = lasfile.read(folder / "plain.laz")
+    (folder / "plain.laz").unlink()
+    info = struct.pack("<5d2Q2d88x", 651050, 6861050, 50, 60, 1, 0, 32, 0, 1e8)
+    las.vlrs.insert(0, lasfile.Vlr.new(b"copc", 1, b"COPC info", info))
+    entry = struct.pack("<4iQ2i", 0, 0, 0, 0, 0, 0, len(las.points))
+    las.tail = struct.pack("<2x16sHQ32s", b"copc", 1000, len(entry), b"") + entry + las.tail
+    las.set(lasfile.EVLR_COUNT, las.get(lasfile.EVLR_COUNT) + 1)
+    las.set(lasfile.EVLRS_AT, las.tail_at)
+    lasfile.write(folder / "one.copc.laz", las, compress=True)
+
+
+def make_ply(folder: Path) -> None:
+    io.write(folder / "own.ply", some_cloud())
+    faces = np.array([(3, (0, 1, 2)), (3, (1, 2, 3))], [("n", "u1"), ("v", "<i4", (3,))])
+    head = (
+        "ply\nformat {}\ncomment made\nelement vertex 4\nproperty float x\nproperty float y\n"
+        "property float z\nproperty uchar red\nproperty uchar green\nproperty uchar blue\n"
+        "element face 2\nproperty list uchar int vertex_indices\nend_header\n"
+    )
+    row = np.dtype([*((c, "f4") for c in "xyz"), *((c, "u1") for c in "rgb")])
+    for name, order in (("binary_little_endian 1.0", "<"), ("binary_big_endian 1.0", ">")):
+        body = np.ones(4, row.newbyteorder(order)).tobytes()
+        body += faces.astype(faces.dtype.newbyteorder(order)).tobytes()
+        (folder / f"{name[:10]}{order == '<':d}.ply").write_bytes(head.format(name).encode() + body)
+
+
+def make_ply_ascii(folder: Path) -> None:
+    (folder / "a.ply").write_text(
+        "ply\nformat ascii 1.0\nelement vertex 3\nproperty double x\nproperty double y\n"
+        "property double z\nproperty int label\nelement face 1\n"
+        "property list uchar int vertex_indices\nend_header\n"
+        "651000.5 6861000.25 1 2\n1 2 3 4\n5 6 7 8\n3 0 1 2\n"
+    )
+
+
+def make_pcd(folder: Path, encoding: str) -> None:
+    from salanet.io.pcd import PcdSource
+
+    io.write(folder / "plain.pcd", some_cloud())
+    cloud = io.read(folder / "plain.pcd")
+    assert isinstance(cloud.source, PcdSource)
+    cloud.source.encoding = encoding
+    io.write(folder / "plain.pcd", cloud)
+
+
+def make_e57(folder: Path) -> None:
+    import pye57
+
+    cloud = some_cloud()
+    for scans in (1, 2):
+        file = pye57.E57(str(folder / f"scans{scans}.e57"), mode="w")
+        for _ in range(scans):
+            data = {f"cartesian{c}": cloud.xyz[:, i] - 651000 for i, c in enumerate("XYZ")}
+            data["intensity"] = np.linspace(0, 1, len(cloud))
+            data |= {f"color{c}": np.full(len(cloud), 7) for c in ("Red", "Green", "Blue")}
+            file.write_scan_raw(data, rotation=np.array([1, 0, 0, 0.0]), translation=np.ones(3))
+        file.close()
+
+
+def make_npy(folder: Path) -> None:
+    io.write(folder / "table.npy", some_cloud())
+    np.save(folder / "plain.npy", np.arange(24.0).reshape(4, 6))
+
+
+def make_npz(folder: Path) -> None:
+    cloud = some_cloud()
+    io.write(folder / "own.npz", cloud)
+    np.savez_compressed(folder / "other.npz", points=cloud.xyz, color=cloud.rgb, title=np.zeros(2))
+
+
+def make_text(folder: Path) -> None:
+    for suffix in (".csv", ".txt", ".xyz", ".pts"):
+        io.write(folder / f"own{suffix}", some_cloud(8))
+    (folder / "plain.xyz").write_text("1 2 3 4\n5 6 7 8\n1.5 2.5 3 -4\n")
+    (folder / "german.csv").write_text("x;y;z;label\r\n1;2;3;4\r\n5;6;7;8\r\n")
+
+
+def make_model(folder: Path) -> None:
+    from salanet.models import create_model, save
+
+    model = create_model(
+        width=4, features=("one", "rgb"), in_channels=4, classes=("ground", "house")
+    )
+    save(model, folder / "model.safetensors", {"codes": [2, 6], "intensity_scale": 100.0})
+
+
+def use_model(path: Path) -> None:
+    from salanet.models import load
+
+    load(path).fold()
+
+
+def make_scene(folder: Path) -> None:
+    from salanet.scenes import Scene
+
+    cloud = some_cloud()
+    scene = Scene.write(
+        folder / "scene",
+        coord=cloud.xyz - cloud.xyz.min(axis=0),
+        offset=[651000, 6861000, 0],
+        classes=["a", "b"],
+        grid=0.5,
+        color=cloud.rgb,
+        segment=np.arange(len(cloud)) % 3 - 1,
+        arrays={"intensity": np.asarray(cloud.intensity)},
+        raw={"segment": np.zeros(9, np.int16), "to_cell": np.zeros(9, np.int32)},
+        meta={"codes": [2, 6], "provenance": {"licence": "CC0"}},
+    )
+    for path in list(scene.folder.iterdir()):
+        path.rename(folder / path.name)
+    scene.folder.rmdir()
+
+
+def use_scene(folder: Path) -> None:
+    from salanet.scenes import Scene
+
+    scene = Scene.open(folder)
+    assert scene.coord.shape == (len(scene), 3) and scene.offset.shape == (3,)
+    assert scene.segment is None or scene.segment.shape == (len(scene),)
+
+
+def make_classes(folder: Path) -> None:
+    (folder / "classes.yaml").write_text(
+        "classes:\n  ground: 2\n  vegetation: [3, 4, 5]\n  other: [1, '*']\nignore: [7, 18]\n"
+        "colours:\n  ground: [170, 121, 66]\n"
+    )
+
+
+def use_classes(path: Path) -> None:
+    from salanet.datasets.classes import ClassMap
+
+    ClassMap.parse(path).encode(np.arange(20))
+
+
+def make_recipe(folder: Path) -> None:
+    from salanet.training.recipe import Recipe
+
+    (folder / "recipe.yaml").write_text(Recipe().dump())
+    (folder / "short.yaml").write_text("model: {width: 8, operator: kpconv}\ntraining: {epochs: 3}")
+
+
+def use_recipe(path: Path) -> None:
+    from salanet.training.recipe import load_recipe
+
+    load_recipe(path)
+
+
+def make_h5(folder: Path) -> None:
+    import h5py
+
+    rng = np.random.default_rng(0)
+    for name, options in (("plain", {}), ("packed", {"compression": "gzip", "chunks": True})):
+        with h5py.File(folder / f"{name}.h5", "w") as file:
+            file.create_dataset("data", data=rng.random((2, 40, 3), np.float32), **options)
+            file.create_dataset("label_seg", data=rng.integers(0, 9, (2, 40)), **options)
+            file.create_dataset("data_num", data=np.full(2, 40))
+    with h5py.File(folder / "bomb.h5", "w") as file:  # chunks never written take no room
+        shape = (10**6, 10**4)
+        file.create_dataset("data", (*shape, 3), np.float32, chunks=(100, 10**4, 3))
+        file.create_dataset("label_seg", shape, np.int32, chunks=(100, 10**4))
+
+
+def use_h5(path: Path) -> None:
+    from salanet.datasets.partnet import _read
+
+    _read(path, 9)
+
+
+def make_onnx(folder: Path) -> None:
+    from salanet.export import export
+    from salanet.models import create_model
+
+    model = create_model(width=4, features=("one",), in_channels=1, classes=("ground", "house"))
+    export(model, folder / "model.onnx")
+
+
+def use_onnx(path: Path) -> None:
+    from salanet.edge import Segmenter
+
+    Segmenter(path, threads=1)
+
+
+def make_manifest(folder: Path) -> None:
+    scenes = {"Area_5/office": {"points": 3, "files": {"coord.npy": "0" * 64}}}
+    text = json.dumps({"format": 1, "dataset": "S3DIS", "scenes": scenes})
+    (folder / "manifest.json").write_text(text)
+
+
+def use_manifest(folder: Path) -> None:
+    from salanet.datasets import manifest
+
+    manifest.damage(folder, manifest.load(folder))
+
+
+TARGETS = {
+    "las": Target(make_las, use_cloud),
+    "laz": Target(lambda folder: make_las(folder, ".laz"), use_cloud),
+    "copc": Target(make_copc, use_cloud),
+    "ply ascii": Target(make_ply_ascii, use_cloud),
+    "ply binary": Target(make_ply, use_cloud),
+    "pcd ascii": Target(lambda folder: make_pcd(folder, "ascii"), use_cloud),
+    "pcd binary": Target(lambda folder: make_pcd(folder, "binary"), use_cloud),
+    "pcd compressed": Target(
+        lambda folder: make_pcd(folder, "binary_compressed"), use_cloud, needs="lzf"
+    ),
+    "e57": Target(make_e57, use_cloud, mend=mend_e57, needs="pye57"),
+    "npy": Target(make_npy, use_cloud),
+    "npz": Target(make_npz, use_cloud),
+    "text": Target(make_text, use_cloud),
+    "model": Target(make_model, use_model),
+    "onnx": Target(make_onnx, use_onnx, needs="onnxscript"),
+    "scene": Target(make_scene, use_scene, folder=True),
+    "partnet h5": Target(make_h5, use_h5, needs="h5py"),
+    "class map": Target(make_classes, use_classes),
+    "recipe": Target(make_recipe, use_recipe),
+    "manifest": Target(make_manifest, use_manifest, folder=True),
+}
