@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,9 +12,11 @@ from salanet.cloud import PointCloud
 from salanet.datasets.town import town
 from salanet.errors import ConfigError, DataError
 from salanet.inference import point_logits, segment
+from salanet.inference.fit import FitOptions, examine
 from salanet.inference.network import VOTE_SCALES, turned
 from salanet.inference.segment import cloud_input
 from salanet.models import Network, create_model
+from salanet.sampling.survey import survey
 
 NAMES = ("one", "intensity", "returns", "height_above_ground")
 
@@ -185,3 +189,32 @@ def test_features_and_channels_must_agree(cloud: PointCloud) -> None:
     wrong = create_model(width=8, in_channels=3, features=NAMES, classes=("a", "b"), grid=0.5)
     with pytest.raises(ConfigError, match="takes 3 channels"):
         segment(wrong, cloud)
+
+
+def test_feet_are_labelled_as_metres_are(model: Network, cloud: PointCloud) -> None:
+    # Off the borders of cells, where the last digit decides.
+    metres = replace(cloud, xyz=cloud.xyz + 0.003)
+    feet = replace(cloud, xyz=metres.xyz / 0.3048)
+    fit = examine(model, survey(feet), FitOptions(units="ft"))
+    same = segment(model, feet, fit=fit).labels == segment(model, metres).labels
+    assert same.mean() > 0.9995
+    plain = examine(model, survey(cloud))
+    assert (segment(model, cloud, fit=plain).labels == segment(model, cloud).labels).all()
+
+
+def test_lying_clouds_are_labelled_as_upright_ones(model: Network, cloud: PointCloud) -> None:
+    turned = np.stack([cloud.xyz[:, 0], cloud.xyz[:, 2], -cloud.xyz[:, 1]], axis=1)
+    lying = replace(cloud, xyz=turned)
+    fit = examine(model, survey(lying), FitOptions(up="y"))
+    assert (segment(model, lying, fit=fit).labels == segment(model, cloud).labels).all()
+
+
+def test_larger_cells_look_like_the_models_own(model: Network, cloud: PointCloud) -> None:
+    fit = examine(model, survey(cloud), FitOptions(grid=0.5))
+    seen = cloud_input(model, cloud, "town", fit)
+    step = (seen.points / 0.25).floor()
+    assert (
+        len(torch.unique(step, dim=0)) == len(seen.points) == segment(model, cloud, fit=fit).cells
+    )
+    heights = cloud_input(model, cloud, "town").features[:, -1]  # in metres all the same
+    assert heights.max() == seen.features[:, -1].max() == 1

@@ -102,6 +102,8 @@ class Fit:
 
     def cloud(self, cloud: PointCloud) -> PointCloud:
         """The cloud as the network is to see it, or any part of it; shares what stays the same."""
+        if self.scale == (1.0, 1.0, 1.0) and not self.y_up and not self.fill:
+            return cloud
         arrays = cloud.arrays()
         for name, value in self.fill:
             shape = (len(cloud), 3) if name == "rgb" else (len(cloud),)
@@ -157,6 +159,12 @@ def trained_spacing(model: Described) -> float:
     spacing = model.metadata.get("spacing")
     known = isinstance(spacing, (int, float)) and math.isfinite(spacing)
     return max(spacing, model.config.grid) if spacing and known else model.config.grid
+
+
+def intensity_scale(model: Described) -> float | None:
+    """The intensity that becomes 1, as fixed in training; None if the model has none."""
+    scale = model.metadata.get("intensity_scale")
+    return float(scale) if isinstance(scale, (int, float)) and scale else None
 
 
 def optional(model: Described) -> list[str]:
@@ -250,8 +258,7 @@ def _intensity(
     model: Described, survey: Survey, fill: dict[str, float]
 ) -> tuple[float | None, list[str]]:
     """The intensity that becomes 1: that of training, unless the file's are of another range."""
-    known = model.metadata.get("intensity_scale")
-    scale = float(known) if isinstance(known, (int, float)) and known else None
+    scale = intensity_scale(model)
     if scale is None or "intensity" not in survey.arrays or "intensity" in fill:
         return scale, []
     values = survey.arrays["intensity"]

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from salanet.cloud import PointCloud
 from salanet.errors import ConfigError, FileError
+from salanet.inference.fit import Fit, intensity_scale
 from salanet.inference.network import Progress, point_logits
 from salanet.models import Network
 from salanet.sampling import features
@@ -52,6 +53,7 @@ def segment(
     tile_points: int = TILE_POINTS,
     progress: Progress | None = None,
     where: str = "point cloud",
+    fit: Fit | None = None,
 ) -> Segmentation:
     """Give every point of a cloud one of the model's classes.
 
@@ -65,12 +67,14 @@ def segment(
         probabilities: also return the softmax of the logits.
         votes, tile_points, progress: see `point_logits`.
         where: what errors call the cloud, such as its file.
+        fit: how the cloud becomes what the model expects (`salanet.inference.fit.examine`); None
+            takes it as it is, in metres and with z up.
 
     Raises:
         DataError: the cloud is empty, has NaN or infinite coordinates, or lacks an attribute.
         ConfigError: the model is not for scenes.
     """
-    seen = cloud_input(model, cloud, where)
+    seen = cloud_input(model, cloud, where, fit)
     logits = point_logits(
         model,
         seen.points,
@@ -86,12 +90,14 @@ def segment(
     )
 
 
-def cloud_input(model: Network, cloud: PointCloud, where: str) -> Input:
+def cloud_input(model: Network, cloud: PointCloud, where: str, fit: Fit | None = None) -> Input:
     """The cells of a cloud and their features, as the model was trained on them."""
     names = feature_names(model)
-    cells = to_cells(cloud, model.config.grid, keep=features.required(names), where=where)
-    computed = cell_features(cells, names, intensity_scale(model), where)
-    return Input(torch.from_numpy(cells.coord), torch.from_numpy(computed), cells.of_point)
+    fit = fit or Fit(grid=model.config.grid, intensity_scale=intensity_scale(model))
+    cells = to_cells(fit.cloud(cloud), fit.grid, keep=features.required(names), where=where)
+    computed = cell_features(cells, names, fit.intensity_scale, where)
+    points = torch.from_numpy(cells.coord) * fit.zoom
+    return Input(points, torch.from_numpy(computed), cells.of_point)
 
 
 def scene_input(model: Network, scene: Scene) -> Input:
@@ -118,12 +124,6 @@ def require_grid(model: Network, scene: Scene) -> None:
             f"was prepared with cells of {scene.grid}, but the model works on {model.config.grid}; "
             f"prepare it with --grid {model.config.grid}",
         )
-
-
-def intensity_scale(model: Network) -> float | None:
-    """The intensity that becomes 1, as fixed in training; None if the model has none."""
-    scale = model.metadata.get("intensity_scale")
-    return float(scale) if isinstance(scale, (int, float)) and scale else None
 
 
 def feature_names(model: Network) -> list[str]:
