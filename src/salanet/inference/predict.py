@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from salanet.inference.fit import FitOptions, examine
 from salanet.inference.outputs import label_cloud, make_folder
 from salanet.inference.segment import cloud_input, segment
 from salanet.io import read, write
 from salanet.io.describe import remarks as reading_remarks
 from salanet.models import Network
-
-if TYPE_CHECKING:
-    from salanet.inference.fit import FitOptions
+from salanet.sampling.survey import survey
 
 # Called with the name of the phase, what is done of it and all of it.
 Progress = Callable[[str, int, int], None]
@@ -30,10 +29,10 @@ class PredictOptions:
     Attributes:
         probabilities, confidence, entropy: what is written beside the classes.
         votes: passes, the first as the points are, the others turned and scaled.
-        columns: what the columns of a text file are; see `salanet.read`.
+        columns, scan: see `salanet.read`.
         memory: bytes the process may take; None for what suits the machine.
         resume: continue what a killed run left behind.
-        fit: how the file's units, density and axes are brought to the model's; None for as is.
+        fit: what is known of the file's units, density and axes; the rest is found out.
         border: neighbouring files; their points near this file's are seen, but not written.
     """
 
@@ -42,9 +41,10 @@ class PredictOptions:
     entropy: bool = False
     votes: int = 1
     columns: str | None = None
+    scan: int | None = None
     memory: int | None = None
     resume: bool = False
-    fit: FitOptions | None = None
+    fit: FitOptions = field(default_factory=FitOptions)
     border: tuple[Path, ...] = ()
 
 
@@ -77,8 +77,10 @@ def predict_file(
 
 def inspect_file(model: Network, path: Path, options: PredictOptions) -> dict[str, Any]:
     """What `predict_file` would do, without doing it."""
-    cloud = read(path, columns=options.columns)
-    return {"points": len(cloud), "cells": len(cloud_input(model, cloud, str(path)).points)}
+    cloud = read(path, columns=options.columns, scan=options.scan)
+    fit = examine(model, survey(cloud), options.fit, str(path))
+    cells = len(cloud_input(model, cloud, str(path), fit).points)
+    return {"points": len(cloud), "cells": cells, "remarks": [*fit.remarks]}
 
 
 def _silent(phase: str, done: int, total: int) -> None:
@@ -90,20 +92,28 @@ def _whole(
 ) -> dict[str, Any]:
     """Everything in memory: quick for small files."""
     clock = [time.perf_counter()]
-    cloud = read(path, columns=options.columns)
+    cloud = read(path, columns=options.columns, scan=options.scan)
     clock.append(time.perf_counter())
+    cloud.require_finite(str(path))
+    fit = examine(model, survey(cloud), options.fit, str(path))
+    extras = {
+        "probabilities": options.probabilities,
+        "confidence": options.confidence,
+        "entropy": options.entropy,
+    }
     found = segment(
         model,
         cloud,
-        probabilities=options.probabilities,
+        probabilities=any(extras.values()),
         votes=options.votes,
         progress=lambda done, total: progress("network", done, total),
         where=str(path),
+        fit=fit,
     )
     clock.append(time.perf_counter())
-    label_cloud(cloud, found, model)
+    renamed = label_cloud(cloud, found, model, **extras)
     make_folder(to)
-    remarks = [*reading_remarks(cloud), *write(to, cloud)]
+    remarks = [*reading_remarks(cloud), *fit.remarks, *renamed, *write(to, cloud)]
     clock.append(time.perf_counter())
     counts = np.bincount(found.labels, minlength=len(model.config.classes)).tolist()
     reading, network, writing = np.diff(clock).tolist()
