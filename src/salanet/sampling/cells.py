@@ -51,6 +51,8 @@ def to_cells(
     *,
     segment: NDArray[np.integer] | None = None,
     keep: Iterable[str] = KEPT,
+    offset: NDArray[np.float64] | None = None,
+    black: bool = False,
     where: str = "point cloud",
 ) -> Cells:
     """Subsample a cloud: barycentres (computed in float64), mean attributes, majority classes.
@@ -60,20 +62,23 @@ def to_cells(
         grid: cell size in the cloud's units; cells are ``floor(xyz / grid)``.
         segment: (N,) class index of each point, -1 = ignored.
         keep: arrays wanted; those the cloud lacks are left out, `height_above_ground` is computed
-            from all points. Colours that are zero everywhere count as absent.
+            from all points.
+        offset: a multiple of 16 cells to take off first; by default that of the cloud.
+        black: colours that are zero everywhere are colours too; else they count as absent.
 
     Raises DataError if the cloud is empty, has NaN or infinite coordinates, or reaches too far for
     cells of this size.
     """
     cloud.require_finite(where)
-    offset = choose_offset(cloud.xyz, grid)
+    if offset is None:
+        offset = choose_offset(cloud.xyz, grid)
     corners = np.stack([cloud.xyz.min(axis=0), cloud.xyz.max(axis=0)])
     try:
         subsample(corners - offset, grid)  # what reaches too far shows before the work is done
         sampled = subsample(
             cloud.xyz - offset,
             grid,
-            features={name: _array(array) for name, array in _wanted(cloud, keep).items()},
+            features={name: _array(array) for name, array in _wanted(cloud, keep, black).items()},
             labels={} if segment is None else {SEGMENT: np.asarray(segment, np.int16)},
         )
     except DataError as error:
@@ -104,10 +109,10 @@ def cell_features(
     )
 
 
-def _wanted(cloud: PointCloud, keep: Iterable[str]) -> dict[str, NDArray[Any]]:
+def _wanted(cloud: PointCloud, keep: Iterable[str], black: bool) -> dict[str, NDArray[Any]]:
     present = cloud.arrays()
     wanted = {name: present[name] for name in keep if name in present}
-    if "rgb" in wanted and not wanted["rgb"].any():
+    if "rgb" in wanted and not black and not wanted["rgb"].any():
         del wanted["rgb"]
     if HEIGHT in keep and HEIGHT not in wanted:
         wanted[HEIGHT] = height_above_ground(cloud.xyz)
