@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from salanet.errors import ConfigError, DataError
 from salanet.inference.fit import Fit, FitOptions, examine
 from salanet.io.crs import Crs
 from salanet.models import ModelConfig
-from salanet.sampling.survey import Survey, survey
+from salanet.sampling.survey import Survey, survey, survey_pieces
 
 FOOT = 0.3048
 
@@ -204,6 +205,17 @@ def test_the_spacing_of_the_whole_from_a_sample() -> None:
     cloud = tall_town(0.5)
     part = PointCloud(cloud.xyz[::9])
     assert survey(part, len(cloud)).spacing == pytest.approx(survey(cloud).spacing, rel=0.1)
+
+
+def test_pieces_tell_what_the_whole_does() -> None:
+    cloud = town(1, size=100)
+    whole = survey(cloud)
+    cuts = [0, 10, 11, 40_000, len(cloud)]
+    pieces = [PointCloud(cloud.xyz[a:b], intensity=cloud.intensity[a:b]) for a, b in pairwise(cuts)]
+    found = survey_pieces(iter(pieces), len(cloud))
+    assert found.points == len(cloud) > len(found.xyz) == 50_000
+    np.testing.assert_array_equal(found.xyz, whole.xyz)
+    np.testing.assert_array_equal(found.arrays["intensity"], whole.arrays["intensity"])
 
 
 def test_what_the_file_lacks() -> None:

@@ -5,6 +5,7 @@ Lengths are in the file's units; what they mean is for `salanet.inference.fit` t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -123,12 +124,40 @@ class Survey:
 
 def survey(cloud: PointCloud, points: int | None = None) -> Survey:
     """Look at a cloud, or at an even sample of one of `points` points."""
-    rows = np.unique(np.linspace(0, len(cloud) - 1, min(len(cloud), SAMPLE)).astype(np.int64))
-    rows = rows[np.isfinite(cloud.xyz[rows]).all(axis=1)]
+    return survey_pieces([cloud], len(cloud), points)
+
+
+def survey_pieces(pieces: Iterable[PointCloud], count: int, points: int | None = None) -> Survey:
+    """Look at a cloud given piece by piece, `count` points in all.
+
+    The result is that of `survey` for the whole, as far as the pieces have its attributes.
+    """
+    rows = np.unique(np.linspace(0, count - 1, min(count, SAMPLE)).astype(np.int64))
+    samples: list[PointCloud] = []
+    source, start = None, 0
+    for piece in pieces:
+        inside = rows[np.searchsorted(rows, start) : np.searchsorted(rows, start + len(piece))]
+        samples.append(_rows(piece, inside - start))
+        source = piece.source if source is None else source
+        start += len(piece)
+    names = {name for sample in samples for name in sample.arrays()}
+    xyz = np.concatenate([sample.xyz for sample in samples])
+    finite = np.isfinite(xyz).all(axis=1)
+    columns = [sample.arrays() for sample in samples]
     return Survey(
-        points=max(points or len(cloud), 1),
-        xyz=cloud.xyz[rows],
-        crs=crs.of_source(cloud.source),
-        upright=hasattr(cloud.source, "record"),
-        arrays={name: array[rows] for name, array in cloud.arrays().items()},
+        points=max(points or count, 1),
+        xyz=xyz[finite],
+        crs=crs.of_source(source),
+        upright=hasattr(source, "record"),
+        arrays={
+            name: np.concatenate([c[name] for c in columns])[finite]
+            for name in sorted(names)
+            if all(name in c for c in columns)
+        },
     )
+
+
+def _rows(cloud: PointCloud, rows: NDArray[np.int64]) -> PointCloud:
+    arrays = {name: array[rows] for name, array in cloud.arrays().items()}
+    rgb, intensity, label = (arrays.pop(name, None) for name in ("rgb", "intensity", "label"))
+    return PointCloud(cloud.xyz[rows], rgb, intensity, label, arrays)
