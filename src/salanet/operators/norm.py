@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -49,16 +50,16 @@ class PointNorm(nn.BatchNorm1d):
         )
 
     def _together(self, input: Tensor) -> Tensor:
-        rows = input.float()
-        sums = summed(torch.cat([rows.sum(0), rows.new_tensor([len(rows)])]))
+        rows, exact = input.float(), torch.float64
+        own = torch.cat([rows.sum(0, dtype=exact), rows.new_tensor([len(rows)], dtype=exact)])
+        sums = summed(own)
         count = sums[-1].detach()
         if count < 2:
             return self._with_running_statistics(input)
-        mean = sums[:-1] / count
-        centred = rows - mean
-        var = summed(centred.square().sum(0)) / count
-        scale, _ = self.batch_scale_shift(mean, var, count)
-        return (centred * scale + self.bias).to(input.dtype)
+        mean = (sums[:-1] / count).float()
+        var = (summed((rows - mean).square().sum(0, dtype=exact)) / count).float()
+        scale, shift = self.batch_scale_shift(mean, var, count)
+        return torch.addcmul(shift, rows, scale).to(input.dtype)
 
     def scale_shift(self) -> tuple[Tensor, Tensor]:
         """The affine map a·x + b, each (C,), that this layer is once its statistics are fixed."""
@@ -100,6 +101,20 @@ def summed(values: Tensor) -> Tensor:
     """The sum of each value over all processes, differentiable."""
     if processes() == 1:
         return values
-    from torch.distributed.nn.functional import all_reduce
+    return cast(Tensor, _Sum.apply(values))
 
-    return all_reduce(values)
+
+class _Sum(torch.autograd.Function):
+    """Every process has the sum, so its gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(_: Any, values: Tensor) -> Tensor:
+        total = values.clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(_: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone()
+        torch.distributed.all_reduce(total)
+        return total
