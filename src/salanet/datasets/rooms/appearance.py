@@ -65,7 +65,7 @@ def paint(part: Indices, across: Array, parts: Parts, rng: Rng) -> Array:
     pattern = parts.pattern[part]
     value = rng.normal(0, 0.3, len(part))
     x, y = (across / parts.scale[part, None]).T
-    seed = part * 0.37
+    seed = np.asarray(part * 0.37, np.float64)
     for kind in (WOOD, TILES, SPECKLE, STRIPES, MARKS):
         chosen = np.flatnonzero(pattern == kind)
         value[chosen] += _pattern(kind, x[chosen], y[chosen], seed[chosen], rng)

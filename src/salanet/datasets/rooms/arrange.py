@@ -16,7 +16,7 @@ Maker = Callable[[Rng], Model]
 
 def furnish(room: Room, rng: Rng) -> None:
     """What such a room holds, and clutter on floors and tables; at times it is nearly empty."""
-    sparse = rng.random() < 0.08
+    sparse = rng.random() < 0.06
     makers: dict[str, Callable[[Room, Rng], None]] = {
         "office": _office,
         "meeting": _meeting,
@@ -28,6 +28,7 @@ def furnish(room: Room, rng: Rng) -> None:
         "hall": _hall,
         "kitchen": _kitchen,
         "bedroom": _bedroom,
+        "bathroom": _bathroom,
     }
     if not sparse:
         makers[room.kind](room, rng)
@@ -40,7 +41,7 @@ def furnish(room: Room, rng: Rng) -> None:
 
 def _office(room: Room, rng: Rng) -> None:
     desk, seat = furniture.desk(rng), furniture.any_chair(rng)
-    for _ in range(max(1, int(room.area / rng.uniform(5, 10)))):
+    for _ in range(max(1, int(room.area / rng.uniform(3, 8)))):
         one = furniture.desk(rng) if rng.random() < 0.3 else desk
         if rng.random() < 0.75:
             place = at_wall(room, one, rng, gap=rng.uniform(0, 0.1))
@@ -91,6 +92,7 @@ def _lobby(room: Room, rng: Rng) -> None:
         _group(room, furniture.round_table(rng), seat, rng)
     _row_at_wall(room, furniture.chair(rng), int(rng.integers(0, 6)), rng)
     _several(room, furniture.bookcase, rng, 0, 2)
+    _several(room, clutter.stairs, rng, 0, 1)
 
 
 def _living(room: Room, rng: Rng) -> None:
@@ -150,11 +152,12 @@ def _hall(room: Room, rng: Rng) -> None:
     seat = furniture.any_chair(rng)
     make = furniture.round_table if rng.random() < 0.5 else furniture.table
     one = make(rng)
-    for _ in range(int(room.area / rng.uniform(8, 20))):
+    for _ in range(int(room.area / rng.uniform(5, 15))):
         _group(room, one, seat, rng)
     for _ in range(int(rng.integers(0, 3))):
         _sitting_group(room, rng)
     _several(room, furniture.bookcase, rng, 0, 4)
+    _several(room, clutter.stairs, rng, 0, 1)
 
 
 def _kitchen(room: Room, rng: Rng) -> None:
@@ -180,6 +183,15 @@ def _bedroom(room: Room, rng: Rng) -> None:
     _spare_chairs(room, furniture.chair(rng), rng)
 
 
+def _bathroom(room: Room, rng: Rng) -> None:
+    for maker in (clutter.toilet, clutter.basin, clutter.tub):
+        if rng.random() < 0.8:
+            _several(room, maker, rng, 1, 3 if room.area > 8 else 1)
+    _several(room, clutter.cabinet, rng, 0, 2)
+    if rng.random() < 0.3:
+        anywhere(room, furniture.stool(rng), rng)
+
+
 def put(
     room: Room, model: Model, place: Array, yaw: float, *, slack: float = 0.03,
     besides: Array | None = None, solid: bool = True,
@@ -198,7 +210,7 @@ def put(
 
 
 def at_wall(
-    room: Room, model: Model, rng: Rng, gap: float = 0.02, tries: int = 12
+    room: Room, model: Model, rng: Rng, gap: float = 0.02, tries: int = 25
 ) -> tuple[Array, float] | None:
     """Add the model with its back to a wall; where it is, or None if there is no room."""
     low, high = model.bounds()
@@ -220,7 +232,7 @@ def at_wall(
 
 
 def anywhere(
-    room: Room, model: Model, rng: Rng, tries: int = 12, *, straight: bool = False
+    room: Room, model: Model, rng: Rng, tries: int = 25, *, straight: bool = False
 ) -> tuple[Array, float] | None:
     low, high = room.outline.min(axis=0), room.outline.max(axis=0)
     for _ in range(tries):
@@ -379,7 +391,7 @@ def _several(room: Room, maker: Maker, rng: Rng, low: int, high: int) -> None:
     one = maker(rng)
     alike = rng.random() < 0.5
     for _ in range(int(rng.integers(low, high + 1))):
-        at_wall(room, one if alike else maker(rng), rng)
+        at_wall(room, one if alike else maker(rng), rng, gap=rng.choice([0, rng.uniform(0, 0.15)]))
 
 
 def _rug(room: Room, rng: Rng) -> None:

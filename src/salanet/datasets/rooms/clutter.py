@@ -137,7 +137,7 @@ def plant(rng: Rng, high: tuple[float, float] = (0.4, 1.9)) -> Model:
     model, h = Model(), rng.uniform(*high)
     r = min(0.08 + 0.1 * h, 0.24) * rng.uniform(0.8, 1.2)
     pot = min(0.4 * h, rng.uniform(0.2, 0.45))
-    leaf = Paint(materials.colour(rng, (0.2, 0.4), (0.4, 0.9), (0.2, 0.6)), contrast=0.3)
+    leaf = materials.leaves(rng)
     model.rod(C, materials.plastic(rng), [0, 0, 0], [0, 0, pot], r * 0.75, r, tube=True)
     model.rod(C, Paint((0.2, 0.14, 0.1)), [0, 0, 0], [0, 0, pot * 0.9], r * 0.75, r * 0.95)
     spread, size = rng.uniform(0.15, 0.35) * h + 0.05, rng.uniform(0.03, 0.06) * (1 + h)
@@ -244,6 +244,57 @@ def fridge(rng: Rng) -> Model:
 
 def box_small(rng: Rng) -> Model:
     return box(rng, (0.06, 0.3))
+
+
+def toilet(rng: Rng) -> Model:
+    model, white = Model(), materials.grey(rng, 0.85, 1)
+    model.rod(C, white, [0, 0.02, 0], [0, 0.02, 0.36], 0.12, 0.19)
+    model.ball(C, white, [0, 0.08, 0.38], [0.18, 0.26, 0.04])
+    model.box(C, white, [-0.19, -0.34, 0.36], [0.19, -0.16, rng.uniform(0.7, 0.85)])
+    return model
+
+
+def basin(rng: Rng) -> Model:
+    """A wash basin on a column or a cupboard, a mirror above it."""
+    model, white = Model(), materials.grey(rng, 0.85, 1)
+    w = rng.uniform(0.22, 0.5)
+    model.box(C, white, [-w, -0.25, 0.72], [w, 0.2, 0.86])
+    if rng.random() < 0.5:
+        model.rod(C, white, [0, -0.1, 0], [0, -0.1, 0.72], 0.1)
+    else:
+        model.box(C, materials.furniture(rng), [-w, -0.25, 0.15], [w, 0.18, 0.72])
+    model.rod(C, materials.metal(rng), [0, -0.2, 0.86], [0, -0.08, 0.98], 0.015)
+    model.box(C, materials.grey(rng, 0.5, 0.9), [-w, -0.25, 1.1], [w, -0.24, 1.8])
+    return model
+
+
+def tub(rng: Rng) -> Model:
+    """A bath tub with thick rims, open above."""
+    model, white, w, d, h = Model(), materials.grey(rng, 0.85, 1), 0.8, 0.36, 0.56
+    model.box(C, white, [-w, -d, 0], [w, d, 0.2])
+    for side in (-1, 1):
+        x, y = sorted((side * w, side * (w - 0.1))), sorted((side * d, side * (d - 0.07)))
+        model.box(C, white, [x[0], -d, 0.2], [x[1], d, h])
+        model.box(C, white, [-w, y[0], 0.2], [w, y[1], h])
+    return model
+
+
+def stairs(rng: Rng) -> Model:
+    """A straight flight up along a wall, with a hand rail."""
+    model, paint, metal = Model(), materials.floor(rng), materials.metal(rng)
+    count, rise, tread = int(rng.integers(5, 14)), rng.uniform(0.15, 0.19), rng.uniform(0.26, 0.31)
+    deep, solid = rng.uniform(0.9, 1.4), rng.random() < 0.5
+    start = -count * tread / 2
+    for k in range(count):
+        x, z = start + k * tread, (k + 1) * rise
+        bottom = 0.0 if solid else z - 0.06
+        model.box(C, paint, [x, 0, bottom], [x + tread + 0.02, deep, z])
+    end = [-start, deep - 0.03, count * rise + 0.9]
+    model.rod(C, metal, [start, deep - 0.03, rise + 0.9], end, 0.02)
+    for k in range(0, count, 2):
+        x, z = start + (k + 0.5) * tread, (k + 1) * rise
+        model.rod(C, metal, [x, deep - 0.03, z], [x, deep - 0.03, z + 0.9], 0.012)
+    return model
 
 
 def copier(rng: Rng) -> Model:

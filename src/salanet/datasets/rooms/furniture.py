@@ -11,7 +11,9 @@ from salanet.datasets.rooms.primitives import Model, Paint, turn_x
 Pair = tuple[float, float]
 
 
-def table(rng: Rng, wide: Pair = (0.7, 1.8), deep: Pair = (0.6, 0.9), high: Pair = (0.68, 0.78)) -> Model:  # fmt: skip
+def table(
+    rng: Rng, wide: Pair = (0.7, 1.8), deep: Pair = (0.6, 0.9), high: Pair = (0.68, 0.78)
+) -> Model:
     """A rectangular table on legs, panels, frames or pedestals."""
     model, top, legs = Model(), materials.furniture(rng), _leg_paint(rng)
     w, d, h = rng.uniform(*wide) / 2, rng.uniform(*deep) / 2, rng.uniform(*high)

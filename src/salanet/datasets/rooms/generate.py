@@ -17,7 +17,7 @@ from salanet.errors import ConfigError
 
 CLASSES = BENCHMARK.classes
 COLOURS = BENCHMARK.colours
-OFTEN = {"office": 4, "meeting": 2, "living": 2, "corridor": 2, "kitchen": 1, "bedroom": 1}
+OFTEN = {"office": 4, "meeting": 2, "living": 2, "corridor": 2}
 BEYOND = 12.0  # metres from the room's middle: what is seen farther off through windows goes
 
 
@@ -47,10 +47,11 @@ def generate(seed: int, points: int = 1_000_000, kind: str | None = None) -> Poi
     if len(rows) > points:
         rows = np.sort(rng.choice(rows, points, replace=False))
     rgb = scan.rgb[rows]
+    xyz, label = _mirrored(scan.xyz[rows], label[rows], rng)
     return PointCloud(
-        xyz=_placed(scan.xyz[rows], rng),
+        xyz=_placed(xyz, rng),
         rgb=np.zeros_like(rgb) if rng.random() < 0.05 else rgb,
-        label=label[rows],
+        label=label,
         attributes={"scan": scan.position[rows].astype(np.uint8)},
     )
 
@@ -86,6 +87,20 @@ def _kept(xyz: Array, label: NDArray[np.int32], rng: Rng) -> NDArray[np.int64]:
         side = xyz[:, 0] * np.cos(angle) + xyz[:, 1] * np.sin(angle)
         keep &= side < rng.uniform(-0.5, 1.5)
     return np.flatnonzero(keep)
+
+
+def _mirrored(xyz: Array, label: NDArray[np.int32], rng: Rng) -> tuple[Array, NDArray[np.int32]]:
+    """At times a shiny floor mirrors some points: clutter below the room, so its lowest point says
+    less about where the floor is."""
+    if rng.random() > 0.08 or not len(xyz):
+        return xyz, label
+    xyz, label = xyz.copy(), label.copy()
+    centre, radius = xyz[rng.integers(len(xyz)), :2], rng.uniform(0.5, 2)
+    below = ((xyz[:, :2] - centre) ** 2).sum(axis=1) < radius**2
+    below &= (xyz[:, 2] > 0.3) & (rng.random(len(xyz)) < rng.uniform(0.01, 0.1))
+    xyz[below, 2] *= -1
+    label[below] = CLASS_OF["clutter"]
+    return xyz, label
 
 
 def _placed(xyz: Array, rng: Rng) -> Array:

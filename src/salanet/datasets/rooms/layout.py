@@ -12,7 +12,7 @@ from salanet.datasets.rooms.primitives import Array, Model, Paint, turn_x
 
 KINDS = (
     "office", "meeting", "corridor", "lobby", "living", "classroom", "storage", "hall",
-    "kitchen", "bedroom",
+    "kitchen", "bedroom", "bathroom",
 )  # fmt: skip
 SIDES = {  # metres, shorter and longer
     "office": ((2.6, 5), (3.2, 8)),
@@ -25,6 +25,7 @@ SIDES = {  # metres, shorter and longer
     "hall": ((6, 11), (8, 16)),
     "kitchen": ((2.2, 4), (3, 6)),
     "bedroom": ((2.6, 4.5), (3, 5.5)),
+    "bathroom": ((1.5, 3), (2, 5)),
 }
 HEIGHTS = {"hall": (3.0, 4.5), "lobby": (2.7, 4.5), "corridor": (2.3, 3.2)}
 TALL = 4.6  # metres: no ceiling is higher
@@ -99,8 +100,7 @@ class Room:
 def shell(kind: str, rng: Rng) -> Room:
     """The empty room: outline, floor and ceiling; walls come last, when the openings are known."""
     shorter, longer = SIDES[kind]
-    sides = np.array([rng.uniform(*longer), rng.uniform(*shorter)])
-    outline = _outline(kind, *sides, rng)
+    outline = _outline(kind, rng.uniform(*longer), rng.uniform(*shorter), rng)
     height = rng.uniform(*HEIGHTS.get(kind, (2.4, 3.4)))
     room = Room(
         kind=kind,

@@ -112,6 +112,10 @@ def glass(rng: Rng, opacity: float) -> Paint:
     return Paint(colour(rng, (0.45, 0.65), (0, 0.3), (0.3, 0.9)), opacity=opacity)
 
 
+def leaves(rng: Rng) -> Paint:
+    return Paint(colour(rng, (0.2, 0.4), (0.4, 0.9), (0.2, 0.6)), contrast=0.3)
+
+
 def light(rng: Rng) -> Paint:
     return Paint(colour(rng, (0.1, 0.17), (0, 0.15), (0.9, 1.0)), glow=1.0, contrast=0.01)
 

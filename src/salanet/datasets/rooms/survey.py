@@ -11,7 +11,7 @@ from salanet.datasets.rooms import appearance
 from salanet.datasets.rooms.arrange import overlaps
 from salanet.datasets.rooms.layout import Room, inside
 from salanet.datasets.rooms.materials import Rng
-from salanet.datasets.rooms.primitives import Array, Parts, turn_x, turn_z
+from salanet.datasets.rooms.primitives import Array, turn_x, turn_z
 from salanet.datasets.rooms.raycast import Float32, Hits, Sensor, camera, cast, panorama
 
 TRIPOD, WALK, CAMERA = "tripod", "walk", "camera"
@@ -83,7 +83,7 @@ def _errors(way: str, rng: Rng) -> Errors:
     rough = way != TRIPOD
     return Errors(
         noise=float(10 ** rng.uniform(-3, -2.3 if not rough else -2.0)),
-        growth=float(rng.uniform(0.0001, 0.0008) if not rough else rng.uniform(0.0005, 0.003)),
+        growth=float(rng.uniform(0.0001, 0.0008) if not rough else rng.uniform(0.0005, 0.002)),
         mixing=float(rng.uniform(0.0, 0.4)),
         drift=float(rng.uniform(0, 0.004) if not rough else rng.uniform(0, 0.012)),
         bumps=float(rng.choice([0.0, rng.uniform(0, 0.006)]) * (2 if rough else 1)),

@@ -201,7 +201,7 @@ def _windows(room: Room, rng: Rng) -> list[Opened]:
             s += wide + gap
         if seen:
             room.lights.append(np.array([*edge.at(edge.length / 2, -0.5), 1.8]))
-        if seen and rng.random() < 0.4:
+        if seen and rng.random() < 0.3:
             _outside(room, edge, rng)
         if seen and bottom > 0.5 and rng.random() < 0.5:
             _radiators(room, int(index), [hole for i, hole in holes if i == index], bottom, rng)
@@ -248,8 +248,8 @@ def _blind(model: Model, kind: str, wide: float, bottom: float, top: float, rng:
 
 
 def _outside(room: Room, edge: Edge, rng: Rng) -> None:
-    """Something that is seen through the windows: ground, a facade, trees."""
-    model, paint = Model(), materials.thing(rng)
+    """Something that is seen through the windows: ground, a facade, bushes."""
+    model, paint = Model(), materials.leaves(rng)
     low, far = rng.uniform(-4, -0.1), rng.uniform(3, 8)
     model.box(
         "clutter", materials.floor(rng), *_across(-6, edge.length + 6, -far, -0.5, low - 0.2, low)
@@ -257,11 +257,10 @@ def _outside(room: Room, edge: Edge, rng: Rng) -> None:
     if rng.random() < 0.5:
         facade = _across(-4, edge.length + 4, -far - 1, -far, low, 5)
         model.box("clutter", materials.wall(rng), *facade)
-    for _ in range(int(rng.integers(0, 12))):
-        x, r = rng.uniform(-2, edge.length + 2), rng.uniform(0.3, 0.9)
-        model.ball(
-            "clutter", paint, [x, -rng.uniform(2, far), rng.uniform(low, 2)], [r, r, r * 1.2]
-        )
+    for _ in range(int(rng.integers(0, 25))):
+        x, r = rng.uniform(-2, edge.length + 2), rng.uniform(0.15, 0.5)
+        place = [x, -rng.uniform(2, far), low + rng.uniform(0, 2.5)]
+        model.ball("clutter", paint, place, [r, r, r * rng.uniform(0.5, 1.2)])
     room.model.add(model, *wall_frame(edge, 0))
 
 
