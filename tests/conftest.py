@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    import torch
 
 # Test processes outnumber cores; OpenMP threads that spin while they wait would starve them.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -68,3 +73,21 @@ def town_model(town_scenes: Path) -> Path:
     arguments = ["--data", str(town_scenes), "-o", str(run), "--accelerator", "cpu"]
     assert main(["train", str(recipe), *arguments]) == 0
     return run / "best.safetensors"
+
+
+@pytest.fixture(scope="session")
+def shaken() -> Callable[[torch.nn.Module], torch.nn.Module]:
+    """Puts a module in evaluation mode, its batch norms as if trained: some scales negative."""
+    import torch
+
+    def shake(module: torch.nn.Module) -> torch.nn.Module:
+        generator = torch.Generator().manual_seed(0)
+        for norm in module.modules():
+            if isinstance(norm, torch.nn.BatchNorm1d):
+                norm.running_mean.normal_(0, 0.1, generator=generator)
+                norm.running_var.uniform_(0.5, 1.5, generator=generator)
+                norm.weight.data.uniform_(-1.5, 1.5, generator=generator)
+                norm.bias.data.normal_(0, 0.3, generator=generator)
+        return module.eval()
+
+    return shake

@@ -1,22 +1,35 @@
-"""The runtime without PyTorch: the labels of `salanet predict`, and no torch in the process."""
+"""The runtime without PyTorch: the labels of `salanet predict`, and no torch in the process.
+
+Both ways: ONNX Runtime on an exported graph, NumPy and the fused kernels on the weights.
+"""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 import salanet
 from salanet import geometry
 from salanet.cloud import PointCloud
 from salanet.datasets.town import town
+from salanet.edge import Segmenter
+from salanet.edge.files import KEY
+from salanet.edge.network import SalaNetwork
 from salanet.errors import ConfigError, DataError, FileError
-from salanet.inference import segment
+from salanet.export import save_float16
+from salanet.export.verify import sample_input
+from salanet.inference import point_logits, segment
+from salanet.inference.segment import cloud_input
+from salanet.models import create_model
 from salanet.ops import grid_subsample
 from salanet.pyramid import build
 
@@ -56,11 +69,19 @@ def arguments(cloud: PointCloud) -> dict[str, np.ndarray]:
     return {"xyz": cloud.xyz, "intensity": cloud.intensity, **given}
 
 
+@pytest.fixture(params=["onnx", "safetensors"])
+def path(request: pytest.FixtureRequest, town_model: Path) -> Path:
+    if request.param == "safetensors":
+        return town_model
+    found: Path = request.getfixturevalue("exported")
+    return found
+
+
 def test_a_process_without_torch_labels_alike(
-    town_model: Path, exported: Path, cloud: PointCloud, tmp_path: Path
+    town_model: Path, path: Path, cloud: PointCloud, tmp_path: Path
 ) -> None:
     np.savez(tmp_path / "cloud.npz", **arguments(cloud))
-    command = [sys.executable, "-c", SCRIPT, exported, tmp_path / "cloud.npz", tmp_path / "out.npy"]
+    command = [sys.executable, "-c", SCRIPT, path, tmp_path / "cloud.npz", tmp_path / "out.npy"]
     subprocess.run([str(part) for part in command], check=True)
     found = np.load(tmp_path / "out.npy")
     expected = segment(salanet.load(town_model).fold(), cloud)
@@ -68,10 +89,8 @@ def test_a_process_without_torch_labels_alike(
     assert (found == expected.labels).all()
 
 
-def test_tiles_and_metadata(town_model: Path, exported: Path, cloud: PointCloud) -> None:
-    from salanet.edge import Segmenter
-
-    segmenter = Segmenter(exported)
+def test_tiles_and_metadata(town_model: Path, path: Path, cloud: PointCloud) -> None:
+    segmenter = Segmenter(path)
     model = salanet.load(town_model).fold()
     assert segmenter.classes == list(model.config.classes)
     assert segmenter.codes == model.metadata["codes"]
@@ -83,10 +102,8 @@ def test_tiles_and_metadata(town_model: Path, exported: Path, cloud: PointCloud)
         segmenter.predict(np.zeros((0, 3)))
 
 
-def test_other_files_are_refused(exported: Path, tmp_path: Path) -> None:
+def test_other_graphs_are_refused(exported: Path, tmp_path: Path) -> None:
     import onnx
-
-    from salanet.edge import KEY, Segmenter
 
     with pytest.raises(FileError, match="no such model"):
         Segmenter(tmp_path / "none.onnx")
@@ -104,6 +121,96 @@ def test_other_files_are_refused(exported: Path, tmp_path: Path) -> None:
     onnx.save(proto, tmp_path / "parts.onnx")
     with pytest.raises(ConfigError, match="object parts"):
         Segmenter(tmp_path / "parts.onnx")
+
+
+def test_other_weights_are_refused(town_model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_text("no tensors")
+    with pytest.raises(FileError, match="not a readable safetensors file"):
+        Segmenter(path)
+    save_file({"a": np.zeros(1)}, path)
+    with pytest.raises(FileError, match="not a SalaNet model"):
+        Segmenter(path)
+    with safe_open(town_model, "np") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        header = file.metadata()
+    del tensors["encoder.first.weight"]
+    save_file(tensors, path, header)
+    with pytest.raises(FileError, match=r"weights do not fit.*encoder\.first\.weight"):
+        Segmenter(path)
+    options = {"in_channels": 1, "features": ["one"], "width": 8}
+    salanet.save(create_model(parts={"Chair": 4}, **options), path)
+    with pytest.raises(ConfigError, match="object parts"):
+        Segmenter(path)
+    salanet.save(create_model(classes=("a", "b"), operator="kpconv", **options), path)
+    with pytest.raises(ConfigError, match="'kpconv' runs without PyTorch as ONNX only"):
+        Segmenter(path)
+    big = {"operator_options": {"lift": 4096}}
+    salanet.save(create_model(classes=("a", "b"), **options, **big), path)
+    with pytest.raises(ConfigError, match="no perceptrons of this size"):
+        Segmenter(path)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"norm": "neighbour", "groups": 3},
+        {"reduction": "sum", "assignment": "hard"},
+        {"positional": False, "assignment": "none", "lift": 4},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("points", [1, 3000])
+def test_the_native_network_is_that_of_the_tensors(
+    options: dict[str, object],
+    points: int,
+    shaken: Callable[[torch.nn.Module], torch.nn.Module],
+    tmp_path: Path,
+) -> None:
+    torch.manual_seed(0)
+    model = create_model(in_channels=4, classes=("a", "b", "c"), width=12, operator_options=options)
+    shaken(model)
+    salanet.save(model, tmp_path / "model.safetensors")
+    tensors, pyramid = sample_input(model, points)
+    with torch.inference_mode():
+        expected = model(tensors, pyramid).numpy()
+    with safe_open(tmp_path / "model.safetensors", "np") as file:
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    network = SalaNetwork(weights, model.config.model_dump(mode="json"), threads=1)
+    levels = geometry.pyramid(
+        pyramid.levels[0].points.numpy(),
+        grid=model.config.grid,
+        radius=model.config.radius,
+        neighbours=model.config.neighbours,
+    )
+    np.testing.assert_allclose(network(tensors.numpy(), levels), expected, atol=2e-5, rtol=1e-5)
+
+
+def test_half_the_weights_label_alike(town_model: Path, cloud: PointCloud, tmp_path: Path) -> None:
+    half = tmp_path / "half.safetensors"
+    save_float16(salanet.load(town_model), half)
+    assert half.stat().st_size < 0.75 * town_model.stat().st_size  # narrow: many small tensors
+    found = Segmenter(half).predict(**arguments(cloud))
+    assert (found == segment(salanet.load(half).fold(), cloud).labels).all()
+    whole = Segmenter(town_model).predict(**arguments(cloud))
+    assert (found == whole).mean() > 0.995
+
+
+def test_a_real_tile(ign_tiles: Path, town_model: Path, exported: Path) -> None:
+    cloud = salanet.read(ign_tiles / "77060_627755.laz")
+    part = PointCloud(
+        cloud.xyz[:20_000],
+        intensity=cloud.intensity[:20_000],
+        attributes={name: array[:20_000] for name, array in cloud.attributes.items()},
+    )
+    model = salanet.load(town_model).fold()
+    seen = cloud_input(model, part, "tile")
+    expected = point_logits(model, seen.points, seen.features).numpy()
+    for path in (town_model, exported):
+        found = Segmenter(path).logits(seen.points.numpy(), seen.features.numpy())
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+        assert (found.argmax(1) == expected.argmax(1)).mean() > 0.9999
 
 
 @pytest.mark.parametrize("points", [1, 4000])

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
 from salanet.errors import ConfigError
-from salanet.export import FlatNetwork, export, flat_inputs, trace, verify
+from salanet.export import FlatNetwork, export, flat_inputs, save_float16, trace, verify
 from salanet.export.folding import fold_norms
 from salanet.export.onnx import convert
+from salanet.export.smaller import SMALLEST, halve, quantise
 from salanet.export.verify import sample_input
 from salanet.models import Network, create_model
 from salanet.models.files import KEY
@@ -24,29 +27,20 @@ onnxruntime = pytest.importorskip("onnxruntime")
 CLASSES = ("ground", "tree", "house")
 
 
-def shaken(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
-    """In evaluation mode, its batch norms as if trained: some of their scales negative."""
-    generator = torch.Generator().manual_seed(seed)
-    for norm in module.modules():
-        if isinstance(norm, torch.nn.BatchNorm1d):
-            norm.running_mean.normal_(0, 0.1, generator=generator)
-            norm.running_var.uniform_(0.5, 1.5, generator=generator)
-            norm.weight.data.uniform_(-1.5, 1.5, generator=generator)
-            norm.bias.data.normal_(0, 0.3, generator=generator)
-    return module.eval()
+Shake = Callable[[torch.nn.Module], torch.nn.Module]
 
 
 def network(**options: object) -> Network:
     torch.manual_seed(0)
     made = {"width": 18, "in_channels": 5, "classes": CLASSES} | options
-    model = create_model(**made)
-    shaken(model)
-    return model
+    return create_model(**made).eval()
 
 
 @pytest.fixture(scope="module")
-def model() -> Network:
-    return network(metadata={"codes": [2, 5, 6]})
+def model(shaken: Shake) -> Network:
+    made = network(metadata={"codes": [2, 5, 6]})
+    shaken(made)
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -64,12 +58,22 @@ def test_agrees_on_clouds_of_any_size(
     assert agreement.difference < 1e-4 and agreement.labels == 1
 
 
-def test_the_file_is_small_and_knows_its_classes(model: Network, exported: Path) -> None:
+def test_the_graph_is_folded_and_factored(exported: Path) -> None:
     graph = onnx.load(exported).graph
-    kinds = {node.op_type for node in graph.node}
+    kinds = Counter(node.op_type for node in graph.node)
     assert "BatchNormalization" not in kinds and "ScatterElements" not in kinds
+    # Each of the 10 aggregations multiplies its features once per support (Gemm, of matrices) and
+    # the positions four times per neighbour (MatMul, of tensors); 30 dense maps are Gemm, too.
+    assert kinds["MatMul"] == 4 * 10 and kinds["Gemm"] == 10 + 30
+    made = {node.output[0]: node for node in graph.node}
+    gathered = [made.get(node.input[0]) for node in graph.node if node.op_type == "GatherND"]
+    padded = [made.get(node.input[0]) for node in gathered if node and node.op_type == "Pad"]
+    assert sum(node is not None and node.op_type == "Gemm" for node in padded) == 10
+
+
+def test_the_file_is_small_and_knows_its_classes(model: Network, exported: Path) -> None:
     weights = 4 * sum(parameter.numel() for parameter in model.parameters())
-    assert exported.stat().st_size < weights + 200_000
+    assert exported.stat().st_size < weights + 100_000
     session = onnxruntime.InferenceSession(exported, providers=["CPUExecutionProvider"])
     document = json.loads(session.get_modelmeta().custom_metadata_map[KEY])
     assert document["config"]["classes"] == list(CLASSES)
@@ -81,7 +85,7 @@ def test_the_file_is_small_and_knows_its_classes(model: Network, exported: Path)
 
 
 @pytest.mark.parametrize("name", sorted(OPERATORS))
-def test_every_operator(name: str, tmp_path: Path) -> None:
+def test_every_operator(name: str, shaken: Shake, tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = network(width=18, in_channels=18)
     options = {"width": 18} if name == "sala_g4" else {}
@@ -133,7 +137,35 @@ def test_the_model_is_left_alone_and_parts_have_a_head_each() -> None:
     assert all(torch.equal(after[name], value) for name, value in before.items())
 
 
-def test_networks_that_choose_their_points_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="'randlanet' cannot be exported"):
-        export(network(network="randlanet"), tmp_path / "model.onnx")
+def test_float16_halves_the_file(model: Network, exported: Path, tmp_path: Path) -> None:
+    graph = onnx.load(exported)
+    halve(graph)
+    onnx.save(graph, tmp_path / "half.onnx")
+    save_float16(model, tmp_path / "half.safetensors")
+    for path in sorted(tmp_path.iterdir()):
+        assert path.stat().st_size < 0.6 * exported.stat().st_size
+        agreement = verify(model, path)
+        assert 0 < agreement.difference < 0.05 and agreement.labels > 0.99
+
+
+def test_int8_is_calibrated(model: Network, exported: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="int8 needs scenes"):
+        quantise(onnx.load(exported), ())
+    clouds = [sample_input(model, 2000, seed) for seed in range(2)]
+    quantised = quantise(onnx.load(exported), iter(clouds))
+    small = tmp_path / "small.onnx"
+    onnx.save(quantised, small)
+    assert small.stat().st_size < 0.5 * exported.stat().st_size
+    kinds = Counter(node.op_type for node in quantised.graph.node)
+    assert kinds["QuantizeLinear"] and kinds["DequantizeLinear"]
+    floats = [t for t in quantised.graph.initializer if t.data_type == onnx.TensorProto.FLOAT]
+    assert max(len(tensor.raw_data) for tensor in floats) < 4 * SMALLEST
+    assert KEY in {entry.key for entry in quantised.metadata_props}
+    assert verify(model, small).labels > 0.9
+
+
+@pytest.mark.parametrize("name", ["pointnet", "pointnet2", "randlanet"])
+def test_networks_that_choose_their_points_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"'{name}' cannot be exported"):
+        export(network(network=name), tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())

@@ -1,11 +1,22 @@
-"""`salanet export`: a model as one ONNX file."""
+"""`salanet export`: a model for devices without PyTorch."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from salanet.models import Network
+    from salanet.pyramid import Pyramid
+
+# Points of one calibrating pass, and passes: enough for extremes that hold.
+CALIBRATION_POINTS = 20_000
+CALIBRATION_PASSES = 16
 
 
 def main(argv: list[str]) -> None:
@@ -15,37 +26,78 @@ def main(argv: list[str]) -> None:
 def run(
     model: tyro.conf.Positional[Path],
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None,
+    precision: Literal["float32", "float16", "int8"] = "float32",
+    calibrate: Path | None = None,
     json: bool = False,
+    dry_run: bool = False,
 ) -> None:
     """Write a model as ONNX, and compare it with the model on a generated cloud.
 
     The inputs are features, points, and the indices of neighbours, pooling and upsampling; the
-    metadata travels inside. See docs/export.md, also for labelling scans without PyTorch.
+    metadata travels inside. An output that ends in .safetensors, with --precision float16, is a
+    model file of half the size. See docs/export.md, also for labelling scans without PyTorch.
 
     Args:
         model: model file (.safetensors).
-        output: the ONNX file. Default: the model's name with the suffix .onnx.
+        output: the file to write. Default: the model's name with the suffix .onnx.
+        precision: of the weights; int8 also of the products, and needs --calibrate.
+        calibrate: folder of prepared scenes like those to be labelled, such as the training data.
         json: print what was done as JSON.
+        dry_run: check the model and the output, and write nothing.
     """
-    from salanet.cli.console import load_model, print_json, results
-    from salanet.errors import FileError
-    from salanet.export import export, verify
+    from salanet import load
+    from salanet.cli.console import print_json, results
+    from salanet.errors import ConfigError, FileError
+    from salanet.export import FlatNetwork, export, save_float16, verify
     from salanet.inference.outputs import check_writable
 
     to = output or model.with_suffix(".onnx")
+    weights = to.suffix.lower() == ".safetensors"
     if to.resolve() == model.resolve():
         raise FileError(to, "is the model itself and would be overwritten; name another output")
+    if weights and precision != "float16":
+        raise ConfigError(f"{to} would be the model again; .safetensors is for --precision float16")
+    if not weights and to.suffix.lower() != ".onnx":
+        raise ConfigError(f"{to}: name an output that ends in .onnx or .safetensors")
+    if (precision == "int8") != (calibrate is not None):
+        raise ConfigError("--precision int8 needs --calibrate SCENES, and nothing else does")
     check_writable(to)
-    network = load_model(model, "cpu")
-    export(network, to)
-    agreement = verify(network, to)
-    size = to.stat().st_size
+    network = load(model)
+    clouds = calibration(network, calibrate) if calibrate else ()
+    report: dict[str, object] = {"output": str(to), "precision": precision}
+    if dry_run:
+        if not weights:
+            FlatNetwork(network)  # refuses what cannot be exported
+        text = f"{model} would be written to {to} as {precision}"
+    else:
+        if weights:
+            save_float16(network, to)
+        else:
+            export(network, to, precision=precision, calibration=clouds)
+        agreement, size = verify(network, to), to.stat().st_size
+        report |= {"bytes": size} | agreement._asdict()
+        text = (
+            f"{to}: {size / 1e6:.2f} MB; logits differ from PyTorch's by at most "
+            f"{agreement.difference:.1e} on a generated cloud, {agreement.labels:.2%} of the "
+            "labels are the same"
+        )
     if json:
-        print_json({"output": str(to), "bytes": size} | agreement._asdict())
-        return
-    results().print(
-        f"{to}: {size / 1e6:.2f} MB; logits differ from PyTorch's by at most "
-        f"{agreement.difference:.1e} on a generated cloud, {agreement.labels:.2%} of the labels "
-        "are the same",
-        soft_wrap=True,
-    )
+        print_json(report)
+    else:
+        results().print(text, soft_wrap=True)
+
+
+def calibration(model: Network, root: Path) -> Iterator[tuple[Tensor, Pyramid]]:
+    """Features and pyramids of pieces of scenes, evenly from all of them."""
+    from salanet.inference.segment import scene_input
+    from salanet.sampling.boxes import HALO_RADII, tiles
+    from salanet.scenes import open_scenes
+
+    scenes = open_scenes(root)
+    passes = max(1, CALIBRATION_PASSES // len(scenes))
+    for scene in scenes[:CALIBRATION_PASSES]:
+        seen = scene_input(model, scene)
+        halo = HALO_RADII * model.config.radius
+        cut = tiles(seen.points.numpy(), CALIBRATION_POINTS, halo)
+        for tile, _ in zip(cut, range(passes), strict=False):
+            yield seen.features[tile.rows], model.pyramid(seen.points[tile.rows])

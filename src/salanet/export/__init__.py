@@ -1,7 +1,17 @@
-"""Models as one ONNX file, or as a `torch.export` program."""
+"""Models as one ONNX file, as a `torch.export` program, or with weights of half the size."""
 
 from salanet.export.flat import FlatNetwork, flat_inputs
-from salanet.export.onnx import export, trace
+from salanet.export.onnx import Precision, export, trace
+from salanet.export.smaller import save_float16
 from salanet.export.verify import Agreement, verify
 
-__all__ = ["Agreement", "FlatNetwork", "export", "flat_inputs", "trace", "verify"]
+__all__ = [
+    "Agreement",
+    "FlatNetwork",
+    "Precision",
+    "export",
+    "flat_inputs",
+    "save_float16",
+    "trace",
+    "verify",
+]

@@ -6,9 +6,9 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,20 +18,30 @@ from torch.onnx import ONNXProgram
 from salanet import ops
 from salanet.errors import ConfigError, MissingExtraError
 from salanet.export.flat import FlatNetwork, flat_inputs
+from salanet.export.smaller import halve, quantise
 from salanet.export.verify import sample_input
 from salanet.io import atomic_path
 from salanet.models import Network
 from salanet.models.files import KEY, header
+from salanet.pyramid import Pyramid
 
 if TYPE_CHECKING:
     import onnx_ir as ir
+
+Precision = Literal["float32", "float16", "int8"]
 
 OPSET = 20
 # Points of the cloud a network is traced with; any other number works afterwards.
 TRACED_POINTS = 4000
 
 
-def export(model: Network, path: str | Path) -> None:
+def export(
+    model: Network,
+    path: str | Path,
+    *,
+    precision: Precision = "float32",
+    calibration: Iterable[tuple[Tensor, Pyramid]] = (),
+) -> None:
     """Write a network as one ONNX file, atomically.
 
     Inputs and outputs are those of `FlatNetwork`, by name; the number of points of every level is
@@ -42,19 +52,27 @@ def export(model: Network, path: str | Path) -> None:
     Args:
         model: left as it is.
         path: where to.
+        precision: "float32"; "float16" stores the matrices in half the bytes and computes in
+            float32; "int8" stores and multiplies them as integers.
+        calibration: for "int8", features and pyramids of clouds like those to come.
 
     Raises:
-        ConfigError: the network or its operator cannot be exported.
-        MissingExtraError: onnx or onnxscript is not installed.
+        ConfigError: the network or its operator cannot be exported, or int8 lacks calibration.
+        MissingExtraError: onnx, onnxscript or onnxruntime is not installed.
         FileError: the file cannot be written.
     """
     flat = FlatNetwork(model)
     _require("onnx", "onnxscript")
     inputs = flat_inputs(*sample_input(model, TRACED_POINTS))
     converted = convert(flat, inputs, _rows(inputs), flat.outputs, model.config.operator)
-    converted.model.metadata_props[KEY] = header(model)
+    converted.model.metadata_props[KEY] = header(model, {"precision": precision})
+    graph = converted.model_proto
+    if precision == "float16":
+        halve(graph)
+    elif precision == "int8":
+        graph = quantise(graph, calibration)
     with atomic_path(path) as temporary:
-        converted.save(temporary, external_data=False)
+        temporary.write_bytes(graph.SerializeToString())
 
 
 def trace(model: Network) -> ExportedProgram:
@@ -84,7 +102,7 @@ def convert(
             verbose=False,
         )
     assert converted is not None
-    _strip(converted.model)
+    _tidy(converted.model)
     return converted
 
 
@@ -108,12 +126,23 @@ def trace_module(
         )
 
 
-def _strip(model: ir.Model) -> None:
-    """Leave out where each node came from in the source, nearly as large as the weights."""
+def _tidy(model: ir.Model) -> None:
+    """Compute what is constant, such as the parts of a weight, and leave out what only explains.
+
+    Where each node came from in the source, and the shapes in between, weigh nearly as much as
+    the weights; the latter would also contradict what quantisation inserts.
+    """
+    from onnxscript import optimizer
+
+    weights = (value.const_value for value in model.graph.initializers.values())
+    largest = max(weight.nbytes for weight in weights if weight is not None)
+    optimizer.optimize_ir(model, input_size_limit=largest, output_size_limit=largest)
     for node in model.graph:
         node.metadata_props.clear()
         for value in node.outputs:
             value.metadata_props.clear()
+            if not value.is_graph_output():
+                value.type = value.shape = None
 
 
 def _rows(inputs: dict[str, Tensor]) -> list[str]:

@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from salanet.errors import MissingExtraError
 from salanet.export.flat import flat_inputs
-from salanet.models import Network
+from salanet.models import Network, load
 from salanet.ops import grid_subsample
 from salanet.pyramid import Pyramid
 
@@ -37,34 +38,41 @@ def verify(
 
     Args:
         model: in evaluation mode, on the CPU.
-        path: what `export` wrote.
+        path: what `export` or `save_float16` wrote.
         cloud: features and pyramid; None for a generated one.
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
     """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingExtraError("onnxruntime", "export") from error
     features, pyramid = cloud or sample_input(model, VERIFIED_POINTS, seed=1)
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    inputs = flat_inputs(features, pyramid)
-    found = session.run(
-        None, {node.name: inputs[node.name].numpy() for node in session.get_inputs()}
-    )
-    with torch.inference_mode():
-        logits = model(features, pyramid)
-    pairs = [
-        (ours.numpy(), theirs)
-        for ours, theirs in zip(
-            logits if isinstance(logits, list) else [logits], found, strict=True
-        )
-    ]
+    run = _run_weights if Path(path).suffix.lower() == ".safetensors" else _run_graph
+    pairs = list(zip(_run(model, features, pyramid), run(path, features, pyramid), strict=True))
     return Agreement(
         max(float(np.abs(ours - theirs).max()) for ours, theirs in pairs),
         float(np.mean([(a.argmax(1) == b.argmax(1)).mean() for a, b in pairs])),
     )
+
+
+def _run(model: Network, features: Tensor, pyramid: Pyramid) -> list[NDArray[np.float32]]:
+    with torch.inference_mode():
+        logits = model(features, pyramid)
+    return [one.numpy() for one in (logits if isinstance(logits, list) else [logits])]
+
+
+def _run_weights(path: str | Path, features: Tensor, pyramid: Pyramid) -> list[NDArray[np.float32]]:
+    return _run(load(path), features, pyramid)
+
+
+def _run_graph(path: str | Path, features: Tensor, pyramid: Pyramid) -> list[NDArray[np.float32]]:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtraError("onnxruntime", "export") from error
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    inputs = flat_inputs(features, pyramid)
+    given = {node.name: inputs[node.name].numpy() for node in session.get_inputs()}
+    found: list[NDArray[np.float32]] = session.run(None, given)
+    return found
 
 
 def sample_input(model: Network, points: int, seed: int = 0) -> tuple[Tensor, Pyramid]:

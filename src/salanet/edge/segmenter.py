@@ -1,39 +1,33 @@
-"""Segmentation without PyTorch: NumPy, the native geometry kernels, and ONNX Runtime.
-
-from salanet.edge import Segmenter
-
-labels = Segmenter("model.onnx").predict(xyz, rgb=rgb)
-"""
+"""A scene model without PyTorch: clouds in, classes out."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from salanet import geometry
 from salanet.cloud import PointCloud
-from salanet.errors import ConfigError, FileError, MissingExtraError
+from salanet.edge.files import load
+from salanet.errors import FileError
 from salanet.sampling import features
 from salanet.sampling.boxes import HALO_RADII, TILE_POINTS, tiles
 from salanet.sampling.cells import cell_features, to_cells
 
-# The key of our JSON document in the file's metadata, as in a safetensors file.
-KEY = "salanet"
-
 
 class Segmenter:
-    """A scene model from a file that `salanet export` wrote.
+    """A scene model from a `.safetensors` file, or from one that `salanet export` wrote.
 
-    The cloud takes the path of `salanet predict` (cells, features, pyramid, tiles), so the labels
-    are the same.
+    A `.safetensors` file with the operator SALA runs by the fused kernels and NumPy; an `.onnx`
+    file, of any operator, by ONNX Runtime, in several times the time and memory. Either way the
+    cloud takes the path of `salanet predict` (cells, features, pyramid, tiles), so the labels are
+    the same.
 
     Args:
-        path: the .onnx file.
-        threads: of ONNX Runtime; None for as many as `salanet.geometry.threads`.
+        path: the model file.
+        threads: of the kernels or of ONNX Runtime; None for as many as
+            `salanet.geometry.threads`.
 
     Attributes:
         classes: class names, in the order of the labels.
@@ -44,31 +38,22 @@ class Segmenter:
     Raises:
         MissingExtraError: onnxruntime is not installed.
         FileError: the file is absent, damaged or not one of ours.
-        ConfigError: the model labels object parts, not scenes.
+        ConfigError: the model labels object parts, not scenes; or it is no SALA and no ONNX file.
     """
 
     def __init__(self, path: str | Path, *, threads: int | None = None) -> None:
-        self._session = _open(Path(path), threads or geometry.threads())
-        document = self._session.get_modelmeta().custom_metadata_map.get(KEY)
-        if document is None:
-            raise FileError(path, "an ONNX file, but not one that `salanet export` wrote")
+        model = load(Path(path), threads or geometry.threads())
+        self.config, self.metadata, self._run = model
         try:
-            document = json.loads(document)
-            self.config: dict[str, Any] = document["config"]
-            self.metadata: dict[str, Any] = document["metadata"]
             self.classes: list[str] = list(self.config["classes"])
             self._names = features.normalise_names(self.config["features"])
             self._grid = float(self.config["grid"])
             self._radius = float(self.config["radius_cells"]) * self._grid
         except (ValueError, KeyError, TypeError) as error:
             raise FileError(path, f"its metadata is damaged ({error})") from error
-        if not self.classes:
-            raise ConfigError(
-                "this model labels object parts; labelling scenes needs a scene model"
-            )
-        codes = self.metadata.get("codes")
-        known = isinstance(codes, list) and len(codes) == len(self.classes)
-        self.codes: list[int] = list(codes) if known else list(range(len(self.classes)))
+        count = len(self.classes)
+        codes: list[int] = self.metadata.get("codes") or []
+        self.codes = list(codes) if len(codes) == count else list(range(count))
 
     def predict(
         self,
@@ -118,25 +103,4 @@ class Segmenter:
         levels = geometry.pyramid(
             points, grid=self._grid, radius=self._radius, neighbours=self.config["neighbours"]
         )
-        inputs = {"features": features}
-        for s, level in enumerate(levels):
-            inputs |= {f"{name}_{s}": array for name, array in level._asdict().items()}
-        names = [node.name for node in self._session.get_inputs()]
-        found: NDArray[np.float32] = self._session.run(None, {n: inputs[n] for n in names})[0]
-        return found
-
-
-def _open(path: Path, threads: int) -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingExtraError("onnxruntime", "edge") from error
-    if not path.is_file():
-        raise FileError(path, "no such model file")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's own classes derive from nothing narrower
-        reason = " ".join(str(error).split())[:200]
-        raise FileError(path, f"not a readable ONNX file ({reason})") from error
+        return self._run(features, levels)
