@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -46,6 +46,10 @@ class Arguments:
     """Of Lightning Fabric: auto, cpu, gpu, …"""
     devices: int | None = None
     """Processes on this machine, one per device. Default: one, or as torchrun or SLURM says."""
+    workers: int = 1
+    """Threads that make batches beforehand, per process; more if "waiting for data" is long."""
+    log: list[str] = field(default_factory=list)
+    """Loggers beside metrics.csv and TensorBoard: wandb, mlflow."""
 
 
 def main(argv: list[str]) -> int:
@@ -80,6 +84,8 @@ def main(argv: list[str]) -> int:
         budget=budget,
         accelerator=arguments.accelerator,
         devices=arguments.devices,
+        workers=arguments.workers,
+        log=arguments.log,
         console=console,
     )
     try:

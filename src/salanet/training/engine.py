@@ -17,6 +17,7 @@ from rich.console import Console
 from salanet.datasets.partnet import Shapes
 from salanet.evaluation import Confusion, PartScores
 from salanet.models import Network, save
+from salanet.sampling import features
 from salanet.scenes import Scene
 from salanet.training.epoch import Epoch
 from salanet.training.guards import Guard
@@ -30,10 +31,12 @@ from salanet.training.optimisation import (
     set_rate,
 )
 from salanet.training.processes import Processes, launch
-from salanet.training.progress import TensorBoard, TrainingProgress
+from salanet.training.progress import TrainingProgress
 from salanet.training.recipe import Recipe
+from salanet.training.record import Record
 from salanet.training.run import Run
 from salanet.training.samples import Batch, Waiting
+from salanet.training.sanity import sanity_check
 from salanet.training.stopping import Stopped, Stopping
 from salanet.training.task import task_for
 
@@ -55,6 +58,8 @@ class Trainer:
         accelerator: as in Lightning Fabric.
         devices: processes on this machine, started by `processes.start_others`; by default one,
             or as torchrun or SLURM says.
+        workers: threads that make batches, per process.
+        log: loggers beside TensorBoard, see `salanet.training.loggers`.
         console: where progress is shown, by the first process.
 
     Raises:
@@ -73,13 +78,15 @@ class Trainer:
         budget: float | None = None,
         accelerator: str = "auto",
         devices: int | None = None,
+        workers: int = 1,
+        log: Sequence[str] = (),
         console: Console | None = None,
     ) -> None:
         self.recipe = recipe
         self.scenes: list[Scene | Shapes] = list(scenes)
         self.validation: list[Scene | Shapes] = list(validation)
         self.run = Run(folder)
-        self.budget = budget
+        self.budget, self.workers = budget, workers
         whole = recipe.sampling.shape == "whole"
         self.fabric = launch(accelerator, devices, recipe.training.precision, unused=whole)
         self.processes = Processes(self.fabric)
@@ -87,6 +94,8 @@ class Trainer:
         self.console = self.everyone if self.processes.first else Console(quiet=True)
         self.task = task_for(recipe, self.scenes, self.validation, parent)
         self.parent = parent
+        self.channels = features.channels(recipe.model.features)
+        self.record = Record(self.run, recipe, log, self.console)
 
     def train(self, *, resume: bool = False) -> Run:
         """Train to the end of the recipe or of the budget; returns the run folder.
@@ -104,29 +113,31 @@ class Trainer:
         with self.processes.together():
             self._build()
             state = self.processes.from_first(lambda: self._begin(resume))
-            if state is not None:
-                self._restore(state)
-            self._loop()
+            try:
+                if state is None:
+                    self._look()
+                else:
+                    self._restore(state)
+                self._loop()
+            finally:
+                self.record.close()
         return self.run
 
     def _begin(self, resume: bool) -> dict[str, Any] | None:
-        """Note what is about to be done, or read where it stands."""
-        if resume:
-            state, remark = self.run.resume(self.recipe)
-            if remark:
-                self.console.print(remark, style="yellow", soft_wrap=True)
-            if state["history"]:
-                self.run.write_metrics(state["history"])
-            return state
-        about: dict[str, Any] = {
-            "seed": self.recipe.training.seed,
-            "scenes": [s.folder.name for s in self.scenes],
-            "processes": self.processes.count,
-        }
+        about: dict[str, Any] = {"processes": self.processes.count}
         if self.parent is not None:
             about["from"] = self.parent.metadata["file"]
-        self.run.start(self.recipe, about)
-        return None
+        return self.record.begin(resume, self.scenes, self.validation, about)
+
+    def _look(self) -> None:
+        """Try the first batch on a copy of the network, on all processes, and show what it is."""
+        batch = self.samples.batch(0, 0).to(self.fabric.device)
+        names, absent = self.task.names(self.model), self.task.absent()
+        with self.fabric.autocast():
+            found = sanity_check(
+                self.loss, batch, names, self.channels, absent, self.recipe.largest_batch
+            )
+        found.show(self.console)
 
     def _build(self) -> None:
         training, processes = self.recipe.training, self.processes
@@ -147,36 +158,31 @@ class Trainer:
         self.done = 0.0  # share of the schedule behind us
         self.rate = 0.0
         self.history: list[dict[str, Any]] = []
-        self.guard = Guard(self.model, self.run.folder, self.recipe.model.features, self.everyone)
+        self.guard = Guard(self.model, self.run.folder, self.channels, self.everyone)
         self._new_epoch()
 
     def _loop(self) -> None:
         self.started, self.earlier, self.first = time.monotonic(), self.elapsed, self.done
         self.saved = self.started
         show = TrainingProgress(self.console, self.steps, self.step)
-        board = TensorBoard(self.run.folder, self.step) if self.processes.first else None
         k = self.recipe.training.accumulate
-        batches = Waiting(self.samples.batches(self.step * k, self.steps * k))
+        batches = Waiting(self.samples.batches(self.step * k, self.steps * k, self.workers))
         self.stopping = Stopping()
         try:
             with self.stopping, show:
-                self._steps(batches, show, board)
+                self._steps(batches, show)
         finally:
             batches.close()
-            if board:
-                board.close()
+        if self.processes.first:
+            self.record.end()
 
-    def _steps(
-        self, batches: Waiting[Batch], show: TrainingProgress, board: TensorBoard | None
-    ) -> None:
+    def _steps(self, batches: Waiting[Batch], show: TrainingProgress) -> None:
         over = False
         while True:
             # A run may have been killed between the last step of an epoch and its end.
             if self.epoch.steps and (self.step % self.per_epoch == 0 or over):
                 row, best = self._end_epoch(over)
                 show.epoch(row, best)
-                if board:
-                    board.log(row)
             if self.step == self.steps:
                 return
             if over:
@@ -308,7 +314,7 @@ class Trainer:
         every = self.recipe.training.validate_every
         last = over or self.step == self.steps
         due = bool(self.validation) and (self._epoch_number % every == 0 or last)
-        figures = self.epoch.figures()
+        figures, trained = self.epoch.figures()
         pooled = None
         if due:
             self._save()
@@ -327,10 +333,10 @@ class Trainer:
             }
             self.history.append(row)
             best = self._save_models(pooled)
+        if self.processes.first:
+            self.record.epoch(self.history, trained, pooled, best)
         self._new_epoch()
         self._save()
-        if self.processes.first:
-            self.run.write_metrics(self.history)
         return row, best
 
     @contextmanager

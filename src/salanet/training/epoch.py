@@ -58,12 +58,12 @@ class Epoch:
             self.points = state["points"]
             self.confusion.counts += np.reshape(state["confusion"], self.confusion.counts.shape)
 
-    def figures(self) -> dict[str, Any]:
-        """For a row of metrics.csv; all processes must ask."""
+    def figures(self) -> tuple[dict[str, Any], Confusion]:
+        """For a row of metrics.csv, and the confusion of all processes; all must ask."""
         state = self.state()
         confusion = Confusion(self.confusion.classes, state["confusion"])
         seconds = max(self.seconds, 1e-9)
-        return {
+        row = {
             "loss": sum(self.losses) / len(self.losses) if self.losses else math.nan,
             "train_miou": confusion.mean_iou,
             "train_oa": confusion.overall_accuracy,
@@ -71,3 +71,4 @@ class Epoch:
             "data_wait": self.waited / seconds,
             "skipped": self.skipped,
         }
+        return row, confusion

@@ -1,8 +1,7 @@
-"""What a training shows while it runs: a bar, a line per epoch, TensorBoard."""
+"""What a training shows while it runs: a bar, and a line per epoch."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -75,24 +74,6 @@ class TrainingProgress:
         self.console.print(
             line + ("  best so far" if best else ""), highlight=False, soft_wrap=True
         )
-
-
-class TensorBoard:
-    """Scalars by epoch; steps of an earlier attempt beyond `step` are hidden."""
-
-    def __init__(self, folder: Path, step: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        self.writer = SummaryWriter(str(folder), purge_step=step or None)
-
-    def log(self, row: dict[str, Any]) -> None:
-        for name, value in row.items():
-            if name not in ("epoch", "step") and value is not None:
-                self.writer.add_scalar(name, value, row["step"])
-        self.writer.flush()
-
-    def close(self) -> None:
-        self.writer.close()
 
 
 def _blend(old: float, new: float) -> float:

@@ -160,6 +160,13 @@ class Recipe(Section):
     augmentation: Augmentation = Field(default_factory=Augmentation)
     training: Training = Field(default_factory=Training)
 
+    @property
+    def largest_batch(self) -> int | None:
+        """Points of a process's largest batch; None where only the shapes tell."""
+        if self.sampling.shape == "whole":
+            return None
+        return self.training.batch_size * self.sampling.max_points
+
     def dump(self) -> str:
         """The whole recipe, defaults included, as YAML."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)

@@ -3,6 +3,9 @@
 recipe.yaml        the whole recipe, defaults and overrides included
 run.json           command, versions, git state, seed, data
 metrics.csv        one row per epoch
+metrics.json       the latest figures and the best ones, class by class
+summary.md         the same for people, with pictures
+bad-batches/       batches without a finite loss
 events.out.*       the same for TensorBoard
 checkpoint.pt      everything needed to go on (`--resume`); checkpoint.previous.pt is the one before
 best.safetensors   the model with the best validation mIoU

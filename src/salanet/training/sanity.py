@@ -107,9 +107,12 @@ def sanity_check(
     with torch.random.fork_rng(devices):
         trial = copy.deepcopy(objective).train()
         _one_step(trial, batch, channels, found)
+        # Also without labels, where it says nothing: processes that share the statistics of their
+        # batches must all take the same steps.
+        losses = _overfit(trial, batch, channels)
         if len(known):
-            found.losses = _overfit(trial, batch, channels)
-            if not found.losses[1] < found.losses[0]:
+            found.losses = losses
+            if not losses[1] < losses[0]:
                 found.warnings.append(
                     f"{STEPS} steps on one small batch did not lower its loss; are the labels "
                     "those of the points, and the features in range?"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from salanet.datasets.partnet import Shapes
@@ -42,6 +45,9 @@ class Task(Protocol):
 
     def weights(self) -> Tensor | None:
         """Of the classes in the loss; None = equal."""
+
+    def absent(self) -> list[str]:
+        """Classes that no training point has."""
 
     def samples(self, model: Network, rank: int, processes: int) -> Draws:
         """Training batches of one of several processes."""
@@ -87,12 +93,20 @@ class SceneTask:
     def names(self, model: Network) -> list[str]:
         return list(model.config.classes)
 
+    @cached_property
+    def counts(self) -> NDArray[np.int64]:
+        """Labelled training points of each class."""
+        return class_counts(self.scenes, len(self.scenes[0].classes))
+
     def weights(self) -> Tensor | None:
-        counts = class_counts(self.scenes, len(self.scenes[0].classes))
-        if counts.sum() == 0:
+        if self.counts.sum() == 0:
             raise DataError("no point of the training scenes is labelled")
         training = self.recipe.training
-        return class_weights(counts, training.class_weights, training.effective_beta)
+        return class_weights(self.counts, training.class_weights, training.effective_beta)
+
+    def absent(self) -> list[str]:
+        pairs = zip(self.scenes[0].classes, self.counts, strict=True)
+        return [name for name, count in pairs if count == 0]
 
     def samples(self, model: Network, rank: int, processes: int) -> Samples:
         return Samples(
@@ -151,6 +165,9 @@ class ShapeTask:
 
     def weights(self) -> None:
         return None
+
+    def absent(self) -> list[str]:
+        return []
 
     def samples(self, model: Network, rank: int, processes: int) -> ShapeSamples:
         return ShapeSamples(self.recipe, self.shapes, model, rank=rank, processes=processes)
