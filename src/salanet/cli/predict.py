@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -20,11 +21,18 @@ def main(argv: list[str]) -> int:
 
 def run(
     files: tyro.conf.Positional[tuple[Path, ...]],
-    model: Annotated[Path, tyro.conf.arg(aliases=["-m"])],
+    model: Annotated[Path | None, tyro.conf.arg(aliases=["-m"])] = None,
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None,
     probabilities: bool = False,
+    confidence: bool = False,
+    entropy: bool = False,
     votes: int = 1,
+    units: Literal["auto", "m", "ft", "us-ft", "mm", "cm"] = "auto",
+    up: Literal["auto", "z", "y"] = "auto",
+    grid: float | Literal["auto"] | None = None,
     columns: str | None = None,
+    scan: int | None = None,
+    scans: Literal["merged", "separate"] = "merged",
     json: bool = False,
     dry_run: bool = False,
     device: str = "auto",
@@ -34,20 +42,30 @@ def run(
     Args:
         files: point clouds in any format, folders of them, or patterns such as 'tiles/*.laz'. One
             that fails does not stop the others; the exit code is 2 then.
-        model: model file (.safetensors).
+        model: model file (.safetensors), or the name of one that comes with the package (`salanet
+            models`). Default: the one of these that a file looks made for.
         output: file for one input, folder for several. Default: NAME.labelled.SUFFIX beside each
             (.laz for E57, which is read only).
         probabilities: add the probability of each class as attributes p_CLASS.
+        confidence: add the largest of the probabilities.
+        entropy: add the entropy of the probabilities, from 0 (certain) to 1 (all as likely).
         votes: passes, each with the cloud turned and scaled otherwise; logits are averaged.
+        units: of the coordinates. By default what the file's reference system says, else found out.
+        up: the axis that points up; auto: z, unless the cloud plainly lies on its side.
+        grid: size in metres of the cells to work with. Default: the model's; auto: larger ones
+            where the points are much sparser than in training.
         columns: what the columns of text files are, such as 'x,y,z,intensity'; _ skips one.
+        scan: only the scan of this number, from 0, of an E57 with several.
+        scans: those of an E57 merged, or separate: each to a NAME.scanN of its own.
         json: print what was done as JSON.
         dry_run: check inputs, model and outputs, and write nothing.
         device: auto, cpu, cuda.
     """
     from salanet.cli.batch import expand, for_each
-    from salanet.cli.console import load_model, messages, print_json
+    from salanet.cli.console import messages, print_json
     from salanet.cli.main import EXIT_USER_ERROR
     from salanet.errors import ConfigError
+    from salanet.inference.fit import FitOptions
     from salanet.inference.outputs import MARK, plan_outputs
     from salanet.inference.predict import PredictOptions
 
@@ -55,24 +73,78 @@ def run(
         raise ConfigError("name at least one file to label")
     if votes < 1:
         raise ConfigError(f"--votes must be at least 1, not {votes}")
+    if scan is not None and scans == "separate":
+        raise ConfigError("--scan takes one scan, --scans separate all of them: choose one")
+    options = PredictOptions(
+        probabilities=probabilities,
+        confidence=confidence,
+        entropy=entropy,
+        votes=votes,
+        columns=columns,
+        scan=scan,
+        fit=FitOptions(units=units, grid=grid, up=up),
+    )
     found = expand(files, skip=MARK)
     outputs = plan_outputs(found, output)
-    network = load_model(model, device)
+    models = model_of(model, device)
     console = messages()
-    options = PredictOptions(probabilities=probabilities, votes=votes, columns=columns)
     done: list[dict[str, Any]] = []
 
     def work(i: int) -> None:
-        report = predict(network, found[i], outputs[i], options, dry_run, console)
-        done.append(report)
-        if not json:
-            show(report, dry_run)
+        for wanted, to in parts(found[i], outputs[i], options, scans == "separate"):
+            network, why = models(found[i], wanted)
+            report = predict(network, found[i], to, wanted, dry_run, console)
+            report["remarks"] = [*why, *report["remarks"]]
+            done.append(report)
+            if not json:
+                show(report, dry_run)
 
     failed = for_each(found, work)
     if json:
         errors = [{"input": str(path), "error": message} for path, message in failed.items()]
         print_json([*done, *errors])
     return EXIT_USER_ERROR if failed else 0
+
+
+def model_of(
+    model: Path | None, device: str
+) -> Callable[[Path, PredictOptions], tuple[Network, list[str]]]:
+    """Gives the model for a file: the one named, or a shipped one that the file looks made for.
+
+    With it come remarks that say why.
+    """
+    from salanet.cli.console import load_model
+    from salanet.inference.choose import choose, survey_file
+    from salanet.models import zoo
+
+    if model is not None:
+        network = load_model(model, device)
+        return lambda path, options: (network, [])
+    entries = zoo.require_entries()
+    loaded: dict[str, Network] = {}
+
+    def choose_for(path: Path, options: PredictOptions) -> tuple[Network, list[str]]:
+        entry, why = choose(survey_file(path, options.columns, options.scan), str(path), entries)
+        if entry.name not in loaded:
+            loaded[entry.name] = load_model(entry.path, device)
+        return loaded[entry.name], [why]
+
+    return choose_for
+
+
+def parts(
+    path: Path, to: Path, options: PredictOptions, separate: bool
+) -> list[tuple[PredictOptions, Path]]:
+    """What is predicted of a file, and where it goes: all of it, or each of its scans."""
+    from dataclasses import replace
+
+    from salanet.inference.outputs import scan_output
+    from salanet.io import scan_count
+
+    count = scan_count(path) if separate else 1
+    if count == 1:
+        return [(options, to)]
+    return [(replace(options, scan=i), scan_output(to, i)) for i in range(count)]
 
 
 def predict(
@@ -90,7 +162,7 @@ def predict(
     from salanet.inference.predict import inspect_file, predict_file
 
     if dry_run:
-        return {"input": str(path), "output": str(to), **inspect_file(model, path, options)}
+        return {"input": str(path), "output": str(to), **inspect_file(model, path, to, options)}
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(path.name, total=None)
 
@@ -114,6 +186,8 @@ def show(report: dict[str, Any], dry_run: bool) -> None:
             f"would be written to {report['output']}",
             soft_wrap=True,
         )
+        for remark in report["remarks"]:
+            console.print(f"note: {remark}", soft_wrap=True)
         return
     table = Table()
     table.add_column("class")

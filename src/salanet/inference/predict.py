@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from salanet.errors import FileError
 from salanet.inference.fit import FitOptions, examine
+from salanet.inference.memory import Plan, default_memory, tile_in_memory, unstreamed_bytes
 from salanet.inference.outputs import label_cloud, make_folder
 from salanet.inference.segment import cloud_input, segment
+from salanet.inference.stream import Work, disk_bytes
 from salanet.io import read, write
 from salanet.io.describe import remarks as reading_remarks
+from salanet.io.stream import Stream, open_stream
 from salanet.models import Network
+from salanet.sampling.boxes import TILE_POINTS
 from salanet.sampling.survey import survey
 
 # Called with the name of the phase, what is done of it and all of it.
@@ -72,15 +77,73 @@ def predict_file(
         DataError: the file holds nothing that the model could label.
         ConfigError: the model is not for scenes.
     """
-    return _whole(model, path, to, options or PredictOptions(), progress or _silent)
+    options, progress = options or PredictOptions(), progress or _silent
+    stream = _stream(path, to, options)
+    tile_points, remarks = TILE_POINTS, []
+    if stream is None:
+        remarks = _check_size(path, options)
+    else:
+        tile_points = _tile(model, stream, options)
+        if not tile_points:
+            make_folder(to)
+            plan = Plan.of(options.memory, model, stream.point_bytes)
+            return Work(model, stream, to, options, plan, progress).run()
+    report = _whole(model, path, to, options, progress, tile_points)
+    return report | {"remarks": [*report["remarks"], *remarks]}
 
 
-def inspect_file(model: Network, path: Path, options: PredictOptions) -> dict[str, Any]:
+def inspect_file(model: Network, path: Path, to: Path, options: PredictOptions) -> dict[str, Any]:
     """What `predict_file` would do, without doing it."""
+    stream = _stream(path, to, options)
+    if stream is not None and not _tile(model, stream, options):
+        plan = Plan.of(options.memory, model, stream.point_bytes)
+        return {
+            "points": stream.count,
+            "plan": asdict(plan),
+            "memory_bytes": options.memory or default_memory(),
+            "disk_bytes": disk_bytes(stream, model, options),
+            "remarks": [],
+        }
     cloud = read(path, columns=options.columns, scan=options.scan)
     fit = examine(model, survey(cloud), options.fit, str(path))
     cells = len(cloud_input(model, cloud, str(path), fit).points)
     return {"points": len(cloud), "cells": cells, "remarks": [*fit.remarks]}
+
+
+def _stream(path: Path, to: Path, options: PredictOptions) -> Stream | None:
+    """The file as a stream; None if it has to be read at once."""
+    if options.columns is not None or options.scan is not None:
+        return None
+    try:
+        return open_stream(path, to)
+    except Exception:  # reading it at once will say what is wrong
+        return None
+
+
+def _tile(model: Network, stream: Stream, options: PredictOptions) -> int:
+    """Cells of a pass if the whole file is to be in memory; 0 if it is to be streamed."""
+    if options.border:
+        return 0
+    return tile_in_memory(options.memory, model, stream.count, stream.point_bytes)
+
+
+def _check_size(path: Path, options: PredictOptions) -> list[str]:
+    """Remarks on a file that has to be read at once; FileError if it is known not to fit."""
+    if not path.is_file():  # reading it will say so
+        return []
+    remarks = []
+    if options.border:
+        remarks.append("this format is read at once: what lies beyond the file's edge is not seen")
+    needed, memory = unstreamed_bytes(path), options.memory or default_memory()
+    if needed > memory:
+        text = (
+            f"{path.suffix} files are read at once, and this one takes about "
+            f"{needed / 1e9:.1f} GB of memory; convert it to .laz to keep to --memory"
+        )
+        if options.memory is not None:
+            raise FileError(path, text)
+        remarks.append(text)
+    return remarks
 
 
 def _silent(phase: str, done: int, total: int) -> None:
@@ -88,7 +151,12 @@ def _silent(phase: str, done: int, total: int) -> None:
 
 
 def _whole(
-    model: Network, path: Path, to: Path, options: PredictOptions, progress: Progress
+    model: Network,
+    path: Path,
+    to: Path,
+    options: PredictOptions,
+    progress: Progress,
+    tile_points: int,
 ) -> dict[str, Any]:
     """Everything in memory: quick for small files."""
     clock = [time.perf_counter()]
@@ -106,6 +174,7 @@ def _whole(
         cloud,
         probabilities=any(extras.values()),
         votes=options.votes,
+        tile_points=tile_points,
         progress=lambda done, total: progress("network", done, total),
         where=str(path),
         fit=fit,

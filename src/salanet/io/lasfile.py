@@ -108,7 +108,7 @@ class Reader:
     def __init__(self, path: Path, file: IO[bytes]) -> None:
         size = path.stat().st_size
         self._path, self._file = path, file
-        self.las = las = _read_head(path, file, size)
+        self.las = las = read_head(path, file, size)
         self.count = las.get(OLD_COUNT)
         if las.get(MINOR) >= 4:
             self.count = las.get(COUNT) or self.count
@@ -149,7 +149,7 @@ def read(path: Path) -> LasFile:
     return reader.las
 
 
-def _read_head(path: Path, file: IO[bytes], size: int) -> LasFile:
+def read_head(path: Path, file: IO[bytes], size: int) -> LasFile:
     start = file.read(HEADER_SIZES[5])
     if start[:4] != b"LASF":
         raise FileError(path, "not a LAS or LAZ file")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from salanet.cloud import PointCloud
 from salanet.io import las, lasdims, lasfile
+from salanet.io.ahead import ahead
 from salanet.io.las import LasSource
 from salanet.io.lasfile import LasFile
 from salanet.io.stream import Labelled
@@ -36,7 +37,7 @@ class LasStream:
         empty = las.to_cloud(self._source, deep=False).arrays()
         return [*empty]
 
-    def clouds(self, size: int, keep: Collection[str]) -> Iterator[PointCloud]:
+    def clouds(self, size: int, keep: Collection[str]) -> Generator[PointCloud, None, None]:
         colours = "rgb" in keep and "rgb" in self.names
         deep = self._deep if colours else None
         if colours and deep is None:
@@ -49,7 +50,7 @@ class LasStream:
         done = 0
         with to.open("wb+") as file:
             writer = lasfile.Writer(file, head, to.suffix.lower() == ".laz")
-            for source in self._sources(size):
+            for source in ahead(self._sources(size)):
                 count = len(source.file.points)
                 placed = las.set_dimensions(
                     source, source.record(), labelled(done, done + count), unfit

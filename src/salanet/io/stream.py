@@ -7,7 +7,7 @@ changing the cloud, and `write` would give.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -26,16 +26,18 @@ class Stream(Protocol):
         count: number of points.
         point_bytes: of one point in memory as it is stored.
         names: the arrays its clouds can have.
+        remarks: on the last copy; see `salanet.io.write`.
     """
 
     path: Path
     count: int
     point_bytes: int
+    remarks: list[str]
 
     @property
     def names(self) -> list[str]: ...
 
-    def clouds(self, size: int, keep: Collection[str]) -> Iterator[PointCloud]:
+    def clouds(self, size: int, keep: Collection[str]) -> Generator[PointCloud, None, None]:
         """All points in clouds of `size`, the last one smaller, with the arrays named only.
 
         Raises FileError if the file is damaged.
@@ -53,8 +55,6 @@ class Stream(Protocol):
 
         Yields:
             The number of points written so far.
-
-        The remarks of `write` are in `remarks` afterwards.
         """
 
 

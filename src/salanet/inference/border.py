@@ -1,0 +1,122 @@
+"""Neighbouring files: what lies near the edge of one file and belongs to another."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salanet.cloud import PointCloud
+from salanet.errors import SalaNetError
+from salanet.inference.fit import Fit
+from salanet.io import lasfile
+from salanet.io.stream import open_stream
+from salanet.models import Network
+from salanet.sampling import features
+from salanet.sampling.boxes import HALO_RADII
+from salanet.sampling.cells import HEIGHT
+from salanet.sampling.ground import WINDOW
+
+# The ground's openings look this many windows far, one after the other.
+GROUND = 2
+
+
+def reach_of(model: Network, zoom: float = 1.0) -> float:
+    """How far beyond a file's edge, in metres, what the network says of its points can depend."""
+    halo = HALO_RADII * model.config.radius / zoom
+    ground = GROUND * WINDOW if HEIGHT in features.required(model.config.features) else 0.0
+    return halo + ground
+
+
+def neighbours_of(path: Path, files: Iterable[Path], reach: float) -> tuple[Path, ...]:
+    """Those of some files that come within `reach` of a file, seen from above.
+
+    Only the headers of LAS and LAZ files are read; other files have no neighbours. `reach` is in
+    the files' units.
+    """
+    own = header_bounds(path)
+    if own is None:
+        return ()
+    found = []
+    for other in files:
+        if other.resolve() == path.resolve():
+            continue
+        bounds = header_bounds(other)
+        if bounds is not None and near(own, bounds, reach):
+            found.append(other)
+    return tuple(found)
+
+
+def header_bounds(path: Path) -> NDArray[np.float64] | None:
+    """Least and greatest x, y, z (2, 3) as the header of a LAS or LAZ file has them."""
+    if path.suffix.lower() not in (".las", ".laz"):
+        return None
+    try:
+        with path.open("rb") as file:
+            las = lasfile.read_head(path, file, path.stat().st_size)
+    except (OSError, SalaNetError):  # its own turn will say so
+        return None
+    bounds = np.array(las.get(lasfile.BOUNDS)).reshape(3, 2)[:, ::-1].T
+    return bounds if np.isfinite(bounds).all() else None
+
+
+def near(a: NDArray[np.float64], b: NDArray[np.float64], reach: float) -> bool:
+    """Whether two boxes (2, 3) come within `reach` of each other in x and y."""
+    apart = np.maximum(a[0] - b[1], b[0] - a[1])
+    return bool((apart[:2] <= reach).all())
+
+
+def border_points(
+    model: Network,
+    path: Path,
+    fit: Fit,
+    bounds: NDArray[np.float64],
+    keep: Collection[str],
+    size: int,
+    remarks: list[str],
+) -> Iterator[PointCloud]:
+    """The points of a neighbouring file that lie within reach of another, as the network sees them.
+
+    Args:
+        path: the neighbouring file.
+        fit: how the file itself becomes what the model expects.
+        bounds: any two opposite corners (2, 3) of the file itself, in metres.
+        keep: the arrays wanted.
+        size: points at once.
+        remarks: gets a line if the file cannot be used.
+    """
+    reach = reach_of(model, fit.zoom)
+    low, high = bounds.min(axis=0)[:2] - reach, bounds.max(axis=0)[:2] + reach
+    try:
+        stream = open_stream(path, path)
+        if stream is None:
+            remarks.append(f"{path.name} cannot be read piece by piece: its points are not seen")
+            return
+        lacking = {*keep} - {*stream.names, HEIGHT, *(name for name, _ in fit.fill)}
+        if lacking:
+            remarks.append(f"{path.name} has no {', '.join(sorted(lacking))}: it is not seen")
+            return
+        for cloud in stream.clouds(size, keep):
+            xy = fit.apply(cloud.xyz)[:, :2]
+            inside = ((xy >= low) & (xy <= high)).all(axis=1)  # NaN is not
+            part = part_of(cloud, np.asarray(inside & np.isfinite(cloud.xyz[:, 2])))
+            if "rgb" in keep and part.rgb is None:  # all of that file is black
+                part.rgb = np.zeros((len(part), 3), np.uint8)
+            if len(part):
+                yield fit.cloud(part)
+    except SalaNetError as error:
+        remarks.append(f"its points are not seen beyond the edge: {error}")
+
+
+def part_of(cloud: PointCloud, rows: NDArray[np.bool_]) -> PointCloud:
+    """Some points of a cloud."""
+    arrays = {name: array[rows] for name, array in cloud.arrays().items()}
+    return PointCloud(
+        cloud.xyz[rows],
+        rgb=arrays.pop("rgb", None),
+        intensity=arrays.pop("intensity", None),
+        label=arrays.pop("label", None),
+        attributes=arrays,
+    )

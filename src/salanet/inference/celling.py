@@ -1,0 +1,175 @@
+"""From spooled points to the cells a network sees, on disk, block after block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salanet.cloud import PointCloud
+from salanet.inference.fit import Fit
+from salanet.inference.spool import OWN, Spool
+from salanet.inference.workfolder import make, put, save_arrays
+from salanet.sampling import features
+from salanet.sampling.blocks import Keys, block_keys
+from salanet.sampling.cells import HEIGHT, Cells, cell_features, to_cells
+from salanet.sampling.ground import Ground
+from salanet.scenes import FLOOR_PERCENTILE
+
+
+@dataclass
+class CellStore:
+    """Cells on disk, ordered by block: rows of float32, 3 coordinates and the features.
+
+    Attributes:
+        path: the file.
+        width: numbers of a row.
+        blocks: keys, ascending.
+        starts: row of the first cell of each block, and the number of all rows: (B + 1,).
+        own: blocks with points of the file itself.
+    """
+
+    path: Path
+    width: int
+    blocks: Keys
+    starts: NDArray[np.int64]
+    own: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def read(self, start: int, stop: int) -> NDArray[np.float32]:
+        row = 4 * self.width
+        values = np.fromfile(self.path, np.float32, (stop - start) * self.width, offset=start * row)
+        return values.reshape(-1, self.width)
+
+    def spans(self, blocks: NDArray[np.int64]) -> list[tuple[int, int]]:
+        """The rows of some blocks (ascending) as few ranges."""
+        new = np.flatnonzero(np.diff(blocks) != 1) + 1
+        first, last = np.r_[0, new], np.r_[new, len(blocks)] - 1
+        begins, ends = self.starts[blocks[first]], self.starts[blocks[last] + 1]
+        return [(int(a), int(b)) for a, b in zip(begins, ends, strict=True) if b > a]
+
+    def lowest(self, size: int) -> float:
+        """What `salanet.scenes.lowest` says of the heights of all cells."""
+        place = (len(self) - 1) * FLOOR_PERCENTILE / 100
+        count = int(place) + 2
+        least = np.zeros(0, np.float32)
+        for start in range(0, len(self), size):
+            z = self.read(start, min(start + size, len(self)))[:, 2]
+            least = np.sort(np.concatenate([least, z]))[:count]
+        low, high = float(least[int(place)]), float(least[min(int(place) + 1, len(self) - 1)])
+        return low + (high - low) * (place - int(place))
+
+
+@dataclass
+class Celling:
+    """Makes a `CellStore` of a spool, in groups of consecutive blocks.
+
+    Attributes:
+        folder: where it goes.
+        spool: the points; gets to know the cell of each.
+        fit: how the model sees the file.
+        names: features of the model.
+        ground: under the points; None if no feature needs it.
+        where: what errors call the file.
+    """
+
+    folder: Path
+    spool: Spool
+    fit: Fit
+    names: list[str]
+    ground: Ground | None
+    where: str
+
+    def groups(self, points: int) -> Iterator[tuple[int, int, CellStore | None]]:
+        """Work on groups of at most `points`, or of one block.
+
+        Yields:
+            Points done, points in all, and the cells after the last group.
+        """
+        blocks, counts, own = self.spool.blocks()
+        path, width = self.folder / "cells", 3 + features.width(self.names)
+        make(path, 0)
+        cuts = _cuts(counts, points)
+        places = [self._places(run, blocks[cuts[:-1]]) for run in self.spool.runs]
+        found = np.zeros(len(blocks), np.int64)
+        done, base = 0, 0
+        for g, (first, last) in enumerate(pairwise(cuts)):
+            index = self.folder / f"cells-{g}.npz"
+            if not index.exists():
+                rows, held = self._group(blocks[first:last], [at[g : g + 2] for at in places], base)
+                put(path, base * 4 * width, rows)
+                save_arrays(index, held=held)
+            with np.load(index, allow_pickle=False) as arrays:
+                found[first:last] = arrays["held"]
+            base += int(found[first:last].sum())
+            done += int(counts[first:last].sum())
+            starts = np.r_[0, np.cumsum(found)] if last == len(blocks) else None
+            store = None if starts is None else CellStore(path, width, blocks, starts, own)
+            yield done, int(counts.sum()), store
+
+    def _places(self, run: str, starts: Keys) -> NDArray[np.int64]:
+        """Where each group begins in a run, and the end."""
+        index = self.spool.index(run)
+        rows = np.r_[0, np.cumsum(index["counts"])]
+        at: NDArray[np.int64] = rows[np.searchsorted(index["blocks"], starts)]
+        return np.r_[at, rows[-1]]
+
+    def _group(
+        self, blocks: Keys, places: list[NDArray[np.int64]], base: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The cells of a group, ordered by block, and how many each block has."""
+        cloud = self._points(places)
+        if self.ground is not None:
+            cloud.attributes[HEIGHT] = self.ground.heights(cloud.xyz)
+        keep = features.required(self.names)
+        offset, grid = self.spool.offset, self.fit.grid
+        cells = to_cells(cloud, grid, keep=keep, offset=offset, black=True, where=self.where)
+        block = np.empty(len(cells.coord), np.int64)
+        block[cells.of_point] = np.searchsorted(blocks, block_keys(cloud.xyz - offset, grid))
+        order = np.argsort(block, kind="stable")
+        rank = np.empty(len(order), np.int64)
+        rank[order] = np.arange(len(order)) + base
+        of_point, at = rank[cells.of_point], 0
+        for run, (start, stop) in zip(self.spool.runs, places, strict=True):
+            if run.startswith(OWN) and stop > start:
+                self.spool.put_cells(run, int(start), of_point[at : at + stop - start])
+            at += stop - start
+        rows = np.concatenate([cells.coord, self._features(cells)], axis=1)
+        return rows[order], np.bincount(block, minlength=len(blocks))
+
+    def _points(self, places: list[NDArray[np.int64]]) -> PointCloud:
+        spool = self.spool
+        spans = [(r, int(a), int(b)) for r, (a, b) in zip(spool.runs, places, strict=True) if b > a]
+        arrays: dict[str, Any] = {
+            name: np.concatenate([spool.read(run, name, a, b) for run, a, b in spans])
+            for name in spool.columns
+        }
+        return PointCloud(
+            arrays.pop("xyz"),
+            rgb=arrays.pop("rgb", None),
+            intensity=arrays.pop("intensity", None),
+            attributes=arrays,
+        )
+
+    def _features(self, cells: Cells) -> NDArray[np.float32]:
+        # Heights above the lowest cell wait until that is known: until then they are z.
+        cells.arrays["height"] = cells.coord[:, 2]
+        return cell_features(cells, self.names, self.fit.intensity_scale, self.where)
+
+
+def _cuts(counts: NDArray[np.int64], points: int) -> list[int]:
+    """Where groups of at most `points` begin, and the end."""
+    cuts, held = [0], 0
+    for i, count in enumerate(counts.tolist()):
+        if held and held + count > points:
+            cuts.append(i)
+            held = 0
+        held += count
+    return [*cuts, len(counts)]

@@ -1,0 +1,264 @@
+"""Files of any size: points, cells and results wait on disk, and little of them is in memory.
+
+1. Survey: bounds, and the sample that decides how the file becomes what the model expects.
+2. Spool: the points, as the network is to see them, sorted by block (`salanet.inference.spool`).
+3. Ground: one terrain for the whole file, where a feature needs it.
+4. Cells: group after group of blocks (`salanet.inference.celling`).
+5. Network: tile after tile (`salanet.inference.tilework`).
+6. Writing: the file is read again, and its copy gets the result of each point's cell.
+
+Each step leaves what it has done in a folder beside the result. It is the same however often the
+work was interrupted.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from salanet import __version__
+from salanet.cloud import PointCloud
+from salanet.errors import FileError, SalaNetError
+from salanet.inference.border import border_points
+from salanet.inference.celling import Celling, CellStore
+from salanet.inference.facts import Facts, gather_facts
+from salanet.inference.fit import Fit, examine
+from salanet.inference.memory import Plan
+from salanet.inference.outputs import class_codes, extra_columns, extra_names
+from salanet.inference.segment import feature_names
+from salanet.inference.spool import BORDER, OWN, Spool
+from salanet.inference.tilework import Tiling
+from salanet.inference.workfolder import (
+    check_space,
+    identity_of,
+    model_identity,
+    open_folder,
+    save_arrays,
+)
+from salanet.io.ahead import ahead
+from salanet.io.atomic import atomic_path, reason
+from salanet.io.stream import Stream
+from salanet.models import Network
+from salanet.sampling import features
+from salanet.sampling.cells import HEIGHT
+from salanet.sampling.ground import Ground, find_ground
+from salanet.scenes import choose_offset
+
+if TYPE_CHECKING:
+    from salanet.inference.predict import PredictOptions, Progress
+
+SAMPLE_VALUE = 0.3  # of a probability: no integer could hold it
+
+
+@dataclass
+class Work:
+    """Labelling one file by way of the disk.
+
+    Attributes:
+        seconds: that each phase took.
+        remarks: one line each.
+    """
+
+    model: Network
+    stream: Stream
+    to: Path
+    options: PredictOptions
+    plan: Plan
+    progress: Progress
+    seconds: dict[str, float] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+
+    def run(self) -> dict[str, Any]:
+        """Do it; returns the report. Raises as `salanet.inference.predict.predict_file`."""
+        begin = time.perf_counter()
+        names = feature_names(self.model)
+        check_space(self.to, disk_bytes(self.stream, self.model, self.options))
+        folder, self.remarks = open_folder(self.to, self._identity(), self.options.resume)
+        try:
+            counts, cells = self._work(folder, names)
+        except SalaNetError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            why = reason(error, self.to.parent)
+            raise FileError(self.to, f"cannot be made: {why}") from error
+        shutil.rmtree(folder)
+        seconds = time.perf_counter() - begin
+        return {
+            "input": str(self.stream.path),
+            "output": str(self.to),
+            "points": self.stream.count,
+            "cells": cells,
+            "seconds": seconds,
+            **{f"seconds_{phase}": spent for phase, spent in self.seconds.items()},
+            "points_per_second": self.stream.count / seconds,
+            "classes": dict(zip(self.model.config.classes, counts, strict=True)),
+            "remarks": self.remarks,
+        }
+
+    def _identity(self) -> dict[str, Any]:
+        options = asdict(self.options) | {"border": None, "resume": None}
+        return {
+            "version": __version__,
+            "model": model_identity(self.model),
+            "inputs": [identity_of(p) for p in (self.stream.path, *self.options.border)],
+            "options": {name: repr(value) for name, value in options.items()},
+            "plan": asdict(self.plan),
+        }
+
+    def _work(self, folder: Path, names: list[str]) -> tuple[list[int], int]:
+        with self._phase("survey"):
+            facts = gather_facts(
+                self.stream, folder, self.plan.chunk, lambda a, b: self.progress("survey", a, b)
+            )
+            fit = examine(self.model, facts.survey, self.options.fit, str(self.stream.path))
+            self.remarks += fit.remarks
+        with self._phase("spool"):
+            spool = self._spool(folder / "points", facts, fit, names)
+        with self._phase("ground"):
+            ground = self._ground(folder / "ground.npz", spool, names)
+        with self._phase("cells"):
+            store = self._cells(folder, spool, fit, names, ground)
+        with self._phase("network"):
+            tiling = self._tiling(folder, store, fit, names)
+        with self._phase("write"):
+            counts = self._write(spool, tiling)
+        return counts, len(store)
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - begin
+
+    def _spool(self, folder: Path, facts: Facts, fit: Fit, names: list[str]) -> Spool:
+        filled = [name for name, _ in fit.fill]
+        keep = [*features.required(names), *filled]
+        corners = fit.apply(facts.bounds)
+        spool = Spool(folder, fit.grid, choose_offset(corners, fit.grid))
+        done, size = 0, self.plan.chunk
+        total = -(-self.stream.count // size)
+        if not spool.has(f"{OWN}-{total - 1}"):
+            for i, cloud in enumerate(ahead(self.stream.clouds(size, keep))):
+                if not spool.has(f"{OWN}-{i}"):
+                    spool.add(f"{OWN}-{i}", fit.cloud(cloud))
+                done += len(cloud)
+                self.progress("spool", done, self.stream.count)
+        run = 0
+        for path in self.options.border:
+            for cloud in border_points(self.model, path, fit, corners, keep, size, self.remarks):
+                if not spool.has(f"{BORDER}-{run}"):
+                    spool.add(f"{BORDER}-{run}", cloud)
+                run += 1
+        return spool
+
+    def _ground(self, path: Path, spool: Spool, names: list[str]) -> Ground | None:
+        if HEIGHT not in features.required(names) or HEIGHT in spool.columns:
+            return None
+        if not path.exists():
+            low, high = spool.bounds
+            passes = 0
+
+            def pieces() -> Iterator[Any]:
+                nonlocal passes
+                passes += 1
+                self.progress("ground", passes, 4)
+                return ahead(spool.xyz(self.plan.chunk))
+
+            ground = find_ground(pieces, low, high)
+            save_arrays(path, **asdict(ground))
+        with np.load(path, allow_pickle=False) as arrays:
+            found = dict(arrays)
+        return Ground(
+            found["low"],
+            float(found["cell"]),
+            (int(found["shape"][0]), int(found["shape"][1])),
+            found["plane"],
+            found["surface"],
+        )
+
+    def _cells(
+        self, folder: Path, spool: Spool, fit: Fit, names: list[str], ground: Ground | None
+    ) -> CellStore:
+        celling = Celling(folder, spool, fit, names, ground, str(self.stream.path))
+        store: CellStore | None = None
+        for done, total, found in celling.groups(self.plan.group):
+            self.progress("cells", done, total)
+            store = found
+        assert store is not None  # the last group brings it
+        return store
+
+    def _tiling(self, folder: Path, store: CellStore, fit: Fit, names: list[str]) -> Tiling:
+        tiling = Tiling(
+            folder,
+            self.model,
+            store,
+            fit,
+            self.options.votes,
+            any(self._extras.values()),
+            self.plan.tile,
+            names,
+        )
+        for done, total in tiling.run():
+            self.progress("network", done, total)
+        return tiling
+
+    @property
+    def _extras(self) -> dict[str, bool]:
+        options = self.options
+        return {
+            "probabilities": options.probabilities,
+            "confidence": options.confidence,
+            "entropy": options.entropy,
+        }
+
+    def _write(self, spool: Spool, tiling: Tiling) -> list[int]:
+        """Write the result; returns the points of each class."""
+        size, codes = self.plan.chunk, class_codes(self.model)
+        counts = np.zeros(len(codes), np.int64)
+        for run in spool.runs:
+            if run.startswith(OWN):
+                found = tiling.labels(spool.cells(run))
+                counts += np.bincount(found, minlength=len(codes))
+        extra, remarks = extra_names(self.model, self.stream.names, **self._extras)
+        self.remarks += remarks
+        occurring = np.flatnonzero(counts)
+        sample = PointCloud(
+            np.zeros((len(occurring), 3)),
+            label=codes[occurring],
+            attributes={n: np.full(len(occurring), SAMPLE_VALUE, np.float32) for n in extra},
+        )
+
+        def labelled(start: int, stop: int) -> PointCloud:
+            cells = spool.cells(f"{OWN}-{start // size}")
+            assert len(cells) == stop - start
+            chances = tiling.probabilities(cells)
+            columns = [] if chances is None else extra_columns(chances, **self._extras)
+            return PointCloud(
+                np.zeros((len(cells), 3)),
+                label=codes[tiling.labels(cells)],
+                attributes=dict(zip(extra, columns, strict=True)),
+            )
+
+        with atomic_path(self.to) as temporary:
+            for done in self.stream.copy(temporary, size, sample, labelled):
+                self.progress("write", done, self.stream.count)
+        self.remarks += self.stream.remarks
+        return [int(n) for n in counts]
+
+
+def disk_bytes(stream: Stream, model: Network, options: PredictOptions) -> int:
+    """About what the work needs on the disk, its result included, border files left out."""
+    columns = 3 * 8 + 2 * 4 + 4 * len(features.required(feature_names(model)))
+    cells = 4 * (3 + model.config.in_channels) + 1
+    beside = options.probabilities or options.confidence or options.entropy
+    chances = 4 * len(model.config.classes) if beside else 0
+    return stream.count * (stream.point_bytes + columns + cells + 2 * chances)

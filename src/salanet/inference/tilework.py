@@ -1,0 +1,176 @@
+"""Tiles of stored cells through the network, and what is found for each cell, on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from salanet.inference.celling import CellStore
+from salanet.inference.fit import Fit
+from salanet.inference.network import evaluating, turned
+from salanet.inference.workfolder import Marks, make, put
+from salanet.io.ahead import ahead
+from salanet.models import Network
+from salanet.pyramid import Pyramid
+from salanet.sampling.blocks import EDGE, BlockTile, block_places, block_tiles
+from salanet.sampling.boxes import HALO_RADII
+
+WINDOW = 1 << 22  # bytes of results read at once
+
+
+class Prepared(NamedTuple):
+    """One vote of one tile, ready for the network."""
+
+    number: int
+    vote: int
+    features: Tensor
+    pyramid: Pyramid
+    core: Tensor
+
+
+@dataclass
+class Tiling:
+    """Labels all cells of a store that are in blocks of the file itself.
+
+    Attributes:
+        folder: where results go: `labels`, `chances`, and which tiles are done.
+        model: ready for inference.
+        store: the cells.
+        fit: how the model sees them.
+        votes: see `salanet.inference.network.point_logits`.
+        chances: keep the probability of every class too.
+        limit: most cells a tile sees, where its halo allows it.
+        names: features of the model.
+    """
+
+    folder: Path
+    model: Network
+    store: CellStore
+    fit: Fit
+    votes: int
+    chances: bool
+    limit: int
+    names: list[str]
+
+    def run(self) -> Iterator[tuple[int, int]]:
+        """Work on the tiles that are not done yet; yields (cells done, cells in all)."""
+        tiles = list(self.tiles())
+        sizes = [self._size(tile) for tile in tiles]
+        done = Marks(self.folder / "tiles", len(tiles))
+        count, classes = len(self.store), len(self.model.config.classes)
+        make(self.folder / "labels", count * self.label_type.itemsize)
+        if self.chances:
+            make(self.folder / "chances", count * classes * 4)
+        finished = sum(size for i, size in enumerate(sizes) if i in done)
+        device = next(self.model.parameters()).device
+        work = ahead(self._prepare(tiles, done))
+        with evaluating(self.model), torch.inference_mode():
+            total = torch.zeros(0)
+            for piece in work:
+                logits = self.model(piece.features.to(device), piece.pyramid.to(device))
+                found = logits[piece.core.to(device)].float().cpu()
+                total = found if piece.vote == 0 else total + found
+                if piece.vote + 1 < self.votes:
+                    continue
+                self._put(tiles[piece.number], total / self.votes)
+                done.add(piece.number)
+                finished += sizes[piece.number]
+                yield finished, sum(sizes)
+
+    def tiles(self) -> Iterator[BlockTile]:
+        """The tiles, which depend on nothing but the cells and the options."""
+        halo = HALO_RADII * self.model.config.radius / self.fit.zoom / self.fit.grid
+        store = self.store
+        return block_tiles(store.blocks, np.diff(store.starts), store.own, self.limit, halo)
+
+    @property
+    def label_type(self) -> np.dtype[Any]:
+        return np.dtype(np.uint8 if len(self.model.config.classes) <= 256 else np.uint16)
+
+    def labels(self, cells: NDArray[Any]) -> NDArray[np.int64]:
+        """The class of each of some cells."""
+        return gather(self.folder / "labels", self.label_type, 1, cells)[:, 0].astype(np.int64)
+
+    def probabilities(self, cells: NDArray[Any]) -> NDArray[np.float32] | None:
+        """The probability of each class for some cells (N, classes); None if not kept."""
+        if not self.chances:
+            return None
+        kind, classes = np.dtype(np.float32), len(self.model.config.classes)
+        return gather(self.folder / "chances", kind, classes, cells)
+
+    def _prepare(self, tiles: list[BlockTile], done: Marks) -> Iterator[Prepared]:
+        least = self.store.lowest(self.limit) if "height" in self.names else 0.0
+        for number, tile in enumerate(tiles):
+            if number in done:
+                continue
+            rows, core = self._rows(tile)
+            points = torch.from_numpy(rows[:, :3] * np.float32(self.fit.zoom))
+            values = rows[:, 3:]
+            if "height" in self.names:
+                values[:, _column(self.names)] -= np.float32(least)
+            features = torch.from_numpy(np.ascontiguousarray(values))
+            for vote in range(self.votes):
+                pyramid = self.model.pyramid(turned(points, vote, self.votes))
+                yield Prepared(number, vote, features, pyramid, torch.from_numpy(core))
+
+    def _rows(self, tile: BlockTile) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """The cells a tile sees, and which of them it answers for."""
+        store, parts = self.store, []
+        places = block_places(store.blocks[tile.core])
+        edge = EDGE * self.fit.grid
+        halo = HALO_RADII * self.model.config.radius / self.fit.zoom
+        low, high = places.min(axis=0) * edge - halo, (places.max(axis=0) + 1) * edge + halo
+        for start, stop in store.spans(tile.seen):
+            rows = store.read(start, stop)
+            near = ((rows[:, :3] >= low) & (rows[:, :3] <= high)).all(axis=1)
+            core = np.zeros(stop - start, bool)
+            for a, b in store.spans(tile.core):
+                core[max(a - start, 0) : max(b - start, 0)] = True
+            parts.append((rows[near | core], core[near | core]))
+        return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+
+    def _put(self, tile: BlockTile, logits: Tensor) -> None:
+        labels = logits.argmax(1).numpy().astype(self.label_type)
+        chances = logits.softmax(1).numpy() if self.chances else None
+        at = 0
+        for start, stop in self.store.spans(tile.core):
+            part = slice(at, at + stop - start)
+            put(self.folder / "labels", start * labels.itemsize, labels[part])
+            if chances is not None:
+                put(self.folder / "chances", start * chances[:1].nbytes, chances[part])
+            at += stop - start
+
+    def _size(self, tile: BlockTile) -> int:
+        return sum(b - a for a, b in self.store.spans(tile.core))
+
+
+def gather(path: Path, kind: np.dtype[Any], width: int, rows: NDArray[Any]) -> NDArray[Any]:
+    """Some rows (n, width) of a file of equal rows, reading little more than what is needed."""
+    needed, back = np.unique(rows, return_inverse=True)
+    found = np.empty((len(needed), width), kind)
+    size = kind.itemsize * width
+    window = max(WINDOW // size, 1)
+    at = 0
+    while at < len(needed):
+        first = int(needed[at])
+        stop = int(np.searchsorted(needed, first + window))
+        count = int(needed[stop - 1]) - first + 1
+        values = np.fromfile(path, kind, count * width, offset=first * size)
+        found[at:stop] = values.reshape(-1, width)[needed[at:stop] - first]
+        at = stop
+    return found[back]
+
+
+def _column(names: list[str]) -> int:
+    """Which channel is the height above the lowest cell."""
+    from salanet.sampling.features import width
+
+    before = names[: names.index("height")]
+    return width(before) if before else 0

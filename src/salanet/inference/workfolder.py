@@ -1,0 +1,133 @@
+"""The folder beside a result that holds what has been done of it, so that a run can resume."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from salanet.errors import FileError
+from salanet.models import Network
+
+ENDS = 1 << 20  # bytes at both ends of a file that identify it
+IDENTITY = "identity.json"
+
+
+def folder_of(to: Path) -> Path:
+    """The work folder of a result."""
+    return to.with_name(f".{to.name}.part")
+
+
+def open_folder(to: Path, identity: dict[str, Any], resume: bool) -> tuple[Path, list[str]]:
+    """Make the work folder of a result, or take up the one a killed run left.
+
+    Args:
+        identity: everything the work depends on, as JSON knows it.
+        resume: take it up; else, and where it belongs to other work, it is removed first.
+
+    Returns:
+        The folder and remarks.
+    """
+    folder, remarks = folder_of(to), []
+    if folder.exists():
+        same = resume and _read(folder / IDENTITY) == json.dumps(identity)
+        if same:
+            return folder, ["continued what an earlier run left unfinished"]
+        why = "of another input, model or options" if resume else "of an unfinished run"
+        remarks.append(f"removed the work folder {why} and started anew")
+        shutil.rmtree(folder)
+    elif resume:
+        remarks.append("there was nothing to resume: started anew")
+    folder.mkdir()
+    save(folder / IDENTITY, lambda path: path.write_text(json.dumps(identity)))
+    return folder, remarks
+
+
+def _read(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+def save(path: Path, write: Callable[[Path], Any]) -> None:
+    """Write a file that exists whole or not at all."""
+    unfinished = path.with_name(f"new-{path.name}")
+    write(unfinished)
+    unfinished.replace(path)
+
+
+def save_arrays(path: Path, **arrays: Any) -> None:
+    """An .npz that exists whole or not at all."""
+    save(path, lambda unfinished: np.savez(unfinished, **arrays))
+
+
+def identity_of(path: Path) -> dict[str, Any]:
+    """What tells a file from another version of itself, without reading all of it."""
+    status = path.stat()
+    with path.open("rb") as file:
+        ends = blake2b(file.read(ENDS))
+        file.seek(max(status.st_size - ENDS, 0))
+        ends.update(file.read(ENDS))
+    return {
+        "path": str(path.resolve()),
+        "bytes": status.st_size,
+        "modified": status.st_mtime_ns,
+        "ends": ends.hexdigest(),
+    }
+
+
+def model_identity(model: Network) -> str:
+    """A hash of a model's weights and of all it says of itself."""
+    found = blake2b(model.config.model_dump_json().encode())
+    found.update(json.dumps(model.metadata, sort_keys=True, default=str).encode())
+    for name, tensor in model.state_dict().items():
+        found.update(name.encode())
+        found.update(tensor.detach().cpu().contiguous().numpy())
+    return found.hexdigest()
+
+
+def check_space(to: Path, needed: int) -> None:
+    """Raise FileError unless the disk has room for the work."""
+    free = shutil.disk_usage(to.parent).free
+    if free < needed:
+        raise FileError(
+            to,
+            f"needs {needed / 1e9:.1f} GB of disk while it is made, {free / 1e9:.1f} GB are free; "
+            "write to another disk",
+        )
+
+
+class Marks:
+    """Which of some pieces are done, one byte each, in a file."""
+
+    def __init__(self, path: Path, count: int) -> None:
+        if not path.exists():
+            save(path, lambda unfinished: unfinished.write_bytes(bytes(count)))
+        self._path, self._done = path, bytearray(path.read_bytes())
+
+    def __contains__(self, piece: int) -> bool:
+        return bool(self._done[piece])
+
+    def add(self, piece: int) -> None:
+        self._done[piece] = 1
+        put(self._path, piece, b"\1")
+
+
+def put(path: Path, at: int, data: Any) -> None:
+    """Write bytes at a place of a file that exists."""
+    with path.open("r+b", buffering=0) as file:
+        file.seek(at)
+        rest = memoryview(data).cast("B")
+        while len(rest):
+            rest = rest[file.write(rest) :]
+
+
+def make(path: Path, size: int) -> None:
+    """A file of zeros, unless it is there already."""
+    if not path.exists():
+        path.touch()
+        os.truncate(path, size)
