@@ -23,8 +23,8 @@ def tiles(tmp_path: Path) -> Path:
     for name in ("t1", "t2", "u1"):
         np.savez(
             folder / f"{name}.npz",
-            xyz=rng.uniform(0, 4, (500, 3)),
-            label=rng.choice([1, 2, 6], 500).astype(np.int32),
+            xyz=rng.uniform(0, 4, (5000, 3)),
+            label=rng.choice([1, 2, 6], 5000).astype(np.int32),
         )
     return folder
 
@@ -39,7 +39,7 @@ def test_prepare_then_again(tiles: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert run(*arguments, "--licence", "CC0") == 0
     report = json.loads(capsys.readouterr().out)
     assert [s["split"] for s in report["scenes"]] == ["train", "train", "test"]
-    assert sum(report["counts"]["train"].values()) == 1000
+    assert sum(report["counts"]["train"].values()) == 10_000
     assert report["warnings"] == []
     scenes = open_scenes(out, "train")
     assert [s.name for s in scenes] == ["t1", "t2"]
@@ -60,7 +60,24 @@ def test_dry_run_writes_nothing(tiles: Path, tmp_path: Path, capsys: pytest.Capt
     report = json.loads(capsys.readouterr().out)
     assert [s["action"] for s in report["scenes"]] == ["prepare"] * 3 and not out.exists()
     assert run(tiles, out, "--classes", CLASSES, "--dry-run") == 0
-    assert "nothing is written" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "nothing is written" in out and "building" in out
+
+
+def test_blocks(tiles: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    out = tmp_path / "scenes"
+    arguments = (tiles, out, "--classes", CLASSES, "--grid", "0.1", "--block", "1")
+    shares = ("--val", "0.25", "--test", "0.125")
+    assert run(*arguments, *shares, "--dry-run", "--json") == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["blocks"] == {"train": 30, "val": 12, "test": 6} and not out.exists()
+    assert run(*arguments, *shares, "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["counts"] == plan["counts"] and report["area"] == plan["area"]
+    assert report["area"]["val"] == pytest.approx(12, rel=0.1)
+    assert sum(s["points"] for s in report["scenes"]) == 15_000
+    assert run(*arguments, *shares) == 0
+    assert "area, blocks of 1" in capsys.readouterr().out
 
 
 def test_scenes_of_other_runs_are_mentioned(
@@ -79,6 +96,13 @@ def test_scenes_of_other_runs_are_mentioned(
         (["--classes", "nowhere.yaml"], "nowhere.yaml"),
         (["--classes", CLASSES, "--grid", "-1"], "grid"),
         (["--classes", CLASSES, "--test", "zzz*"], "'zzz*' matches no file"),
+        (["--classes", CLASSES, "--block", "0.1"], "--block must be larger than the grid of 0.4"),
+        (
+            ["--classes", CLASSES, "--block", "2", "--test", "u*"],
+            "--test is a fraction of the area",
+        ),
+        (["--classes", CLASSES, "--block", "9", "--test", "0.2"], "use a smaller --block"),
+        (["--classes", "ground=2", "--dry-run"], "label 1 ("),
         ([], "--classes 'unclassified=1,ground=2,building=6'"),
     ],
 )

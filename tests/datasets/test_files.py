@@ -10,17 +10,16 @@ import laspy
 import numpy as np
 import pytest
 
+from salanet.datasets.balance import balance, warnings
 from salanet.datasets.classes import ClassMap
 from salanet.datasets.files import (
     Job,
     Settings,
-    balance,
     find_files,
     plan,
     prepare,
     prepare_file,
     suggest_classes,
-    warnings,
 )
 from salanet.errors import ConfigError, DataError, FileError
 from salanet.scenes import Scene, open_scenes

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -19,6 +17,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
+    from salanet.cli.prepare_report import Plan
     from salanet.datasets.files import Job, Prepared, Settings
 
 USAGE = """usage: salanet prepare WHAT [options]
@@ -51,6 +50,11 @@ class Files:
     """Files for validation: patterns on names without suffix such as '77060_*', or a fraction."""
     test: tuple[str, ...] = ()
     """Files for testing: patterns, or a fraction such as 0.2. The rest is for training."""
+    block: float | None = None
+    """Split within files, by square blocks of this side: --val and --test are fractions of the
+    area then, and each block is whole in one of the three."""
+    seed: int = 0
+    """Of the split by blocks."""
     label_field: str | None = None
     """Attribute that holds the labels, where the format has no field of its own for them."""
     keep: tuple[str, ...] = ()
@@ -62,7 +66,7 @@ class Files:
     workers: int = field(default_factory=lambda: min(os.cpu_count() or 1, 8))
     """Files prepared at the same time."""
     dry_run: bool = False
-    """Say what would be done; write nothing."""
+    """Read and count everything, say what would be done, write nothing."""
     json: bool = False
     """Print the report as JSON."""
 
@@ -88,6 +92,7 @@ def main(argv: list[str]) -> int | None:
 
 
 def files(options: Files) -> int:
+    from salanet.cli.prepare_report import show_plan, show_report
     from salanet.datasets import files as data
     from salanet.datasets.classes import ClassMap
 
@@ -109,21 +114,56 @@ def files(options: Files) -> int:
         columns=options.columns,
         licence=options.licence,
     )
-    jobs = data.plan(found, destination, val=options.val, test=options.test)
+    plan = _plan(found, destination, settings, options)
     if options.dry_run:
-        _show_plan(jobs, settings, as_json=options.json)
+        show_plan(plan, settings, as_json=options.json)
         return 0
-    results = _with_progress(jobs, settings, options.workers)
-    _show_report(results, settings, destination, as_json=options.json)
+    results = _with_progress(plan.jobs, settings, options.workers)
+    show_report(results, settings, destination, plan, as_json=options.json)
     return 0
 
 
-def progress_bar() -> Progress:
+def _plan(found: list[Path], destination: Path, settings: Settings, options: Files) -> Plan:
+    """Which file or part goes where. Files are read for it if they are split, or counted only."""
+    from salanet.cli.prepare_report import Plan
+    from salanet.datasets import blocks, files
+
+    cells = None if options.block is None else blocks.block_cells(options.block, settings.grid)
+    shares = {name: _share(getattr(options, name), name) for name in ("val", "test") if cells}
+    if cells is None:
+        jobs = files.plan(found, destination, val=options.val, test=options.test)
+        if not options.dry_run:
+            return Plan(jobs)
+    with progress_bar("counting") as progress:
+        task = progress.add_task("", total=len(found))
+        surveys = blocks.survey(
+            found,
+            settings,
+            cells,
+            workers=options.workers,
+            done=lambda one: progress.update(task, advance=1, description=one.source.name),
+        )
+    if cells is not None:
+        jobs = blocks.plan_blocks(surveys, destination, cells, **shares, seed=options.seed)
+    return Plan(jobs, surveys, cells and cells * settings.grid)
+
+
+def _share(given: tuple[str, ...], name: str) -> float:
+    """The fraction that --val or --test gives; 0 without."""
+    try:
+        return float(*given) if given else 0.0
+    except (TypeError, ValueError):
+        raise ConfigError(
+            f"with --block, --{name} is a fraction of the area such as 0.2, not {' '.join(given)}"
+        ) from None
+
+
+def progress_bar(what: str = "preparing") -> Progress:
     """How far a preparation is, on a terminal; a task's description is the scene done last."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
-        TextColumn("preparing"),
+        TextColumn(what),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -146,89 +186,3 @@ def _with_progress(jobs: list[Job], settings: Settings, workers: int) -> list[Pr
                 task, advance=1, description=result.job.source.name
             ),
         )
-
-
-def _show_plan(jobs: list[Job], settings: Settings, *, as_json: bool) -> None:
-    from salanet.datasets.files import is_current
-
-    rows = [
-        {
-            "source": str(job.source),
-            "split": job.split,
-            "scene": str(job.scene),
-            "action": "skip, complete" if is_current(job, settings) else "prepare",
-        }
-        for job in jobs
-    ]
-    if as_json:
-        print(json.dumps({"dry_run": True, "scenes": rows}, indent=1))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("file", "split", "action", title="nothing is written (--dry-run)")
-    for row in rows:
-        table.add_row(Path(row["source"]).name, row["split"], row["action"])
-    Console().print(table)
-
-
-def _show_report(
-    results: list[Prepared], settings: Settings, destination: Path, *, as_json: bool
-) -> None:
-    from salanet.datasets import files as data
-
-    names = settings.classes.names
-    splits = [split for split in data.SPLITS if any(r.job.split == split for r in results)]
-    counts = {split: data.balance(results, split) for split in splits}
-    warnings = data.warnings(results, names) + _strangers(results, destination)
-    if as_json:
-        report: dict[str, Any] = {
-            "scenes": [
-                {
-                    "scene": str(result.job.scene),
-                    "source": str(result.job.source),
-                    "split": result.job.split,
-                    "points": result.points,
-                    "cells": result.cells,
-                    "skipped": result.skipped,
-                }
-                for result in results
-            ],
-            "counts": {split: {name: counts[split][name] for name in names} for split in splits},
-            "warnings": warnings,
-        }
-        print(json.dumps(report, indent=1, ensure_ascii=False))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("class", *splits, title=f"points by class, grid {settings.grid:g}")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    totals = {split: max(sum(counts[split].values()), 1) for split in splits}
-    for name in names:
-        cells = (f"{counts[s][name]:,}  {counts[s][name] / totals[s]:6.2%}" for s in splits)
-        table.add_row(name, *cells)
-    table.add_section()
-    for what, attribute in (("points", "points"), ("cells", "cells")):
-        sums = (sum(getattr(r, attribute) for r in results if r.job.split == s) for s in splits)
-        table.add_row(what, *(f"{total:,}" for total in sums))
-    Console().print(table)
-    skipped = sum(result.skipped for result in results)
-    print(
-        f"{len(results)} scenes in {destination}"
-        + (f", {skipped} of them complete already" if skipped else "")
-    )
-    for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
-
-
-def _strangers(results: list[Prepared], destination: Path) -> list[str]:
-    """Scenes in the destination that this run did not make: training would read them too."""
-    from salanet.scenes import find_scenes
-
-    mine = {result.job.scene.resolve() for result in results}
-    others = [path for path in find_scenes(destination) if path.resolve() not in mine]
-    if not others:
-        return []
-    return [f"{len(others)} other scenes lie in {destination}, such as {others[0]}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -119,23 +120,31 @@ class ClassMap(BaseModel):
 
         Raises DataError for codes that are not in the map; names them, their counts, and `where`.
         """
+        codes, inverse, unknown = self._look_up(labels)
+        if unknown:
+            said = ", ".join(f"{code} ({count:,} points)" for code, count in unknown.items())
+            raise DataError(
+                f"{where}: label {said} is not in the class map; give it to a "
+                "class, put it under 'ignore', or give one class the catch-all '*'"
+            )
+        table = self._table()
+        indices = [table.get(code, table.get(CATCH_ALL)) for code in codes]
+        return np.array(indices, np.int16)[inverse]
+
+    def split_unknown(self, labels: ArrayLike) -> tuple[NDArray[np.bool_], Counter[int]]:
+        """Which of the codes (N,) the map knows, bool (N,), and the number of points of others."""
+        codes, inverse, unknown = self._look_up(labels)
+        return np.array([code not in unknown for code in codes], bool)[inverse], unknown
+
+    def _look_up(self, labels: ArrayLike) -> tuple[list[int], NDArray[np.intp], Counter[int]]:
+        """The different codes, which of them each point has, and points of those not in the map."""
         codes, inverse, counts = np.unique(
             np.asarray(labels).reshape(-1), return_inverse=True, return_counts=True
         )
         table = self._table()
-        rest = table.get(CATCH_ALL)
-        unknown = [
-            f"{code} ({count:,} points)"
-            for code, count in zip(codes.tolist(), counts.tolist(), strict=True)
-            if rest is None and code not in table
-        ]
-        if unknown:
-            raise DataError(
-                f"{where}: label {', '.join(unknown)} is not in the class map; give it to a "
-                "class, put it under 'ignore', or give one class the catch-all '*'"
-            )
-        indices = [table.get(code, rest) for code in codes.tolist()]
-        return np.array(indices, np.int16)[inverse]
+        found = dict(zip(codes.tolist(), counts.tolist(), strict=True))
+        known = found if CATCH_ALL in table else table
+        return list(found), inverse, Counter({c: n for c, n in found.items() if c not in known})
 
     def decode(self, indices: ArrayLike) -> NDArray[np.int32]:
         """The code (N,) int32 that each class index (N,) >= 0 is written as."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+import json
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +20,13 @@ from salanet import io
 from salanet.cloud import PointCloud
 from salanet.datasets.classes import ASPRS, IGNORED, ClassMap
 from salanet.errors import ConfigError, DataError, FileError
-from salanet.sampling.cells import KEPT, to_cells
+from salanet.sampling.cells import KEPT, Cells, to_cells
 from salanet.scenes import Scene
 
+if TYPE_CHECKING:
+    from salanet.datasets.blocks import Part
+
 SPLITS = ("train", "val", "test")
-FEW_POINTS = 100
-SMALL_SHARE = 0.001
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,12 @@ class Settings:
 
 @dataclass(frozen=True)
 class Job:
-    """One file to prepare, and the folder of its scene."""
+    """One file to prepare, or the part of it that is in one split, and the folder of its scene."""
 
     source: Path
     split: str
     scene: Path
+    part: Part | None = None
 
 
 @dataclass(frozen=True)
@@ -159,30 +162,49 @@ def prepare(
     `done`, if given, is called with each result. The first error stops the rest; scenes already
     written stay, and the same call goes on where it stopped.
     """
+    groups: dict[Path, list[Job]] = {}
+    for job in jobs:
+        groups.setdefault(job.source, []).append(job)
     with ThreadPoolExecutor(max(workers, 1)) as pool:
-        futures = [pool.submit(prepare_file, job, settings) for job in jobs]
+        futures = [pool.submit(prepare_parts, group, settings) for group in groups.values()]
         try:
             for future in as_completed(futures):
-                result = future.result()
-                if done:
-                    done(result)
+                for result in future.result():
+                    if done:
+                        done(result)
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    return [future.result() for future in futures]
+    return [result for future in futures for result in future.result()]
 
 
 def prepare_file(job: Job, settings: Settings) -> Prepared:
-    """Read one file, check it, subsample it and write its scene, unless that is done already.
+    """As `prepare_parts`, for a whole file."""
+    return prepare_parts([job], settings)[0]
+
+
+def prepare_parts(jobs: Sequence[Job], settings: Settings) -> list[Prepared]:
+    """Read one file, check it, subsample it and write the scenes of its parts that are not there.
 
     Raises FileError or DataError: unreadable, empty, NaN coordinates, no labels, a label that is
     not in the class map, or only ignored ones.
     """
-    adopt(job)
-    if is_current(job, settings):
-        return _result(job, Scene.open(job.scene), skipped=True)
-    where = str(job.source)
-    cloud = io.read(job.source, columns=settings.columns)
+    clear_other_splits(jobs)
+    pending = [job for job in jobs if not is_current(job, settings)]
+    made: dict[Job, Prepared] = {}
+    if pending:
+        cells, segment = _subsample(jobs[0].source, settings)
+        made = {job: _write(job, cells, segment, settings) for job in pending}
+    return [
+        made[job] if job in made else _result(job, Scene.open(job.scene), skipped=True)
+        for job in jobs
+    ]
+
+
+def _subsample(source: Path, settings: Settings) -> tuple[Cells, NDArray[np.int16]]:
+    """The cells of a file, and the class of each of its points."""
+    where = str(source)
+    cloud = io.read(source, columns=settings.columns)
     cloud.require_finite(where)
     missing = sorted(set(settings.keep) - set(cloud.attributes))
     if missing:
@@ -192,22 +214,28 @@ def prepare_file(job: Job, settings: Settings) -> Prepared:
     segment = settings.classes.encode(labels_of(cloud, settings.label_field, where), where)
     if (segment == IGNORED).all():
         raise DataError(f"{where}: every label is ignored by the class map")
-    cells = to_cells(
-        cloud, settings.grid, segment=segment, keep=(*KEPT, *settings.keep), where=where
-    )
+    keep = (*KEPT, *settings.keep)
+    return to_cells(cloud, settings.grid, segment=segment, keep=keep, where=where), segment
+
+
+def _write(job: Job, cells: Cells, segment: NDArray[np.int16], settings: Settings) -> Prepared:
+    if job.part is not None:
+        chosen = job.part.holds(cells.coord[:, :2] + cells.offset[:2], settings.grid)
+        segment = segment[chosen[cells.of_point]]
+        cells = cells.only(chosen)
     names = settings.classes.names
     counts = np.bincount(segment[segment >= 0], minlength=len(names)).tolist()
     meta = {
         "codes": settings.classes.codes,
         "colours": [settings.classes.colours.get(name) for name in names],
-        "points": len(cloud),
+        "points": len(segment),
         "counts": dict(zip(names, counts, strict=True)),
         "provenance": {
             "source": fingerprint(job.source),
             "licence": settings.licence,
             "salanet": salanet.__version__,
         },
-        "settings": settings.record(),
+        "settings": _record(job, settings),
     }
     scene = Scene.write(
         job.scene,
@@ -222,6 +250,12 @@ def prepare_file(job: Job, settings: Settings) -> Prepared:
         meta=meta,
     )
     return _result(job, scene, skipped=False)
+
+
+def _record(job: Job, settings: Settings) -> dict[str, Any]:
+    part = {} if job.part is None else {"part": job.part.record()}
+    record: dict[str, Any] = json.loads(json.dumps(settings.record() | part))
+    return record
 
 
 def labels_of(cloud: PointCloud, field: str | None, where: str) -> NDArray[Any]:
@@ -267,52 +301,35 @@ def is_current(job: Job, settings: Settings) -> bool:
     meta = Scene.open(job.scene).meta
     provenance = meta.get("provenance", {})
     return (
-        meta.get("settings") == settings.record()
+        meta.get("settings") == _record(job, settings)
         and provenance.get("source") == fingerprint(job.source)
         and provenance.get("salanet") == salanet.__version__
     )
 
 
-def adopt(job: Job) -> None:
-    """Move the scene here if an earlier run put it in another split, so that it is in one only."""
-    for split in SPLITS:
+def clear_other_splits(jobs: Sequence[Job]) -> None:
+    """Leave no scene of this file in a split where an earlier run had put it.
+
+    A whole file's scene moves to its new split; parts that no longer are, go.
+    """
+    mine = {job.split for job in jobs}
+    job = jobs[0]
+    for split in [split for split in SPLITS if split not in mine]:
         elsewhere = job.scene.parent.parent / split / job.scene.name
-        if split == job.split or not (elsewhere / "scene.json").exists():
+        if not (elsewhere / "scene.json").exists():
             continue
-        if job.scene.exists():
+        meta = Scene.open(elsewhere).meta
+        if job.part is not None or "part" in meta.get("settings", {}):
+            if meta.get("provenance", {}).get("source", {}).get("name") != job.source.name:
+                raise ConfigError(f"{elsewhere} is of another file than {job.source}; delete it")
+            shutil.rmtree(elsewhere)
+        elif job.scene.exists():
             raise ConfigError(
                 f"{elsewhere} and {job.scene} are the same scene in two splits; delete one"
             )
-        job.scene.parent.mkdir(parents=True, exist_ok=True)
-        elsewhere.rename(job.scene)
-
-
-def warnings(results: Sequence[Prepared], classes: Sequence[str]) -> list[str]:
-    """What may spoil training or its evaluation: classes nearly empty or absent in a split."""
-    found = []
-    for split in SPLITS:
-        counts = balance(results, split)
-        total = sum(counts.values())
-        for name in classes if total else ():
-            count = counts[name]
-            if count == 0:
-                found.append(f"{split}: no point of class '{name}'")
-            elif count < FEW_POINTS or count < SMALL_SHARE * total:
-                found.append(
-                    f"{split}: only {count:,} points of class '{name}' ({count / total:.3%})"
-                )
-    if not any(result.job.split == "train" for result in results):
-        found.append("no file is in train")
-    return found
-
-
-def balance(results: Iterable[Prepared], split: str) -> Counter[str]:
-    """Points by class of all files of a split."""
-    counts: Counter[str] = Counter()
-    for result in results:
-        if result.job.split == split:
-            counts.update(result.counts)
-    return counts
+        else:
+            job.scene.parent.mkdir(parents=True, exist_ok=True)
+            elsewhere.rename(job.scene)
 
 
 def _result(job: Job, scene: Scene, *, skipped: bool) -> Prepared:

@@ -44,6 +44,18 @@ class Cells:
     arrays: dict[str, NDArray[np.float32]]
     of_point: NDArray[np.int32]
 
+    def only(self, chosen: NDArray[np.bool_]) -> Cells:
+        """Some of the cells (M,), and their points."""
+        number = np.cumsum(chosen, dtype=np.int32) - 1
+        return Cells(
+            self.coord[chosen],
+            self.offset,
+            None if self.rgb is None else self.rgb[chosen],
+            None if self.segment is None else self.segment[chosen],
+            {name: array[chosen] for name, array in self.arrays.items()},
+            number[self.of_point[chosen[self.of_point]]],
+        )
+
 
 def to_cells(
     cloud: PointCloud,
