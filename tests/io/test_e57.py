@@ -220,6 +220,32 @@ def test_scans_kept_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "choose one" in capsys.readouterr().err
 
 
+def test_prediction_of_scans(
+    town_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from salanet import load, save
+    from salanet.cli.main import main
+    from salanet.datasets.town import town
+
+    model = tmp_path / "model.safetensors"
+    optional = ["intensity", "return_number", "number_of_returns"]
+    save(load(town_model), model, {"optional": optional})
+    parts = np.array_split(town(9, size=24).xyz - [652_000, 6_862_000, 0], 2)
+    pose = ([1, 0, 0, 0], [652_000, 6_862_000, 0])
+    make(tmp_path / "a.e57", *({**xyz_fields(part), "pose": pose} for part in parts))
+    arguments = ["predict", str(tmp_path / "a.e57"), "-m", str(model), "--units", "m"]
+    assert main(arguments) == 0
+    assert len(io.read(tmp_path / "a.labelled.laz")) == sum(map(len, parts))
+    assert main([*arguments, "--scans", "separate"]) == 0
+    for i, part in enumerate(parts):
+        labelled = io.read(tmp_path / f"a.scan{i}.labelled.laz")
+        np.testing.assert_allclose(labelled.xyz, part + pose[1], atol=1e-3)
+    assert main([*arguments, "--scan", "1", "-o", str(tmp_path / "b.ply")]) == 0
+    assert len(io.read(tmp_path / "b.ply")) == len(parts[1])
+    assert main([*arguments, "--scan", "7"]) == 2
+    assert "has no scan 7" in capsys.readouterr().err
+
+
 def checksum(page: bytes) -> int:
     """CRC-32C, as E57 has one behind every 1020 bytes."""
     value = 0xFFFFFFFF

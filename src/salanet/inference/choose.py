@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from salanet.errors import ConfigError, SalaNetError
 from salanet.inference import units
 from salanet.inference.fit import examine, lacking, optional, upright
+from salanet.io import read
+from salanet.io.stream import open_stream
 from salanet.models import zoo
 from salanet.models.zoo import Entry
-from salanet.sampling.survey import Survey
+from salanet.sampling.survey import Survey, survey, survey_pieces
 
+POINTS_AT_ONCE = 1_000_000
 RETURNS = "number_of_returns"
 CLOSED = 0.6  # of the height is covered in the median of the places seen from above
 FLAT = 5.0  # times wider than high
@@ -55,9 +59,7 @@ def choose(survey: Survey, where: str, models: Sequence[Entry] | None = None) ->
     Raises:
         ConfigError: no model fits, or the file could be either; the models are listed.
     """
-    models = zoo.entries() if models is None else models
-    if not models:
-        raise ConfigError(f"{zoo.available()}: name one with -m MODEL.safetensors")
+    models = zoo.require_entries() if models is None else models
     listed = ", ".join(f"{m.name} ({DOMAINS.get(m.domain, 'any scan')})" for m in models)
     kind, reason = domain(survey)
     if not kind:
@@ -76,6 +78,14 @@ def choose(survey: Survey, where: str, models: Sequence[Entry] | None = None) ->
         raise ConfigError(f"{where}: looks like {DOMAINS[kind]}, but lacks attributes ({missing})")
     best = min(able, key=lambda m: m.parameters)
     return best, f"taking the model {best.name}: this looks like {DOMAINS[kind]} ({reason})"
+
+
+def survey_file(path: Path, columns: str | None = None, scan: int | None = None) -> Survey:
+    """Look at a file, a large one a few points at a time; raises as `salanet.read` does."""
+    stream = open_stream(path, path) if path.is_file() else None
+    if stream is None:
+        return survey(read(path, columns=columns, scan=scan))
+    return survey_pieces(stream.clouds(POINTS_AT_ONCE, [*stream.names, "rgb"]), stream.count)
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,13 @@ def plan_outputs(files: Sequence[Path], output: Path | None) -> list[Path]:
     return paths
 
 
+def scan_output(path: Path, number: int) -> Path:
+    """The output of one scan of several: NAME.scanN before the mark and the suffix."""
+    stem = path.stem
+    mark = MARK if stem.endswith(MARK) else ""
+    return path.with_name(f"{stem.removesuffix(MARK)}.scan{number}{mark}{path.suffix}")
+
+
 def make_folder(path: Path) -> None:
     """Create the folder of an output; FileError if that is refused."""
     try:

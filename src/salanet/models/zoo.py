@@ -88,6 +88,14 @@ def entries(folder: Path | None = None) -> list[Entry]:
     return [describe(path) for path in sorted((folder or FOLDER).glob(f"*{SUFFIX}"))]
 
 
+def require_entries() -> list[Entry]:
+    """The package's own models; ConfigError if there are none."""
+    found = entries()
+    if not found:
+        raise ConfigError(f"{available()}: name one with -m MODEL.safetensors")
+    return found
+
+
 def names() -> list[str]:
     """The names of the models that come with the package."""
     return [path.stem for path in sorted(FOLDER.glob(f"*{SUFFIX}"))]
