@@ -33,6 +33,9 @@ def run(
     columns: str | None = None,
     scan: int | None = None,
     scans: Literal["merged", "separate"] = "merged",
+    memory: str | None = None,
+    resume: bool = False,
+    border: bool = True,
     json: bool = False,
     dry_run: bool = False,
     device: str = "auto",
@@ -57,15 +60,24 @@ def run(
         columns: what the columns of text files are, such as 'x,y,z,intensity'; _ skips one.
         scan: only the scan of this number, from 0, of an E57 with several.
         scans: those of an E57 merged, or separate: each to a NAME.scanN of its own.
+        memory: how much to take, such as 500MB or 2GB; LAS, LAZ and PLY files that need more pass
+            through it piece by piece. Default: a quarter of the machine's, at most 1.2 GB.
+        resume: continue what a killed run left unfinished.
+        border: of several files that touch, see the neighbours' points near the edge of each, so
+            that results have no seams.
         json: print what was done as JSON.
         dry_run: check inputs, model and outputs, and write nothing.
         device: auto, cpu, cuda.
     """
+    from dataclasses import replace
+
     from salanet.cli.batch import expand, for_each
     from salanet.cli.console import messages, print_json
     from salanet.cli.main import EXIT_USER_ERROR
     from salanet.errors import ConfigError
+    from salanet.inference.border import touching
     from salanet.inference.fit import FitOptions
+    from salanet.inference.memory import parse_memory
     from salanet.inference.outputs import MARK, plan_outputs
     from salanet.inference.predict import PredictOptions
 
@@ -82,6 +94,8 @@ def run(
         votes=votes,
         columns=columns,
         scan=scan,
+        memory=None if memory is None else parse_memory(memory),
+        resume=resume,
         fit=FitOptions(units=units, grid=grid, up=up),
     )
     found = expand(files, skip=MARK)
@@ -93,6 +107,8 @@ def run(
     def work(i: int) -> None:
         for wanted, to in parts(found[i], outputs[i], options, scans == "separate"):
             network, why = models(found[i], wanted)
+            if border:
+                wanted = replace(wanted, border=touching(network, found[i], found))
             report = predict(network, found[i], to, wanted, dry_run, console)
             report["remarks"] = [*why, *report["remarks"]]
             done.append(report)
@@ -119,7 +135,7 @@ def model_of(
 
     if model is not None:
         network = load_model(model, device)
-        return lambda path, options: (network, [])
+        return lambda *_: (network, [])
     entries = zoo.require_entries()
     loaded: dict[str, Network] = {}
 
@@ -156,20 +172,14 @@ def predict(
     console: Console,
 ) -> dict[str, Any]:
     """Label one file; returns the report."""
-    from rich.progress import Progress
-
     from salanet.cli.console import peak_memory
+    from salanet.cli.phases import Phases
     from salanet.inference.predict import inspect_file, predict_file
 
     if dry_run:
         return {"input": str(path), "output": str(to), **inspect_file(model, path, to, options)}
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(path.name, total=None)
-
-        def show_progress(phase: str, done: int, total: int) -> None:
-            bar.update(task, description=f"{path.name}: {phase}", completed=done, total=total)
-
-        report = predict_file(model, path, to, options, show_progress)
+    with Phases(console, path.name) as phases:
+        report = predict_file(model, path, to, options, phases.show)
     return report | {"peak_memory_bytes": peak_memory()}
 
 
@@ -182,7 +192,7 @@ def show(report: dict[str, Any], dry_run: bool) -> None:
     console = results()
     if dry_run:
         console.print(
-            f"{report['input']}: {report['points']:,} points, {report['cells']:,} cells, "
+            f"{report['input']}: {report['points']:,} points, {planned(report)}, "
             f"would be written to {report['output']}",
             soft_wrap=True,
         )
@@ -201,9 +211,25 @@ def show(report: dict[str, Any], dry_run: bool) -> None:
         console.print(f"note: {remark}", soft_wrap=True)
     peak = report["peak_memory_bytes"]
     memory = f", peak memory {peak / 1e6:,.0f} MB" if peak else ""
+    phases = ", ".join(
+        f"{name.removeprefix('seconds_')} {spent:.2f}"
+        for name, spent in report.items()
+        if name.startswith("seconds_")
+    )
     console.print(
-        f"{report['points']:,} points in {report['seconds']:.2f} s (read "
-        f"{report['seconds_read']:.2f}, network {report['seconds_network']:.2f}, write "
-        f"{report['seconds_write']:.2f}), {report['points_per_second']:,.0f} points/s{memory}",
+        f"{report['points']:,} points in {report['seconds']:.2f} s ({phases}), "
+        f"{report['points_per_second']:,.0f} points/s{memory}",
         soft_wrap=True,
+    )
+
+
+def planned(report: dict[str, Any]) -> str:
+    """What a dry run found out about the work."""
+    if "plan" not in report:
+        return f"{report['cells']:,} cells, in memory at once"
+    plan = report["plan"]
+    return (
+        f"piece by piece with about {report['memory_bytes'] / 1e6:,.0f} MB of memory "
+        f"({plan['chunk']:,} points and {plan['tile']:,} cells at once) and up to "
+        f"{report['disk_bytes'] / 1e9:,.1f} GB of disk beside the result"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from salanet.sampling.ground import WINDOW
 
 # The ground's openings look this many windows far, one after the other.
 GROUND = 2
+UNITS_PER_METRE = 4  # as many feet at the most; headers do not always say
 
 
 def reach_of(model: Network, zoom: float = 1.0) -> float:
@@ -28,6 +30,14 @@ def reach_of(model: Network, zoom: float = 1.0) -> float:
     halo = HALO_RADII * model.config.radius / zoom
     ground = GROUND * WINDOW if HEIGHT in features.required(model.config.features) else 0.0
     return halo + ground
+
+
+def touching(model: Network, path: Path, files: Iterable[Path]) -> tuple[Path, ...]:
+    """Those of some files that a model would want to see beyond the edge of one.
+
+    Units are not known yet: what is taken too much here is left out later.
+    """
+    return neighbours_of(path, files, UNITS_PER_METRE * reach_of(model))
 
 
 def neighbours_of(path: Path, files: Iterable[Path], reach: float) -> tuple[Path, ...]:
@@ -44,15 +54,20 @@ def neighbours_of(path: Path, files: Iterable[Path], reach: float) -> tuple[Path
         if other.resolve() == path.resolve():
             continue
         bounds = header_bounds(other)
-        if bounds is not None and near(own, bounds, reach):
+        if bounds is not None and close(own, bounds, reach):
             found.append(other)
     return tuple(found)
 
 
 def header_bounds(path: Path) -> NDArray[np.float64] | None:
     """Least and greatest x, y, z (2, 3) as the header of a LAS or LAZ file has them."""
-    if path.suffix.lower() not in (".las", ".laz"):
+    if path.suffix.lower() not in (".las", ".laz") or not path.is_file():
         return None
+    return _bounds(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=100_000)  # every file is looked at for every other
+def _bounds(path: Path, _modified: int) -> NDArray[np.float64] | None:
     try:
         with path.open("rb") as file:
             las = lasfile.read_head(path, file, path.stat().st_size)
@@ -62,7 +77,7 @@ def header_bounds(path: Path) -> NDArray[np.float64] | None:
     return bounds if np.isfinite(bounds).all() else None
 
 
-def near(a: NDArray[np.float64], b: NDArray[np.float64], reach: float) -> bool:
+def close(a: NDArray[np.float64], b: NDArray[np.float64], reach: float) -> bool:
     """Whether two boxes (2, 3) come within `reach` of each other in x and y."""
     apart = np.maximum(a[0] - b[1], b[0] - a[1])
     return bool((apart[:2] <= reach).all())
@@ -77,7 +92,9 @@ def border_points(
     size: int,
     remarks: list[str],
 ) -> Iterator[PointCloud]:
-    """The points of a neighbouring file that lie within reach of another, as the network sees them.
+    """The points of a neighbouring file just beyond the edge of another, as the network sees them.
+
+    What lies within the other's bounds, seen from above, is left out.
 
     Args:
         path: the neighbouring file.
@@ -88,7 +105,7 @@ def border_points(
         remarks: gets a line if the file cannot be used.
     """
     reach = reach_of(model, fit.zoom)
-    low, high = bounds.min(axis=0)[:2] - reach, bounds.max(axis=0)[:2] + reach
+    low, high = bounds.min(axis=0)[:2], bounds.max(axis=0)[:2]
     try:
         stream = open_stream(path, path)
         if stream is None:
@@ -100,8 +117,9 @@ def border_points(
             return
         for cloud in stream.clouds(size, keep):
             xy = fit.apply(cloud.xyz)[:, :2]
-            inside = ((xy >= low) & (xy <= high)).all(axis=1)  # NaN is not
-            part = part_of(cloud, np.asarray(inside & np.isfinite(cloud.xyz[:, 2])))
+            near = ((xy >= low - reach) & (xy <= high + reach)).all(axis=1)  # NaN is not
+            own = ((xy >= low) & (xy <= high)).all(axis=1)  # two strips would be twice as dense
+            part = part_of(cloud, np.asarray(near & ~own & np.isfinite(cloud.xyz[:, 2])))
             if "rgb" in keep and part.rgb is None:  # all of that file is black
                 part.rgb = np.zeros((len(part), 3), np.uint8)
             if len(part):

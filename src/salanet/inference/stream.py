@@ -153,6 +153,9 @@ class Work:
                 done += len(cloud)
                 self.progress("spool", done, self.stream.count)
         run = 0
+        if self.options.border:
+            count = len(self.options.border)
+            self.remarks.append(f"points of {count} neighbouring files were seen at the edges")
         for path in self.options.border:
             for cloud in border_points(self.model, path, fit, corners, keep, size, self.remarks):
                 if not spool.has(f"{BORDER}-{run}"):

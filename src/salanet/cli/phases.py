@@ -1,0 +1,63 @@
+"""The phases of a piece of work on the screen: how much of each is done, and what is left."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import TaskID
+
+
+class Phases:
+    """Draws while its block runs, if the console is a terminal; else it is silent.
+
+    Args:
+        console: where to draw.
+        title: of the work, such as its file.
+    """
+
+    def __init__(self, console: Console, title: str) -> None:
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            TaskProgressColumn,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        self._title = title
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[amount]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Phases:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bars.stop()
+
+    def show(self, phase: str, done: int, total: int) -> None:
+        """Say how much of a phase is done."""
+        if phase not in self._tasks:
+            title = f"{self._title}: {phase}"
+            self._tasks[phase] = self._bars.add_task(title, total=total, amount="")
+        amount = f"{done:,} of {total:,}"
+        self._bars.update(self._tasks[phase], completed=done, total=total, amount=amount)
