@@ -84,6 +84,8 @@ def _equal(a: Any, b: Any) -> bool:
     with np.errstate(all="ignore"):
         again = b.astype(a.dtype)
     same = np.array_equal(a, again, equal_nan=a.dtype.kind == "f")
+    if a.dtype.kind == b.dtype.kind == "f":  # text has as few digits as tell the value, in its type
+        return same
     return bool(same and np.array_equal(again.astype(b.dtype), b, equal_nan=b.dtype.kind == "f"))
 
 
