@@ -247,11 +247,17 @@ def lone_threads(count: int) -> ThreadPoolExecutor:
     PyTorch's would otherwise be as many again for each of them, and fight those of the step.
     """
     usual = torch.get_num_threads()
-    pool = ThreadPoolExecutor(count, "batches", torch.set_num_threads, (1,))
-    # The setting of a thread is also that of threads yet to start: wait for all, then restore it.
     started = threading.Barrier(count + 1)
+
+    def alone() -> None:
+        torch.get_num_threads()  # the first call in a thread takes over the general setting
+        torch.set_num_threads(1)
+        started.wait()
+
+    pool = ThreadPoolExecutor(count, "batches")
     for _ in range(count):
-        pool.submit(started.wait)
+        pool.submit(alone)
+    # The setting of a thread becomes the general one too: restore that after the last.
     started.wait()
     torch.set_num_threads(usual)
     return pool
