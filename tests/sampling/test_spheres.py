@@ -78,6 +78,37 @@ def test_balanced_centres_find_rare_classes() -> None:
     assert (labels >= 0).all()  # ignored points are no centre
 
 
+@pytest.mark.parametrize("potentials", [False, True])
+def test_balance_raises_the_share_of_rare_classes(potentials: bool) -> None:
+    """A square patch of 3 % of the points."""
+    rng = np.random.default_rng(0)
+    coord = rng.uniform(0, 20, (4000, 3)) * [1, 1, 0.01]
+    segment = ((coord[:, 0] < 4) & (coord[:, 1] < 4)).astype(int)
+    assert segment.mean() == pytest.approx(0.033)
+
+    def share(balance: float) -> float:
+        sampler = SphereSampler([scene(coord, segment)], 2.0, balance=balance)
+        drawing = PotentialSampler(sampler, np.random.default_rng(1)) if potentials else sampler
+        drawn = [drawing.draw(np.random.default_rng(i)).rows for i in range(200)]
+        return float(segment[np.concatenate(drawn)].mean())
+
+    # Potentials answer many draws in the patch by fewer others there.
+    expected = (0.03, 0.13, 0.29) if potentials else (0.02, 0.19, 0.39)
+    assert [share(balance) for balance in (0, 0.5, 1)] == pytest.approx(expected, abs=0.01)
+
+
+def test_balanced_potentials_visit_a_class_evenly() -> None:
+    """The second scene is all of the rare class; its ends are as often a centre as its middle."""
+    coord = np.column_stack([np.arange(100.0), np.zeros((100, 2))])
+    scenes = [scene(coord, np.zeros(100)), scene(coord[:20], np.ones(20))]
+    sampler = PotentialSampler(SphereSampler(scenes, 1.5, balance=1), np.random.default_rng(0))
+    draws = [sampler.draw(np.random.default_rng(i)) for i in range(160)]
+    rare = [round(sphere.centre[0]) for sphere in draws if sphere.scene == 1]
+    assert 60 < len(rare) < 100
+    visits = np.bincount(np.clip(rare, 0, 19), minlength=20)
+    assert visits.min() >= 1 and visits.max() <= 12
+
+
 def test_potentials_visit_everything_evenly() -> None:
     rng = np.random.default_rng(0)
     coord = rng.uniform(0, 10, (2000, 3)) * [1, 1, 0.1]

@@ -59,17 +59,56 @@ def test_class_weights_have_mean_one_over_points() -> None:
     assert class_weights(counts, "none") is None
 
 
-def test_schedules() -> None:
-    def rate(schedule: str, progress: float, **more: float) -> float:
-        recipe = Training(schedule=schedule, learning_rate=1.0, epochs=400, **more)
-        return learning_rate(recipe, progress)
+def test_weights_by_effective_number() -> None:
+    counts = np.array([100_000, 1000, 10, 0])
+    beta = 0.999
+    weights = class_weights(counts, "effective-number", beta)
+    assert weights is not None
+    expected = np.array([(1 - beta) / (1 - beta**n) for n in (100_000, 1000, 10, 1)])
+    expected *= counts.sum() / (expected * counts).sum()  # mean one over points
+    assert weights.numpy() == pytest.approx(expected, rel=1e-5)
+    # Far fewer points than 1 / (1 - β) weigh by 1 / n, far more by the same.
+    assert weights[2] / weights[1] == pytest.approx(0.632 * 1000 / 10, rel=0.01)
+    assert weights[1] / weights[0] == pytest.approx(1 / 0.632, rel=0.01)
+    nearly_one = class_weights(np.array([10**9, 10**8]), "effective-number", 1 - 1e-12)
+    assert nearly_one is not None and nearly_one[1] / nearly_one[0] == pytest.approx(10, rel=1e-3)
 
+
+def test_label_smoothing_is_pytorchs_over_labelled_points() -> None:
+    logits = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([0, 2, 1, -1])
+    found = Objective(Fixed(), None, 0.2)(Batch(logits, labels, None))[0]
+    shares = logits[:3].log_softmax(1)
+    mixed = 0.8 * -shares[torch.arange(3), labels[:3]] + 0.2 * -shares.mean(1)
+    assert found.item() == pytest.approx(mixed.mean().item(), rel=1e-6)
+
+
+def rate(schedule: str, progress: float, **more: object) -> float:
+    given = {"schedule": schedule, "learning_rate": 2.0, "epochs": 400} | more
+    return learning_rate(Training.model_validate(given), progress) / 2
+
+
+def test_schedules() -> None:
     assert rate("constant", 0.7) == 1
     assert rate("exponential", 0.5) == pytest.approx(0.1)
     assert rate("exponential", 1.0) == pytest.approx(0.01)
-    assert [rate("cosine", p) for p in (0, 0.5, 1)] == pytest.approx([1, 0.5, 0])
-    assert [rate("one-cycle", p) for p in (0, 0.3, 1)] == pytest.approx([0.04, 1, 0])
-    assert rate("constant", 0.05, warmup=0.1) == pytest.approx(0.5)
+    assert rate("exponential", 0.25, decay_epochs=100) == pytest.approx(0.1)
+    assert [rate("cosine", p) for p in (0, 0.25, 0.5, 1)] == pytest.approx([1, 0.853553, 0.5, 0])
+    top = [rate("one-cycle", p) for p in (0, 0.15, 0.3, 0.65, 1)]
+    assert top == pytest.approx([0.04, 0.52, 1, 0.5, 0])
+    steps = [rate("steps", p, milestones=(200, 300)) for p in (0, 0.49, 0.5, 0.74, 0.75, 1)]
+    assert steps == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+
+
+@pytest.mark.parametrize("schedule", ["constant", "exponential", "cosine", "one-cycle", "steps"])
+def test_warmup_rises_linearly_to_the_schedule(schedule: str) -> None:
+    for progress in (0.0, 0.02, 0.05):
+        plain = rate(schedule, progress, milestones=(300,))
+        warm = rate(schedule, progress, milestones=(300,), warmup=0.1)
+        assert warm == pytest.approx(plain * progress / 0.1)
+    for progress in (0.1, 0.6, 1.0):
+        plain = rate(schedule, progress, milestones=(300,))
+        assert rate(schedule, progress, milestones=(300,), warmup=0.1) == plain
 
 
 def test_moving_average() -> None:

@@ -19,7 +19,7 @@ def provenance() -> dict[str, Any]:
     import torch
 
     return {
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {
             "salanet": __version__,
@@ -34,6 +34,13 @@ def provenance() -> dict[str, Any]:
         },
         "git": git_state(),
     }
+
+
+def command() -> str:
+    """The command line that started this process, to be typed again."""
+    program = Path(sys.argv[0])
+    name = "salanet" if program.parts[-2:] == ("cli", "main.py") else program.name
+    return shlex.join([name, *sys.argv[1:]])
 
 
 def git_state() -> dict[str, Any] | None:
