@@ -110,7 +110,7 @@ def test_wide_foreign_coordinates_keep_their_precision(tmp_path: Path) -> None:
         (lambda f: np.save(f / "coord.npy", np.zeros((2, 2), np.float32)), r"\(N, 3\)"),
         (lambda f: np.save(f / "segment.npy", np.array([0, 2], np.int16)), "holds class 2"),
         (lambda f: np.save(f / "segment.npy", np.array([0, -2], np.int16)), "holds class -2"),
-        (lambda f: (f / "color.npy").write_bytes(b"junk"), "color.npy: is not a readable"),
+        (lambda f: (f / "color.npy").write_bytes(b"junk"), "color.npy: damaged, or not a NumPy"),
         (lambda f: (f / "scene.json").write_text("{"), "scene.json: is not readable JSON"),
         (lambda f: (f / "scene.json").write_text("[]"), "must hold a JSON object"),
         (lambda f: (f / "scene.json").write_text('{"format": 9}'), "scene format 9"),

@@ -29,6 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from salanet.errors import DataError, FileError
 from salanet.io.atomic import reason, remove_stale, temporary_name
+from salanet.io.limits import check_npy
 
 FORMAT = 1
 COARSEST = 16  # cells of the coarsest pyramid level, in grid cells
@@ -229,7 +230,11 @@ def lowest(z: NDArray[np.floating]) -> float:
 
 def _map(path: Path) -> NDArray[Any]:
     try:
+        with path.open("rb") as file:
+            check_npy(path, file)
         return np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileError:
+        raise
     except Exception as error:  # whatever a damaged header makes NumPy stumble over
         why = " ".join(str(error).split())[:200]
         raise FileError(path, f"is not a readable NumPy array ({why})") from error

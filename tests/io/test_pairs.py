@@ -18,7 +18,8 @@ others = pytest.mark.parametrize("other", io.WRITABLE)
 def survey(count: int = 40) -> PointCloud:
     """Millimetres at UTM coordinates, and attributes at the ends of their types."""
     rng = np.random.default_rng(0)
-    millimetres = rng.integers(0, 900_000, (count, 3)) + [400_000_000, 6_000_000_123, -50_000]
+    corner = np.array([400_000_000, 6_000_000_123, -50_000])
+    millimetres = corner + rng.integers(0, 900_000, (count, 3))
     integers = {"u1": np.uint8, "i2": np.int16, "u2": np.uint16, "i4": np.int32, "u4": np.uint32}
     attributes = {
         f"whole_{name}": np.array([np.iinfo(kind).min, np.iinfo(kind).max] * (count // 2), kind)

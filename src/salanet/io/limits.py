@@ -11,6 +11,7 @@ from salanet.errors import FileError
 
 # Point clouds compress 5 to 30 times; a deflate bomb 1000 times.
 FREE_BYTES, MAX_RATIO = 256 << 20, 200
+LONGEST_HEADER = 1 << 16  # of an .npy file
 # LASzip's items that are compressed in layers, by number, and their layers; extra bytes have one
 # per byte.
 LAYERS = {10: 9, 11: 1, 12: 2, 13: 1}
@@ -21,6 +22,19 @@ def check_unpacked(path: Path, size: int) -> None:
     """Raise FileError if `size` bytes are beyond belief for the content of this file."""
     if size > max(FREE_BYTES, MAX_RATIO * path.stat().st_size):
         raise FileError(path, f"damaged or a bomb: it would unpack to {size / 2**30:.1f} GiB")
+
+
+def check_npy(path: Path, file: IO[bytes]) -> None:
+    """Raise FileError if an .npy stream, at its beginning, is none or has an endless header.
+
+    NumPy asks for as much memory as the header claims to need before it looks at the file.
+    """
+    start = file.read(12)
+    file.seek(0)
+    version_1 = start[6:7] == b"\1"
+    length = int.from_bytes(start[8:10] if version_1 else start[8:12], "little")
+    if start[:6] != b"\x93NUMPY" or len(start) < 12 or length > LONGEST_HEADER:
+        raise FileError(path, "damaged, or not a NumPy array")
 
 
 def check_layers(

@@ -19,7 +19,7 @@ import numpy as np
 from salanet.cloud import PointCloud
 from salanet.errors import DataError, FileError
 from salanet.io import table, text
-from salanet.io.limits import check_unpacked
+from salanet.io.limits import check_npy, check_unpacked
 
 # Arrays that stand for several columns, or for one of another name.
 PARTS = {
@@ -105,6 +105,7 @@ def _load_zip(path: Path) -> tuple[dict[str, Any], bool]:
 
 def _load(path: Path, file: IO[bytes], size: int) -> Any:
     """The array in an .npy stream of `size` bytes, once its header is found to fit."""
+    check_npy(path, file)
     version = np.lib.format.read_magic(file)
     if version == (1, 0):
         shape, _, dtype = np.lib.format.read_array_header_1_0(file)

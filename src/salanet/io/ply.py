@@ -273,9 +273,10 @@ def _storable(name: str, column: Any, remarks: list[str]) -> Any:
     if column.dtype == np.float16:
         return column.astype(np.float32)
     if column.dtype.kind in "iu":
-        small = column.astype(np.int32)
-        if np.array_equal(small, column):
-            return small
+        for kind in (np.int32, np.uint32):
+            small = column.astype(kind)
+            if np.array_equal(small, column):
+                return small
         big = column.astype(np.float64)
         if not np.array_equal(big.astype(column.dtype), column):
             remarks.append(f"'{name}' lost digits: PLY has no {column.dtype}")
