@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 _tracking = ContextVar("tracking", default=True)
+_alone = ContextVar("alone", default=False)
 
 
 @contextmanager
@@ -21,6 +22,16 @@ def untracked() -> Iterator[None]:
         yield
     finally:
         _tracking.reset(token)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Inside, this process trains by itself, although it is one of several."""
+    token = _alone.set(True)
+    try:
+        yield
+    finally:
+        _alone.reset(token)
 
 
 class PointNorm(nn.BatchNorm1d):
@@ -94,7 +105,7 @@ class PointNorm(nn.BatchNorm1d):
 def processes() -> int:
     """How many train together."""
     distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
-    return torch.distributed.get_world_size() if distributed else 1
+    return torch.distributed.get_world_size() if distributed and not _alone.get() else 1
 
 
 def summed(values: Tensor) -> Tensor:

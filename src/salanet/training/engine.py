@@ -17,6 +17,7 @@ from rich.console import Console
 from salanet.datasets.partnet import Shapes
 from salanet.evaluation import Confusion, PartScores
 from salanet.models import Network, save
+from salanet.operators.norm import alone
 from salanet.sampling import features
 from salanet.scenes import Scene
 from salanet.training.epoch import Epoch
@@ -130,10 +131,12 @@ class Trainer:
         return self.record.begin(resume, self.scenes, self.validation, about)
 
     def _look(self) -> None:
-        """Try the first batch on a copy of the network, on all processes, and show what it is."""
+        """Try the first batch on a copy of the network, and show what it is."""
+        if not self.processes.first:
+            return
         batch = self.samples.batch(0, 0).to(self.fabric.device)
         names, absent = self.task.names(self.model), self.task.absent()
-        with self.fabric.autocast():
+        with self.fabric.autocast(), alone():
             found = sanity_check(
                 self.loss, batch, names, self.channels, absent, self.recipe.largest_batch
             )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -100,6 +102,9 @@ def launch(accelerator: str, devices: int | None, precision: Any, *, unused: boo
     from lightning_fabric.plugins.environments import LightningEnvironment
     from lightning_fabric.strategies import DDPStrategy
 
+    # What it tells about its ranks is ours to say, when something is wrong.
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*broadcast_buffers.*is deprecated")
     here, machines = layout(devices)
     several = here * machines > 1
     if several and not launcher() and "LOCAL_RANK" not in os.environ:
