@@ -296,7 +296,7 @@ def _top_of(table: Model) -> float:
 
 def _on_top(room: Room, table: Model, place: tuple[Array, float], thing: Model, rng: Rng) -> None:
     part = table.parts[0]
-    reach = np.abs(part.axes[:2]).sum(axis=1) * 0.65
+    reach = np.maximum(np.abs(part.axes[:2]).sum(axis=1) * 0.75 - 0.15, 0)
     xy = place[0] + turn_z(place[1])[:2, :2] @ (part.centre[:2] + rng.uniform(-reach, reach))
     room.model.add(thing, [*xy, _top_of(table)], rng.uniform(0, 2 * np.pi))
 

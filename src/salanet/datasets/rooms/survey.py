@@ -93,7 +93,7 @@ def _errors(way: str, rng: Rng) -> Errors:
 
 def _sensors(room: Room, way: str, rays: int, rng: Rng) -> list[Sensor]:
     if way == TRIPOD:
-        least = 1 + int(room.area / 40)
+        least = 1 + int(room.area / 25)
         spots = _spots(room, int(rng.integers(least, least + 3)), rng)
         height = rng.uniform(1.2, 1.8)
         low = rng.uniform(-68, -55)

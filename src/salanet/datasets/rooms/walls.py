@@ -358,7 +358,7 @@ def _hang_one(room: Room, model: Model, wide: float, z: float, high: float, rng:
 
 
 def _board(wide: float, high: float, rng: Rng) -> Model:
-    model, w, deep = Model(), wide / 2, rng.uniform(0.012, 0.05)
+    model, w, deep = Model(), wide / 2, rng.uniform(0.015, 0.05)
     model.box("board", materials.board(rng), [-w, 0, 0], [w, deep, high])
     if rng.random() < 0.7:
         frame, f = materials.metal(rng), rng.uniform(0.015, 0.05)
@@ -373,8 +373,10 @@ def _board(wide: float, high: float, rng: Rng) -> Model:
 
 
 def _picture(wide: float, high: float, rng: Rng) -> Model:
-    model, w, deep = Model(), wide / 2, rng.choice([0.003, rng.uniform(0.01, 0.06)])
-    model.box("clutter", materials.thing(rng), [-w, 0, 0], [w, deep, high])
+    """In a frame it is clutter; a poster as thin as paint is the wall itself."""
+    model, w, deep = Model(), wide / 2, rng.uniform(0.015, 0.06)
+    label, deep = ("wall", 0.003) if rng.random() < 0.4 else ("clutter", deep)
+    model.box(label, materials.thing(rng), [-w, 0, 0], [w, deep, high])
     return model
 
 
