@@ -19,9 +19,10 @@ import torch
 from rich.console import Console
 
 from salanet.scenes import Scene, open_scenes
-from salanet.training import Recipe, Trainer
-from salanet.training.samples import IN_FLIGHT, Batch, Samples, Waiting, ahead
+from salanet.training import Recipe, Trainer, search
+from salanet.training.samples import IN_FLIGHT, Batch, Samples
 from salanet.training.task import SceneTask
+from salanet.training.workers import Waiting, ahead
 
 
 def recipe(**sections: dict[str, Any]) -> Recipe:
@@ -96,6 +97,29 @@ def test_workers_compute_alone_and_the_step_does_not() -> None:
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(usual)
+
+
+def test_the_search_may_be_left_to_the_device(town_scenes: Path) -> None:
+    one = samples(town_scenes, recipe())
+    now = one.batch(0, 0)
+    one.on_device = True
+    later = one.batch(0, 0)
+    assert len(later) == len(now) and not later.pyramid.levels
+    for a, b in zip(later.pyramid.to("cpu").levels, now.pyramid.levels, strict=True):
+        assert torch.equal(a.points, b.points) and torch.equal(a.neighbours, b.neighbours)
+
+
+@pytest.mark.parametrize("workers, chosen", [(1, True), (2, True), (4, False)])
+def test_where_to_search_is_measured(
+    town_scenes: Path, monkeypatch: pytest.MonkeyPatch, workers: int, chosen: bool
+) -> None:
+    one = samples(town_scenes, recipe())
+    assert not search.faster_on_device(one, torch.device("cpu"), workers)
+    finest = one.batch(0, 0).pyramid.levels[0]
+    assert search._seconds(one.model, finest.points, finest.splits, torch.device("cpu")) > 0
+    times = {"cpu": 0.03, "cuda": 0.01}
+    monkeypatch.setattr(search, "_seconds", lambda *given: times[given[-1].type])
+    assert search.faster_on_device(one, torch.device("cuda"), workers) is chosen
 
 
 def test_waiting_is_counted() -> None:

@@ -17,7 +17,7 @@ import salanet
 from salanet.errors import ConfigError, DataError, FileError, MissingExtraError
 from salanet.scenes import Scene, open_scenes
 from salanet.training import Recipe, Run, Trainer
-from salanet.training.samples import ahead
+from salanet.training.workers import ahead
 
 QUIET = Console(quiet=True)
 BASE: dict[str, Any] = {

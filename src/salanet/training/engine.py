@@ -36,10 +36,12 @@ from salanet.training.progress import TrainingProgress
 from salanet.training.recipe import Recipe
 from salanet.training.record import Record
 from salanet.training.run import Run
-from salanet.training.samples import Batch, Waiting
+from salanet.training.samples import Batch
 from salanet.training.sanity import sanity_check
+from salanet.training.search import faster_on_device
 from salanet.training.stopping import Stopped, Stopping
 from salanet.training.task import task_for
+from salanet.training.workers import Waiting
 
 # Seconds between checkpoints within an epoch.
 CHECKPOINT_SECONDS = 300.0
@@ -113,7 +115,12 @@ class Trainer:
         """
         with self.processes.together():
             self._build()
-            state = self.processes.from_first(lambda: self._begin(resume))
+            about: dict[str, Any] = {"processes": self.processes.count}
+            if self.parent is not None:
+                about |= {"from": self.parent.metadata["file"]}
+            state = self.processes.from_first(
+                lambda: self.record.begin(resume, self.scenes, self.validation, about)
+            )
             try:
                 if state is None:
                     self._look()
@@ -124,22 +131,15 @@ class Trainer:
                 self.record.close()
         return self.run
 
-    def _begin(self, resume: bool) -> dict[str, Any] | None:
-        about: dict[str, Any] = {"processes": self.processes.count}
-        if self.parent is not None:
-            about["from"] = self.parent.metadata["file"]
-        return self.record.begin(resume, self.scenes, self.validation, about)
-
     def _look(self) -> None:
         """Try the first batch on a copy of the network, and show what it is."""
         if not self.processes.first:
             return
         batch = self.samples.batch(0, 0).to(self.fabric.device)
         names, absent = self.task.names(self.model), self.task.absent()
+        most = self.recipe.largest_batch
         with self.fabric.autocast(), alone():
-            found = sanity_check(
-                self.loss, batch, names, self.channels, absent, self.recipe.largest_batch
-            )
+            found = sanity_check(self.loss, batch, names, self.channels, absent, most)
         found.show(self.console)
 
     def _build(self) -> None:
@@ -169,6 +169,7 @@ class Trainer:
         self.saved = self.started
         show = TrainingProgress(self.console, self.steps, self.step)
         k = self.recipe.training.accumulate
+        self.samples.on_device = faster_on_device(self.samples, self.fabric.device, self.workers)
         batches = Waiting(self.samples.batches(self.step * k, self.steps * k, self.workers))
         self.stopping = Stopping()
         try:

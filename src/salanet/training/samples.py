@@ -7,11 +7,8 @@ sees exactly the batches it would have seen, and several processes together thos
 from __future__ import annotations
 
 import threading
-import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Callable, Generator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,11 +21,9 @@ from salanet.sampling import features
 from salanet.sampling.spheres import PotentialSampler, Sphere, SphereSampler
 from salanet.scenes import Scene
 from salanet.training.recipe import Recipe, Training
+from salanet.training.search import pyramid_of
+from salanet.training.workers import ahead
 
-T = TypeVar("T")
-
-# Batches that wait, made, for the step that uses them.
-AHEAD = 2
 # Batches within which the draws of one process may overtake each other.
 IN_FLIGHT = 16
 # Index of the draw that starts an epoch's potentials; no sample has it.
@@ -93,6 +88,9 @@ class Samples:
         model: its pyramid is built.
         intensity_scale: the intensity that becomes 1.
         rank, processes: which of how many processes this is; they share out each epoch's samples.
+
+    Attributes:
+        on_device: leave the neighbours of batches to be searched on the device they go to.
     """
 
     def __init__(
@@ -112,6 +110,7 @@ class Samples:
         self.model = model
         self.intensity_scale = intensity_scale
         self.rank, self.processes = rank, processes
+        self.on_device = False
         self.sampler = SphereSampler(
             scenes,
             sampling.sphere_radius,
@@ -132,12 +131,13 @@ class Samples:
         """One batch: this process's share of batch `number` of `epoch`, both counted from 0."""
         own = share_of(number, self.recipe.training, self.rank, self.processes)
         drawn = [self.sample(epoch, index) for index in own]
-        points, values, labels, origin = zip(*drawn, strict=True)
+        clouds, values, labels, origin = zip(*drawn, strict=True)
+        points = torch.from_numpy(np.concatenate(clouds))
         splits = torch.from_numpy(np.cumsum([0, *map(len, labels)]))
         return Batch(
             torch.from_numpy(np.concatenate(values)),
             torch.from_numpy(np.concatenate(labels)),
-            self.model.pyramid(torch.from_numpy(np.concatenate(points)), splits),
+            pyramid_of(self.model, points, splits, self.on_device),
             origin=origin,
         )
 
@@ -223,69 +223,6 @@ def share_of(number: int, training: Training, rank: int, processes: int) -> rang
     """Which of an epoch's samples process `rank` takes for batch `number`: every n-th of n."""
     together = training.batch_size * processes
     return range(number * together + rank, (number + 1) * together, processes)
-
-
-def ahead(jobs: Iterator[Callable[[], T]], workers: int = 1) -> Generator[T]:
-    """Results of jobs in order, made beforehand by so many threads."""
-    with lone_threads(workers) as pool:
-        waiting: deque[Future[T]] = deque()
-        try:
-            for job in jobs:
-                waiting.append(pool.submit(job))
-                if len(waiting) >= AHEAD + workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
-def lone_threads(count: int) -> ThreadPoolExecutor:
-    """Threads whose native code runs in no further threads.
-
-    PyTorch's would otherwise be as many again for each of them, and fight those of the step.
-    """
-    usual = torch.get_num_threads()
-    started = threading.Barrier(count + 1)
-
-    def alone() -> None:
-        torch.get_num_threads()  # the first call in a thread takes over the general setting
-        torch.set_num_threads(1)
-        started.wait()
-
-    pool = ThreadPoolExecutor(count, "batches")
-    for _ in range(count):
-        pool.submit(alone)
-    # The setting of a thread becomes the general one too: restore that after the last.
-    started.wait()
-    torch.set_num_threads(usual)
-    return pool
-
-
-class Waiting(Generic[T]):
-    """Iterates over batches and notes how long each is waited for.
-
-    Attributes:
-        seconds: waited in all; may be set back to 0.
-    """
-
-    def __init__(self, batches: Generator[T]) -> None:
-        self.batches = batches
-        self.seconds = 0.0
-
-    def __iter__(self) -> Waiting[T]:
-        return self
-
-    def __next__(self) -> T:
-        begun = time.perf_counter()
-        try:
-            return next(self.batches)
-        finally:
-            self.seconds += time.perf_counter() - begun
-
-    def close(self) -> None:
-        self.batches.close()
 
 
 def class_counts(scenes: Sequence[Scene], classes: int) -> NDArray[np.int64]:

@@ -13,7 +13,9 @@ from salanet.inference.voting import stacked
 from salanet.models import Network
 from salanet.sampling import features
 from salanet.training.recipe import Recipe
-from salanet.training.samples import BEFORE_FIRST, Batch, ahead, place_of, share_of
+from salanet.training.samples import BEFORE_FIRST, Batch, place_of, share_of
+from salanet.training.search import pyramid_of
+from salanet.training.workers import ahead
 
 
 class ShapeSamples:
@@ -26,6 +28,9 @@ class ShapeSamples:
         shapes: by category.
         model: its pyramid is built; has a head for each category.
         rank, processes: which of how many processes this is; they share out each epoch's samples.
+
+    Attributes:
+        on_device: see `Samples`.
     """
 
     def __init__(
@@ -41,6 +46,7 @@ class ShapeSamples:
         self.shapes = list(shapes)
         self.model = model
         self.rank, self.processes = rank, processes
+        self.on_device = False
         self.starts = np.cumsum([0, *map(len, self.shapes)])
         self.first = first_parts(model)
         self.heads = [list(model.config.parts).index(one.category) for one in self.shapes]
@@ -62,7 +68,7 @@ class ShapeSamples:
         return Batch(
             torch.from_numpy(values),
             torch.from_numpy(np.concatenate(labels)),
-            self.model.pyramid(*stacked(points)),
+            pyramid_of(self.model, *stacked(points), self.on_device),
             heads,
             origin,
         )

@@ -29,9 +29,12 @@ from salanet.training.shapes import ShapeSamples, part_names
 class Draws(Protocol):
     """Where batches come from."""
 
+    model: Network
+    on_device: bool
+
     def batches(self, first: int, last: int, workers: int = 1) -> Generator[Batch]: ...
 
-    def batch(self, epoch: int, step: int) -> Batch: ...
+    def batch(self, epoch: int, number: int) -> Batch: ...
 
 
 class Task(Protocol):
