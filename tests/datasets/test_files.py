@@ -9,6 +9,7 @@ from pathlib import Path
 import laspy
 import numpy as np
 import pytest
+from laspy.vlrs.known import WktCoordinateSystemVlr
 
 from salanet.datasets.balance import balance, warnings
 from salanet.datasets.classes import ClassMap
@@ -16,6 +17,7 @@ from salanet.datasets.files import (
     Job,
     Settings,
     find_files,
+    foreign_units,
     plan,
     prepare,
     prepare_file,
@@ -226,3 +228,18 @@ def test_grid_must_be_positive() -> None:
 
 def test_settings_are_json() -> None:
     assert json.loads(json.dumps(SETTINGS.record())) == SETTINGS.record()
+
+
+def test_files_in_feet_are_warned_of(tmp_path: Path) -> None:
+    header = laspy.LasHeader(version="1.4", point_format=6)
+    header.scales = [0.001] * 3
+    header.vlrs.append(WktCoordinateSystemVlr('PROJCS["Oregon",UNIT["foot",0.3048]]'))
+    las = laspy.LasData(header)
+    las.x, las.y, las.z = np.random.default_rng(0).random((3, 50)) * 9
+    las.classification = np.full(50, 2)
+    las.write(tmp_path / "a.laz")
+    settings = Settings(ClassMap.parse("ground=2"), grid=0.5)
+    job = Job(tmp_path / "a.laz", "train", tmp_path / "scenes" / "train" / "a")
+    for _ in range(2):  # made, then found there
+        (warning,) = foreign_units([prepare_file(job, settings)])
+        assert warning.startswith("1 file is in the unit foot by the reference system")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from salanet import io
 from salanet.cloud import PointCloud
 from salanet.datasets.classes import ASPRS, IGNORED, ClassMap
 from salanet.errors import ConfigError, DataError, FileError
+from salanet.io import crs
 from salanet.sampling.cells import KEPT, Cells, to_cells
 from salanet.scenes import Scene
 
@@ -82,6 +84,7 @@ class Prepared:
         points: number of points of the file; cells: of the scene.
         counts: points of the file by class name, ignored ones left out.
         skipped: the scene was complete already.
+        unit: of the coordinates by the file's reference system, unless it is the metre.
     """
 
     job: Job
@@ -89,6 +92,7 @@ class Prepared:
     cells: int
     counts: dict[str, int]
     skipped: bool
+    unit: str = ""
 
 
 def find_files(sources: Iterable[str | Path]) -> list[Path]:
@@ -193,16 +197,16 @@ def prepare_parts(jobs: Sequence[Job], settings: Settings) -> list[Prepared]:
     pending = [job for job in jobs if not is_current(job, settings)]
     made: dict[Job, Prepared] = {}
     if pending:
-        cells, segment = _subsample(jobs[0].source, settings)
-        made = {job: _write(job, cells, segment, settings) for job in pending}
+        cells, segment, unit = _subsample(jobs[0].source, settings)
+        made = {job: _write(job, cells, segment, unit, settings) for job in pending}
     return [
         made[job] if job in made else _result(job, Scene.open(job.scene), skipped=True)
         for job in jobs
     ]
 
 
-def _subsample(source: Path, settings: Settings) -> tuple[Cells, NDArray[np.int16]]:
-    """The cells of a file, and the class of each of its points."""
+def _subsample(source: Path, settings: Settings) -> tuple[Cells, NDArray[np.int16], str]:
+    """The cells of a file, the class of each of its points, and its unit if it is not the metre."""
     where = str(source)
     cloud = io.read(source, columns=settings.columns)
     cloud.require_finite(where)
@@ -215,10 +219,15 @@ def _subsample(source: Path, settings: Settings) -> tuple[Cells, NDArray[np.int1
     if (segment == IGNORED).all():
         raise DataError(f"{where}: every label is ignored by the class map")
     keep = (*KEPT, *settings.keep)
-    return to_cells(cloud, settings.grid, segment=segment, keep=keep, where=where), segment
+    cells = to_cells(cloud, settings.grid, segment=segment, keep=keep, where=where)
+    system = crs.of_source(cloud.source)
+    unit = system.unit if system is not None and system.unit else "metre"
+    return cells, segment, "" if unit == "metre" else unit
 
 
-def _write(job: Job, cells: Cells, segment: NDArray[np.int16], settings: Settings) -> Prepared:
+def _write(
+    job: Job, cells: Cells, segment: NDArray[np.int16], unit: str, settings: Settings
+) -> Prepared:
     if job.part is not None:
         chosen = job.part.holds(cells.coord[:, :2] + cells.offset[:2], settings.grid)
         segment = segment[chosen[cells.of_point]]
@@ -236,6 +245,7 @@ def _write(job: Job, cells: Cells, segment: NDArray[np.int16], settings: Setting
             "salanet": salanet.__version__,
         },
         "settings": _record(job, settings),
+        "unit": unit,
     }
     scene = Scene.write(
         job.scene,
@@ -256,6 +266,17 @@ def _record(job: Job, settings: Settings) -> dict[str, Any]:
     part = {} if job.part is None else {"part": job.part.record()}
     record: dict[str, Any] = json.loads(json.dumps(settings.record() | part))
     return record
+
+
+def foreign_units(results: Iterable[Prepared]) -> list[str]:
+    """Warnings of files that are not in metres: their scenes are not either, but models are."""
+    units = Counter(result.unit for result in results if result.unit)
+    return [
+        f"{count} file{'s are' if count > 1 else ' is'} in the unit {unit} by the reference "
+        "system, and so are the grid and the scene: bring the coordinates to metres, which "
+        "`salanet predict` gives the network"
+        for unit, count in units.items()
+    ]
 
 
 def labels_of(cloud: PointCloud, field: str | None, where: str) -> NDArray[Any]:
@@ -333,7 +354,9 @@ def clear_other_splits(jobs: Sequence[Job]) -> None:
 
 
 def _result(job: Job, scene: Scene, *, skipped: bool) -> Prepared:
-    return Prepared(job, scene.meta["points"], len(scene), scene.meta["counts"], skipped)
+    meta = scene.meta
+    unit = meta.get("unit", "")
+    return Prepared(job, meta["points"], len(scene), meta["counts"], skipped, unit)
 
 
 def _readable(path: Path) -> bool:
