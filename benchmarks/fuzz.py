@@ -7,6 +7,7 @@ MEMORY of memory. Damage number i of a kind is the same in every run with the sa
 
     python benchmarks/fuzz.py --seconds 60               every kind, a minute each
     python benchmarks/fuzz.py --count 20000 --only laz   one kind, so many files
+    python benchmarks/fuzz.py --seconds 600 --go-on      more of each, added to the results
 
 writes benchmarks/results/fuzz.{csv,md}; failing files are kept in the folder given by --keep.
 """
@@ -28,10 +29,11 @@ from collections import Counter
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
+TABLE = RESULTS / "fuzz.csv"
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "io"))
 
 SECONDS = 10  # of computing for a file of some kilobytes
-PATIENCE = 90  # seconds on the clock, for a machine that has other work
+PATIENCE = 600  # seconds on the clock, for a machine that has other work
 MEMORY = 1 << 30  # more than the process had before
 BATCH = 2000  # files per child
 SHOWN = 20  # failures that are printed and kept, of each child
@@ -105,15 +107,15 @@ def _forget_peak() -> None:
 
 
 def campaign(
-    name: str, seed: int, seconds: float, count: int, keep: Path
+    name: str, seed: int, seconds: float, number: int, count: int, keep: Path
 ) -> tuple[Counter[str], list[str]]:
-    """Read damaged files of one kind until time or number is used up."""
+    """Read damaged files of one kind from `number` on until time or `count` is used up."""
     found: Counter[str] = Counter()
     failures: list[str] = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         _make_seeds(name, folder)
-        start, number = time.monotonic(), 0
+        start = time.monotonic()
         while time.monotonic() - start < seconds and number < count:
             before, until = len(failures), start + seconds
             number = _run_child(name, seed, number, count, until, folder, found, failures)
@@ -150,10 +152,10 @@ def _run_child(
     number, running = first - 1, False
     try:
         while True:
-            if not selector.select(PATIENCE):
+            if not _answers(process, selector, running):
                 found["hang"] += 1
-                failures.append(f"{number} hang: no answer in {PATIENCE} s")
-                return number + 1
+                failures.append(f"{number} hang: no answer")
+                return max(number, first) + 1
             words = process.stdout.readline().strip().split(maxsplit=3)
             if not words and process.poll() is not None:
                 break
@@ -181,6 +183,24 @@ def _run_child(
         process.stderr.close()
 
 
+def _answers(
+    process: subprocess.Popen[str], selector: selectors.BaseSelector, running: bool
+) -> bool:
+    """Whether the child says something before its time is up: of computing, and on the clock."""
+    start, spent = time.monotonic(), _computed(process)
+    while not selector.select(1):
+        stuck = running and _computed(process) - spent > 3 * SECONDS
+        if stuck or time.monotonic() - start > PATIENCE:
+            return False
+    return True
+
+
+def _computed(process: subprocess.Popen[str]) -> float:
+    """Seconds of computing of a process so far."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _keep(name: str, seed: int, number: int, folder: Path, to: Path) -> None:
     """Make the damaged file again, for whoever repairs the reader."""
     import numpy as np
@@ -193,15 +213,17 @@ def _keep(name: str, seed: int, number: int, folder: Path, to: Path) -> None:
     )
 
 
+def read_results() -> dict[str, dict[str, object]]:
+    if not TABLE.exists():
+        return {}
+    with TABLE.open(newline="") as file:
+        return {row["reader"]: dict(row) for row in csv.DictReader(file)}
+
+
 def write_results(rows: list[dict[str, object]], note: str) -> None:
-    old = RESULTS / "fuzz.csv"
-    known: dict[str, dict[str, object]] = {}
-    if old.exists():
-        with old.open(newline="") as file:
-            known = {row["reader"]: dict(row) for row in csv.DictReader(file)}
-    known |= {str(row["reader"]): row for row in rows}
+    known = read_results() | {str(row["reader"]): row for row in rows}
     columns = list(rows[0])
-    with old.open("w", newline="") as file:
+    with TABLE.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(known.values())
@@ -244,6 +266,7 @@ def main() -> int:
     parser.add_argument("--only", action="append", choices=list(TARGETS), help="this kind alone")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "salanet-fuzz")
+    parser.add_argument("--go-on", action="store_true", help="after the files of the results")
     parser.add_argument("--no-results", action="store_true", help="print only")
     options = parser.parse_args()
     shutil.rmtree(options.keep, ignore_errors=True)
@@ -251,9 +274,13 @@ def main() -> int:
     failed, rows = 0, []
     for name in options.only or TARGETS:
         start = time.monotonic()
-        found, failures = campaign(name, options.seed, options.seconds, options.count, options.keep)
-        row: dict[str, object] = {"reader": name, "inputs": sum(found.values())}
-        row |= {outcome: found[outcome] for outcome in OUTCOMES}
+        known = read_results().get(name, {}) if options.go_on else {}
+        first = int(str(known.get("inputs", 0)))
+        found, failures = campaign(
+            name, options.seed, options.seconds, first, first + options.count, options.keep
+        )
+        row: dict[str, object] = {"reader": name, "inputs": first + sum(found.values())}
+        row |= {o: int(str(known.get(o, 0))) + found[o] for o in OUTCOMES}
         rows.append(row | {"seed": options.seed})
         print(name, dict(found), f"{time.monotonic() - start:.0f} s", flush=True)
         failed += len(failures)

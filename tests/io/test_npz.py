@@ -120,7 +120,7 @@ def npy(header: str, body: bytes = b"") -> bytes:
         (npy("{'descr': '|O', 'fortran_order': False, 'shape': (1, 3)}", b"cos\n"), "pickled"),
         (npy("{'descr': '<f8', 'fortran_order': False, 'shape': (3,)}", bytes(24)), r"\(N, C\)"),
         (npy("{'descr': '<f8', 'fortran_order': False, 'shape': (0, 3)}"), "holds no points"),
-        (npy("__import__('os').abort()"), "damaged, or not a NumPy array"),
+        (npy("__import__('os').abort()"), "damaged, or not a .npy file"),
         (b"\x93NUMPY", "damaged, or not a NumPy array"),
         (b"PK\3\4", "damaged, or not a NumPy array"),
     ],
