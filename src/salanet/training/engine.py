@@ -96,8 +96,7 @@ class Trainer:
         self.everyone = console or Console(stderr=True)
         self.console = self.everyone if self.processes.first else Console(quiet=True)
         self.task = task_for(recipe, self.scenes, self.validation, parent)
-        self.parent = parent
-        self.channels = features.channels(recipe.model.features)
+        self.parent, self.channels = parent, features.channels(recipe.model.features)
         self.record = Record(self.run, recipe, log, self.console)
 
     def train(self, *, resume: bool = False) -> Run:
@@ -115,17 +114,13 @@ class Trainer:
         """
         with self.processes.together():
             self._build()
-            about: dict[str, Any] = {"processes": self.processes.count}
-            if self.parent is not None:
-                about |= {"from": self.parent.metadata["file"]}
+            origin = self.parent.metadata["file"] if self.parent else None
+            about = {"processes": self.processes.count, "from": origin}
             state = self.processes.from_first(
                 lambda: self.record.begin(resume, self.scenes, self.validation, about)
             )
             try:
-                if state is None:
-                    self._look()
-                else:
-                    self._restore(state)
+                self._look() if state is None else self._restore(state)
                 self._loop()
             finally:
                 self.record.close()
