@@ -251,12 +251,11 @@ def _outside(room: Room, edge: Edge, rng: Rng) -> None:
     """Something that is seen through the windows: ground, a facade, bushes."""
     model, paint = Model(), materials.leaves(rng)
     low, far = rng.uniform(-4, -0.1), rng.uniform(3, 8)
-    model.box(
-        "clutter", materials.floor(rng), *_across(-6, edge.length + 6, -far, -0.5, low - 0.2, low)
-    )
+    ground = _across(-6, edge.length + 6, -far, -0.5, low - 0.2, low)
+    model.box("floor", materials.floor(rng), *ground)
     if rng.random() < 0.5:
         facade = _across(-4, edge.length + 4, -far - 1, -far, low, 5)
-        model.box("clutter", materials.wall(rng), *facade)
+        model.box("wall", materials.wall(rng), *facade)
     for _ in range(int(rng.integers(0, 25))):
         x, r = rng.uniform(-2, edge.length + 2), rng.uniform(0.15, 0.5)
         place = [x, -rng.uniform(2, far), low + rng.uniform(0, 2.5)]
