@@ -210,6 +210,27 @@ def use_cloud(path: Path) -> None:
     io.write(path.with_name(f"again{suffix}"), cloud)
 
 
+def use_stream(path: Path) -> None:
+    """Read and copy a few points at a time, as `salanet predict` does with large files."""
+    from salanet.io.stream import open_stream
+
+    try:
+        stream = open_stream(path, path)
+    except Exception:  # then it is read at once
+        io.read(path)
+        return
+    assert stream is not None
+    assert sum(map(len, stream.clouds(7, stream.names))) == stream.count
+    sample = PointCloud(np.zeros((2, 3)), label=np.array([0, 19]))
+    copied = stream.copy(
+        path.with_name(f"again{path.suffix}"),
+        7,
+        sample,
+        lambda begin, end: PointCloud(np.zeros((end - begin, 3)), label=np.arange(begin, end) % 20),
+    )
+    assert list(copied)[-1] == stream.count
+
+
 def make_las(folder: Path, suffix: str = ".las") -> None:
     import laspy
 
@@ -412,7 +433,7 @@ def make_onnx(folder: Path) -> None:
     export(model, folder / "model.onnx")
 
 
-def use_onnx(path: Path) -> None:
+def use_edge(path: Path) -> None:
     from salanet.edge import Segmenter
 
     Segmenter(path, threads=1)
@@ -433,6 +454,8 @@ def use_manifest(folder: Path) -> None:
 TARGETS = {
     "las": Target(make_las, use_cloud),
     "laz": Target(lambda folder: make_las(folder, ".laz"), use_cloud),
+    "las stream": Target(make_las, use_stream),
+    "laz stream": Target(lambda folder: make_las(folder, ".laz"), use_stream),
     "copc": Target(make_copc, use_cloud),
     "ply ascii": Target(make_ply_ascii, use_cloud),
     "ply binary": Target(make_ply, use_cloud),
@@ -446,7 +469,8 @@ TARGETS = {
     "npz": Target(make_npz, use_cloud),
     "text": Target(make_text, use_cloud),
     "model": Target(make_model, use_model),
-    "onnx": Target(make_onnx, use_onnx, needs="onnxscript"),
+    "model, edge": Target(make_model, use_edge),
+    "onnx": Target(make_onnx, use_edge, needs="onnxscript"),
     "scene": Target(make_scene, use_scene, folder=True),
     "partnet h5": Target(make_h5, use_h5, needs="h5py"),
     "class map": Target(make_classes, use_classes),
