@@ -5,7 +5,7 @@ A room is built of boxes, cylinders and ellipsoids (`layout`, `walls`, `furnitur
 (`appearance`), so occlusion, density and noise are those of a scan and every label is exact.
 """
 
-from salanet.datasets.rooms.generate import CLASSES, COLOURS, generate
+from salanet.datasets.rooms.generator import CLASSES, COLOURS, generate
 from salanet.datasets.rooms.layout import KINDS
 
 __all__ = ["CLASSES", "COLOURS", "KINDS", "generate"]

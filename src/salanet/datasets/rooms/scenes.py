@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from salanet.datasets.benchmark import Benchmark, Job, Plan, Raw, check_grid, prepare_scene
-from salanet.datasets.rooms.generate import CLASSES, COLOURS, generate
+from salanet.datasets.rooms.generator import CLASSES, COLOURS, generate
 from salanet.errors import ConfigError
 
 BENCHMARK = Benchmark(

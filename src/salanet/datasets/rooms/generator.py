@@ -108,6 +108,3 @@ def _placed(xyz: Array, rng: Rng) -> Array:
     angle = rng.uniform(0, 2 * np.pi) if rng.random() < 0.5 else 0.0
     turned = np.einsum("ij,nj->ni", turn_z(angle), xyz)
     return turned + rng.uniform(-50, 50, 3) * [1, 1, 0.1]
-
-
-__all__ = ["CLASSES", "COLOURS", "KINDS", "Scan", "build", "generate"]
