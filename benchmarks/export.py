@@ -1,9 +1,10 @@
-"""The exported networks beside PyTorch: agreement, file size, latency; and what a process takes.
+"""Exported networks beside PyTorch: agreement, size, speed; what a process takes; smaller weights.
 
-One row for each operator: ONNX Runtime against the fused kernels on the same cloud of a generated
-room, both with one thread per core. Then two processes that only label that room, with and without
-PyTorch: seconds until ready, seconds of labelling, and the most memory. `python
-benchmarks/export.py` writes benchmarks/results/export.{csv,md} and export_process.{csv,md}.
+One row for each operator, as a whole network with random weights and shaken batch norms, on one
+cloud: ONNX Runtime, our runtime without PyTorch, PyTorch with the fused kernels and without them.
+Then processes that do nothing but label that cloud. `--scan FILE.laz` takes an airborne scan for
+the generated room. With `--model`, `--scenes` and `--calibrate`, also a table of what float16 and
+int8 cost a trained model on prepared scenes. Writes benchmarks/results/export*.{csv,md}.
 """
 
 from __future__ import annotations
@@ -16,134 +17,263 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 CLASSES = tuple(f"class {i}" for i in range(13))
-FEATURES = ("one", "rgb", "height")
+INDOOR = {"features": ("one", "rgb", "height"), "in_channels": 5, "grid": 0.04}
+AIRBORNE = {
+    "features": ("one", "intensity", "returns", "height_above_ground"),
+    "in_channels": 6,
+    "grid": 0.2,
+}
+WAYS = {
+    "native": "salanet.edge, fused kernels",
+    "onnx": "salanet.edge, ONNX Runtime",
+    "torch": "PyTorch, fused kernels",
+}
+
+Row = dict[str, object]
 
 
-def make(operator: str, width: int, folder: Path) -> Path:
+def save_scan(source: Path | None, points: int, folder: Path) -> Path:
+    """About that many points as arrays in one .npz: the middle of a scan, or a generated room."""
+    import numpy as np
+    from scenes import indoor_scan
+
+    import salanet
+
+    path = folder / "scan.npz"
+    if source is None:
+        xyz, rgb, _ = indoor_scan(points, seed=0)
+        np.savez(path, xyz=xyz.astype(np.float64), rgb=rgb)
+        return path
+    cloud = salanet.read(source)
+    apart = np.abs(cloud.xyz - np.median(cloud.xyz, axis=0))[:, :2].max(axis=1)
+    near = np.sort(np.argsort(apart, kind="stable")[:points])
+    arrays = {name: cloud.attributes[name] for name in ("return_number", "number_of_returns")}
+    arrays |= {"xyz": cloud.xyz, "intensity": cloud.intensity}
+    np.savez(path, **{name: array[near] for name, array in arrays.items()})
+    return path
+
+
+def make(operator: str, width: int, scan: Path, path: Path) -> None:
     """A model file and, beside it, the ONNX file."""
+    import numpy as np
     import torch
 
     from salanet.export import export
     from salanet.models import create_model, save
 
     torch.manual_seed(0)
+    kind = INDOOR if "rgb" in np.load(scan) else AIRBORNE
     model = create_model(
-        operator=operator, width=width, in_channels=5, classes=CLASSES, features=FEATURES
-    ).eval()
-    path = folder / f"{operator}-{width}.safetensors"
-    save(model, path)
+        operator=operator,
+        width=width,
+        classes=CLASSES,
+        metadata={"intensity_scale": 1000.0},
+        **kind,
+    )
+    generator = torch.Generator().manual_seed(0)
+    for norm in model.modules():
+        if isinstance(norm, torch.nn.BatchNorm1d):
+            norm.running_mean.normal_(0, 0.1, generator=generator)
+            norm.running_var.uniform_(0.1, 1.0, generator=generator)
+            norm.weight.data.uniform_(0.5, 1.5, generator=generator)
+            norm.bias.data.normal_(0, 0.3, generator=generator)
+    save(model.eval(), path)
     export(model, path.with_suffix(".onnx"))
-    return path
 
 
-def compare(operator: str, width: int, points: int, repeats: int) -> dict[str, object]:
-    """Logits, labels and latency of one exported network beside the fused kernels."""
+def cloud_of(scan: Path) -> Any:
+    """The arrays as a `PointCloud`."""
     import numpy as np
-    import onnxruntime
-    import torch
-    from scenes import indoor_scan
 
-    from salanet.export import flat_inputs
+    from salanet import PointCloud
+
+    arrays = dict(np.load(scan))
+    known = {name: arrays.pop(name, None) for name in ("rgb", "intensity")}
+    return PointCloud(arrays.pop("xyz"), **known, attributes=arrays)
+
+
+def compare(operator: str, width: int, scan: Path, repeats: int) -> Row:
+    """Logits, labels and latency of one network, every way it can run."""
+    import numpy as np
+    import torch
+
+    from salanet import geometry, ops
+    from salanet.edge.files import load as load_edge
+    from salanet.inference.segment import cloud_input
     from salanet.models import load
-    from salanet.ops import grid_subsample
 
     with tempfile.TemporaryDirectory() as folder:
-        path = make(operator, width, Path(folder))
-        model = load(path).fold()
-        onnx = path.with_suffix(".onnx")
-        size = onnx.stat().st_size
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
-    xyz, rgb, _ = indoor_scan(points, seed=0)
-    colours = torch.from_numpy(rgb).float() / 255
-    grid = grid_subsample(torch.from_numpy(xyz), model.config.grid, features={"rgb": colours})
-    height = grid.points[:, 2:]
-    features = torch.cat([torch.ones_like(height), grid.features["rgb"], height], dim=1)
-    pyramid = model.pyramid(grid.points)
-    inputs = flat_inputs(features, pyramid)
-    given = {node.name: inputs[node.name].numpy() for node in session.get_inputs()}
-    seconds = {"onnx": float("inf"), "fused": float("inf")}
-    with torch.inference_mode():
-        for _ in range(repeats):
-            start = time.perf_counter()
-            ours = model(features, pyramid).numpy()
-            middle = time.perf_counter()
-            theirs = session.run(None, given)[0]
-            end = time.perf_counter()
-            seconds["fused"] = min(seconds["fused"], middle - start)
-            seconds["onnx"] = min(seconds["onnx"], end - middle)
-    return {
+        path = Path(folder) / "model.safetensors"
+        make(operator, width, scan, path)
+        model, threads = load(path).fold(), torch.get_num_threads()
+        graph = load_edge(path.with_suffix(".onnx"), threads).run
+        native = load_edge(path, threads).run if operator == "sala" else None
+        size = path.with_suffix(".onnx").stat().st_size
+    config, seen = model.config, cloud_input(model, cloud_of(scan), "scan")
+    pyramid = model.pyramid(seen.points)
+    levels = geometry.pyramid(
+        seen.points.numpy(), grid=config.grid, radius=config.radius, neighbours=config.neighbours
+    )
+
+    def fused() -> Any:
+        with torch.inference_mode():
+            return model(seen.features, pyramid).numpy()
+
+    def eager() -> Any:
+        with ops.backend("reference"):
+            return fused()
+
+    ours, fused_ms = timed(fused, repeats)
+    found, graph_ms = timed(lambda: graph(seen.features.numpy(), levels), repeats)
+    row: Row = {
         "operator": operator,
         "C": width,
-        "cells": len(features),
-        "file (KB)": round(size / 1e3),
-        "logits apart": f"{np.abs(ours - theirs).max():.1e}",
-        "labels alike": f"{(ours.argmax(1) == theirs.argmax(1)).mean():.4%}",
-        "ONNX Runtime (ms)": round(1e3 * seconds["onnx"]),
-        "fused kernels (ms)": round(1e3 * seconds["fused"]),
+        "cells": len(ours),
+        "ONNX file (KB)": round(size / 1e3),
+        "largest logit": f"{np.abs(ours).max():.1f}",
+        "logits apart": f"{np.abs(ours - found).max():.1e}",
+        "labels alike": f"{(ours.argmax(1) == found.argmax(1)).mean():.4%}",
+        "ONNX Runtime (ms)": graph_ms,
+        "PyTorch eager (ms)": timed(eager, repeats)[1],
+        "PyTorch, our kernels (ms)": fused_ms,
+        "salanet.edge native (ms)": "",
+        "native logits apart": "",
     }
+    if native:
+        found, milliseconds = timed(lambda: native(seen.features.numpy(), levels), repeats)
+        row["salanet.edge native (ms)"] = milliseconds
+        row["native logits apart"] = f"{np.abs(ours - found).max():.1e}"
+    return row
 
 
-def process(way: str, path: Path, room: Path) -> dict[str, object]:
-    """Label a room as a program that does nothing else would; its imports count."""
+def timed(work: Callable[[], Any], repeats: int) -> tuple[Any, int]:
+    """The result, and the milliseconds of the quickest time."""
+    best = float("inf")
+    for _ in range(repeats):
+        start = time.perf_counter()
+        result = work()
+        best = min(best, time.perf_counter() - start)
+    return result, round(1e3 * best)
+
+
+def process(way: str, path: Path, scan: Path) -> Row:
+    """Label a scan as a program that does nothing else would; its imports count."""
     start = time.perf_counter()
-    import numpy as np
-
-    given = dict(np.load(room))
-    if way == "edge":
-        from salanet.edge import Segmenter
-
-        segmenter = Segmenter(path.with_suffix(".onnx"))
-        ready = time.perf_counter()
-        labels = segmenter.predict(**given)
-        assert "torch" not in sys.modules
-    else:
-        from salanet import PointCloud, load
+    if way == "torch":
+        from salanet import load
         from salanet.inference import segment
 
         model = load(path).fold()
         ready = time.perf_counter()
-        labels = segment(model, PointCloud(**given)).labels
+        labels = segment(model, cloud_of(scan)).labels
+    else:
+        import numpy as np
+
+        from salanet.edge import Segmenter
+
+        segmenter = Segmenter(path if way == "native" else path.with_suffix(".onnx"))
+        ready = time.perf_counter()
+        labels = segmenter.predict(**np.load(scan))
+        assert "torch" not in sys.modules
     end = time.perf_counter()
     return {
-        "process": {"edge": "salanet.edge", "torch": "PyTorch"}[way],
+        "process": WAYS[way],
         "points": len(labels),
         "ready (s)": round(ready - start, 2),
         "labelling (s)": round(end - ready, 2),
         "peak memory (MB)": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3),
+        "labels": hash_of(labels),
     }
 
 
-def processes(points: int) -> list[dict[str, object]]:
+def hash_of(labels: Any) -> str:
+    import zlib
+
+    return f"{zlib.crc32(labels.tobytes()):08x}"
+
+
+def precisions(model: Path, scenes: Path, calibrate: Path, repeats: int) -> list[Row]:
+    """Size, speed and mIoU of a trained model, its weights and products rounded."""
+    from salanet.cli.export import calibration
+    from salanet.edge.files import load as load_edge
+    from salanet.export import export, save_float16
+    from salanet.models import load
+    from salanet.scenes import open_scenes
+
+    network = load(model)
+    rows, opened = [], open_scenes(scenes)
+    with tempfile.TemporaryDirectory() as name:
+        files = {"float32, fused kernels": model}
+        files["float16, fused kernels"] = half = Path(name) / "half.safetensors"
+        save_float16(network, half)
+        for precision in ("float32", "float16", "int8"):
+            path = Path(name) / f"{precision}.onnx"
+            given = calibration(network, calibrate) if precision == "int8" else ()
+            export(network, path, precision=precision, calibration=given)
+            files[f"{precision}, ONNX Runtime"] = path
+        first = None
+        for title, path in files.items():
+            found, seconds, confusion = score(network, load_edge(path, 1).run, opened, repeats)
+            first = found if first is None else first
+            rows.append(
+                {
+                    "weights": title,
+                    "file (KB)": round(path.stat().st_size / 1e3),
+                    "network (CPU s)": round(seconds, 2),
+                    "mIoU %": f"{100 * confusion.mean_iou:.2f}",
+                    "OA %": f"{100 * confusion.overall_accuracy:.2f}",
+                    "labels as float32": f"{(found == first).mean():.3%}",
+                }
+            )
+    return rows
+
+
+def score(network: Any, run: Any, scenes: list[Any], repeats: int) -> tuple[Any, float, Any]:
+    """Labels of all cells, processor seconds of one pass, and the confusion on original points."""
     import numpy as np
-    from scenes import indoor_scan
 
-    with tempfile.TemporaryDirectory() as folder:
-        path, room = make("sala", 36, Path(folder)), Path(folder) / "room.npz"
-        xyz, rgb, _ = indoor_scan(points, seed=0)
-        np.savez(room, xyz=xyz.astype(np.float64), rgb=rgb)
-        return [
-            isolated("--process", way, "--model", str(path), "--room", str(room))
-            for way in ("edge", "torch")
-        ]
+    from salanet import geometry
+    from salanet.evaluation import Confusion
+    from salanet.inference import to_points
+    from salanet.inference.segment import scene_input
+
+    config, confusion = network.config, Confusion(network.config.classes)
+    everything, seconds = [], 0.0
+    for scene in scenes:
+        seen = scene_input(network, scene)
+        levels = geometry.pyramid(
+            seen.points.numpy(),
+            grid=config.grid,
+            radius=config.radius,
+            neighbours=config.neighbours,
+        )
+        best = float("inf")
+        for _ in range(repeats):
+            start = time.process_time()
+            labels = run(seen.features.numpy(), levels).argmax(1)
+            best = min(best, time.process_time() - start)
+        seconds += best
+        confusion.add(scene.raw["segment"], labels[to_points(scene)])
+        everything.append(labels)
+    return np.concatenate(everything), seconds, confusion
 
 
-def isolated(*arguments: str) -> dict[str, object]:
+def isolated(*arguments: str | int | Path) -> Row:
     """One row, measured in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, __file__, *arguments], check=True, capture_output=True, text=True
-    )
-    row: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    command = [sys.executable, __file__, *map(str, arguments)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    row: Row = json.loads(done.stdout.splitlines()[-1])
     print(row, file=sys.stderr)
     return row
 
 
-def write(name: str, rows: list[dict[str, object]]) -> None:
+def write(name: str, rows: list[Row]) -> None:
     RESULTS.mkdir(exist_ok=True)
     with (RESULTS / f"{name}.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
@@ -155,28 +285,42 @@ def write(name: str, rows: list[dict[str, object]]) -> None:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scan", type=Path, help="LAS or LAZ; default: a generated room")
+    parser.add_argument("--points", type=int, default=20_000)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--model", type=Path, help="a trained model, for the table of precisions")
+    parser.add_argument("--scenes", type=Path, help="labelled scenes to score it on")
+    parser.add_argument("--calibrate", type=Path, help="scenes to calibrate int8 on")
+    parser.add_argument("--only", choices=("operators", "processes", "precisions"))
+    parser.add_argument("--row", help="OPERATOR:WIDTH, this row alone, as JSON")
+    parser.add_argument("--process", choices=WAYS, help="this process alone, as JSON")
+    options = parser.parse_args()
+    if options.process:
+        print(json.dumps(process(options.process, options.model, options.scan)))
+        return
+    if options.row:
+        operator, width = options.row.split(":")
+        print(json.dumps(compare(operator, int(width), options.scan, options.repeats)))
+        return
     from salanet.operators import OPERATORS
 
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--points", type=int, default=50_000)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--operator", help="this row only, as JSON")
-    parser.add_argument("--width", type=int, default=18)
-    parser.add_argument("--process", choices=("edge", "torch"), help="this process, as JSON")
-    parser.add_argument("--model", type=Path)
-    parser.add_argument("--room", type=Path)
-    options = parser.parse_args()
-    if options.operator:
-        row = compare(options.operator, options.width, options.points, options.repeats)
-        print(json.dumps(row))
-        return
-    common = ["--points", str(options.points), "--repeats", str(options.repeats)]
-    rows = [("sala", 18), ("sala", 36), *((name, 18) for name in OPERATORS if name != "sala")]
-    write(
-        "export",
-        [isolated(*common, "--operator", name, "--width", str(width)) for name, width in rows],
-    )
-    write("export_process", processes(options.points))
+    wanted = {options.only} if options.only else {"operators", "processes", "precisions"}
+    with tempfile.TemporaryDirectory() as name:
+        scan = save_scan(options.scan, options.points, Path(name))
+        common = ("--scan", scan, "--repeats", options.repeats)
+        if "operators" in wanted:
+            others = [name for name in OPERATORS if name != "sala"]
+            rows = ["sala:18", "sala:36", *(f"{operator}:36" for operator in others)]
+            write("export", [isolated(*common, "--row", row) for row in rows])
+        if "processes" in wanted:
+            path = Path(name) / "model.safetensors"
+            make("sala", 36, scan, path)
+            given = ("--model", path, "--scan", scan)
+            write("export_process", [isolated(*given, "--process", way) for way in WAYS])
+    if "precisions" in wanted and options.model:
+        given = (options.model, options.scenes, options.calibrate, options.repeats)
+        write("export_precision", precisions(*given))
 
 
 if __name__ == "__main__":

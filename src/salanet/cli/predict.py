@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 def main(argv: list[str]) -> int:
-    return tyro.cli(run, args=argv, prog="salanet predict", description=run.__doc__)
+    from salanet.cli.cluster import with_address
+
+    given = with_address(argv)
+    return tyro.cli(run, args=given, prog="salanet predict", description=run.__doc__)
 
 
 def run(
@@ -36,6 +39,8 @@ def run(
     memory: str | None = None,
     resume: bool = False,
     border: bool = True,
+    cluster: str | None = None,
+    workers: int | None = None,
     json: bool = False,
     dry_run: bool = False,
     device: str = "auto",
@@ -65,6 +70,9 @@ def run(
         resume: continue what a killed run left unfinished.
         border: of several files that touch, see the neighbours' points near the edge of each, so
             that results have no seams.
+        cluster: spread the files over the workers of a Dask cluster at this address, such as
+            tcp://host:8786; without one, over processes on this machine.
+        workers: how many processes that is. Default: one per core.
         json: print what was done as JSON.
         dry_run: check inputs, model and outputs, and write nothing.
         device: auto, cpu, cuda.
@@ -100,6 +108,13 @@ def run(
     )
     found = expand(files, skip=MARK)
     outputs = plan_outputs(found, output)
+    if cluster is not None and not dry_run:
+        from salanet.cli.cluster import plan_tiles, predict_on_cluster
+
+        network, tiles = plan_tiles(found, outputs, options, model, scans == "separate", border)
+        return predict_on_cluster(
+            tiles, network, address=cluster, workers=workers, device=device, json=json
+        )
     models = model_of(model, device)
     console = messages()
     done: list[dict[str, Any]] = []
@@ -230,6 +245,6 @@ def planned(report: dict[str, Any]) -> str:
     plan = report["plan"]
     return (
         f"piece by piece with about {report['memory_bytes'] / 1e6:,.0f} MB of memory "
-        f"({plan['chunk']:,} points and {plan['tile']:,} cells at once) and up to "
+        f"({plan['chunk']:,} points at once) and up to "
         f"{report['disk_bytes'] / 1e9:,.1f} GB of disk beside the result"
     )

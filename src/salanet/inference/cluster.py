@@ -1,0 +1,245 @@
+"""Thousands of tiles on the workers of a Dask cluster: exactly one result each, whatever dies.
+
+A worker that dies takes no result with it: results appear whole, under their final name, and its
+tile goes to another worker. Tiles that fail are reported, and stop no other.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from salanet.errors import ConfigError, MissingExtraError, SalaNetError
+from salanet.inference.border import UNITS_PER_METRE, header_bounds, reach_of
+from salanet.inference.memory import default_memory
+from salanet.inference.predict import PredictOptions, predict_file
+from salanet.inference.workfolder import model_identity
+from salanet.models import Network, load, save
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+# A tile whose worker died is given to another so many times.
+RETRIES = 3
+# Tiles handed out per worker: the one it works on, and the next.
+AHEAD = 2
+SECONDS_TO_ANSWER = 15
+
+# In a worker: the models it holds, by their digest.
+_models: dict[str, Network] = {}
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One file to label.
+
+    Attributes:
+        path, to: the input, and where its result goes; both where every worker sees them.
+        options: see `PredictOptions`.
+    """
+
+    path: Path
+    to: Path
+    options: PredictOptions
+
+
+@contextmanager
+def connect(address: str | None, workers: int) -> Iterator[Client]:
+    """A client of the scheduler at an address, or of a cluster of processes on this machine.
+
+    Args:
+        address: such as tcp://host:8786; None for this machine.
+        workers: processes on this machine; an existing cluster has its own.
+
+    Raises:
+        MissingExtraError: Dask is not installed.
+        ConfigError: no scheduler answers there.
+    """
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise MissingExtraError("distributed", "cluster") from error
+    import dask
+
+    if address is not None:
+        try:
+            client = Client(address, timeout=SECONDS_TO_ANSWER)
+        except (OSError, ValueError) as error:  # a timeout is an OSError, too
+            raise ConfigError(
+                f"no Dask scheduler answers at {address} ({error}); start one with "
+                "`dask scheduler`, or leave the address out for a cluster on this machine"
+            ) from error
+        with client:
+            yield client
+        return
+    settings = {"distributed.scheduler.allowed-failures": RETRIES}
+    with (
+        tempfile.TemporaryDirectory(prefix="salanet-") as folder,
+        dask.config.set(settings),
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            memory_limit=0,  # prediction has a budget of its own
+            dashboard_address="127.0.0.1:0",
+            local_directory=folder,
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def neighbourhoods(model: Network, files: Sequence[Path]) -> list[tuple[Path, ...]]:
+    """The neighbours of each of many files, as `salanet.inference.border.touching` finds them.
+
+    Every header is read once, and the boxes are compared along sorted edges: 100,000 tiles take
+    seconds beside the reading.
+    """
+    with ThreadPoolExecutor() as pool:
+        boxes = list(pool.map(header_bounds, files))
+    of_known = {i: box[:, :2] for i, box in enumerate(boxes) if box is not None}
+    known = list(of_known)
+    found: list[tuple[Path, ...]] = [()] * len(files)
+    if not known:
+        return found
+    reach = UNITS_PER_METRE * reach_of(model)
+    low, high = np.stack(list(of_known.values()), axis=1)
+    order = np.argsort(low[:, 0], kind="stable")
+    low, high = low[order] - reach, high[order]
+    widest = (high - low)[:, 0].max()
+    starts = np.searchsorted(low[:, 0], low[:, 0] - widest)
+    stops = np.searchsorted(low[:, 0], high[:, 0], side="right")
+    for i, (start, stop) in enumerate(zip(starts, stops, strict=True)):
+        part = slice(start, stop)
+        close = ((low[part] <= high[i]) & (low[i] <= high[part])).all(axis=1)
+        rows = sorted(known[order[j]] for j in start + np.flatnonzero(close) if j != i)
+        found[known[order[i]]] = tuple(files[j] for j in rows)
+    return found
+
+
+def predict_tiles(
+    client: Client,
+    tiles: Sequence[Tile],
+    model: Network,
+    report: Callable[[int, dict[str, Any]], None],
+    *,
+    device: str = "auto",
+    threads: int = 1,
+) -> None:
+    """Label tiles on a cluster, a bounded number of them under way at any time.
+
+    A tile whose worker died goes to another, up to three times; an error of another kind than
+    ours, such as of the storage, is tried again as often. Results are the same as by
+    `predict_file` in one process.
+
+    Args:
+        client: from `connect`.
+        tiles: what to label.
+        model: as `salanet.load` returns it, its batch norms not folded; sent to each worker once.
+        report: called here with the number of each tile that is done and its report, which holds
+            "error" if there is no result.
+        device: auto, cpu, cuda; auto is each worker's own choice.
+        threads: of PyTorch in each worker.
+
+    Raises:
+        ConfigError: the workers cannot load the model, or lost touch with this process.
+    """
+    from distributed import as_completed
+
+    digest = model_identity(model)
+    try:
+        client.register_plugin(_holder(_packed(model), digest, device), name=f"salanet-{digest}")
+    except Exception as error:  # whatever went wrong there comes as it is
+        raise ConfigError(f"the workers cannot load the model: {error}") from error
+    waiting = iter(enumerate(tiles))
+    under_way: dict[Future, int] = {}
+    done = as_completed()
+    memory = default_memory()
+
+    def hand_out() -> None:
+        room = AHEAD * max(1, sum(client.nthreads().values())) - len(under_way)
+        for _, (i, tile) in zip(range(room), waiting, strict=False):
+            # The same on every machine: tiles in memory depend on it, and labels at their seams.
+            options = replace(tile.options, memory=tile.options.memory or memory)
+            given = Tile(tile.path.resolve(), tile.to.resolve(), options)
+            future = client.submit(label, given, digest, threads, pure=False, retries=RETRIES)
+            under_way[future] = i
+            done.add(future)
+
+    hand_out()
+    for future in done:
+        i = under_way.pop(future)
+        found = _outcome(future)
+        future.release()
+        report(i, {"input": str(tiles[i].path), "output": str(tiles[i].to)} | found)
+        hand_out()
+
+
+def label(tile: Tile, digest: str, threads: int) -> dict[str, Any]:
+    """In a worker: label one tile; returns the report, with "error" if our code refused it."""
+    import torch
+
+    torch.set_num_threads(threads)
+    try:
+        found = predict_file(_models[digest], tile.path, tile.to, tile.options)
+    except SalaNetError as error:  # would fail again
+        return {"error": " ".join(str(error).split())}
+    return {k: v for k, v in found.items() if k not in ("input", "output")} | {"pid": os.getpid()}
+
+
+def hold(content: bytes, digest: str, device: str) -> None:
+    """In a worker: load a model, once."""
+    import torch
+
+    if digest in _models:
+        return
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.safetensors"
+        path.write_bytes(content)
+        _models[digest] = load(path).fold().to(torch.device(device))
+
+
+def _holder(content: bytes, digest: str, device: str) -> Any:
+    """Has every worker hold the model before its first tile, those that join later, too."""
+    from distributed import WorkerPlugin
+
+    class Holder(WorkerPlugin):
+        def setup(self, worker: Any) -> None:  # noqa: ARG002
+            hold(content, digest, device)
+
+    return Holder()
+
+
+def _packed(model: Network) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.safetensors"
+        save(model, path)
+        return path.read_bytes()
+
+
+def _outcome(future: Future) -> dict[str, Any]:
+    """The report of a tile; what went wrong for one that has none."""
+    from distributed import KilledWorker
+
+    if future.status == "finished":
+        found: dict[str, Any] = future.result()
+        return found
+    if future.status != "error":  # cancelled or lost
+        raise ConfigError(
+            "the cluster's scheduler is gone; start it again, and repeat the command with --resume"
+        )
+    error = future.exception()
+    if isinstance(error, KilledWorker):
+        return {"error": f"{RETRIES + 1} workers died while they had it; is there enough memory?"}
+    return {"error": " ".join(f"{type(error).__name__}: {error}".split())}
