@@ -16,7 +16,7 @@ from salanet.inference.fit import Fit
 from salanet.inference.spool import OWN, Spool
 from salanet.inference.workfolder import make, put, save_arrays
 from salanet.sampling import features
-from salanet.sampling.blocks import Keys, block_keys
+from salanet.sampling.blocks import EDGE, Keys, block_keys
 from salanet.sampling.cells import HEIGHT, Cells, cell_features, to_cells
 from salanet.sampling.ground import Ground
 from salanet.scenes import FLOOR_PERCENTILE
@@ -32,6 +32,7 @@ class CellStore:
         blocks: keys, ascending.
         starts: row of the first cell of each block, and the number of all rows: (B + 1,).
         own: blocks with points of the file itself.
+        levels: how many cells each block has at every level of the network: (B, levels).
     """
 
     path: Path
@@ -39,6 +40,7 @@ class CellStore:
     blocks: Keys
     starts: NDArray[np.int64]
     own: NDArray[np.bool_]
+    levels: NDArray[np.int64]
 
     def __len__(self) -> int:
         return int(self.starts[-1])
@@ -78,6 +80,7 @@ class Celling:
         names: features of the model.
         ground: under the points; None if no feature needs it.
         where: what errors call the file.
+        depth: levels of the network.
     """
 
     folder: Path
@@ -86,6 +89,7 @@ class Celling:
     names: list[str]
     ground: Ground | None
     where: str
+    depth: int
 
     def groups(self, points: int) -> Iterator[tuple[int, int, CellStore | None]]:
         """Work on groups of at most `points`, or of one block.
@@ -98,7 +102,7 @@ class Celling:
         make(path, 0)
         cuts = _cuts(counts, points)
         places = [self._places(run, blocks[cuts[:-1]]) for run in self.spool.runs]
-        found = np.zeros(len(blocks), np.int64)
+        found = np.zeros((len(blocks), self.depth), np.int64)
         done, base = 0, 0
         for g, (first, last) in enumerate(pairwise(cuts)):
             index = self.folder / f"cells-{g}.npz"
@@ -108,10 +112,12 @@ class Celling:
                 save_arrays(index, held=held)
             with np.load(index, allow_pickle=False) as arrays:
                 found[first:last] = arrays["held"]
-            base += int(found[first:last].sum())
+            base += int(found[first:last, 0].sum())
             done += int(counts[first:last].sum())
-            starts = np.r_[0, np.cumsum(found)] if last == len(blocks) else None
-            store = None if starts is None else CellStore(path, width, blocks, starts, own)
+            store = None
+            if last == len(blocks):
+                starts = np.r_[0, np.cumsum(found[:, 0])]
+                store = CellStore(path, width, blocks, starts, own, found)
             yield done, int(counts.sum()), store
 
     def _places(self, run: str, starts: Keys) -> NDArray[np.int64]:
@@ -124,7 +130,7 @@ class Celling:
     def _group(
         self, blocks: Keys, places: list[NDArray[np.int64]], base: int
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """The cells of a group, ordered by block, and how many each block has."""
+        """The cells of a group, ordered by block, and how many each block has at every level."""
         cloud = self._points(places)
         if self.ground is not None:
             cloud.attributes[HEIGHT] = self.ground.heights(cloud.xyz)
@@ -142,7 +148,17 @@ class Celling:
                 self.spool.put_cells(run, int(start), of_point[at : at + stop - start])
             at += stop - start
         rows = np.concatenate([cells.coord, self._features(cells)], axis=1)
-        return rows[order], np.bincount(block, minlength=len(blocks))
+        return rows[order], self._levels(cells, block, len(blocks))
+
+    def _levels(self, cells: Cells, block: NDArray[np.int64], blocks: int) -> NDArray[np.int64]:
+        place = np.floor(cells.coord / self.fit.grid).astype(np.int64) % EDGE
+        held = []
+        for level in range(self.depth):
+            x, y, z = (place >> level).T
+            codes = np.unique(((block * EDGE + x) * EDGE + y) * EDGE + z)
+            held.append(np.bincount(codes // EDGE**3, minlength=blocks))
+        held[0] = np.bincount(block, minlength=blocks)  # rounding puts no cell elsewhere
+        return np.stack(held, axis=1)
 
     def _points(self, places: list[NDArray[np.int64]]) -> PointCloud:
         spool = self.spool

@@ -7,21 +7,22 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from salanet.errors import ConfigError
 from salanet.models import Network
-from salanet.sampling.boxes import TILE_POINTS
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 BASE = 320 * 10**6  # Python, PyTorch and the libraries
 DEFAULT, LEAST_DEFAULT = 1_200 * 10**6, 500 * 10**6
 LEAST_ROOM = 16 * 10**6
-PASS_BYTES, CHANNEL_BYTES = 450, 105  # of a cell in a pass; the second for each of C channels
-WAITING_BYTES = 600  # of a cell of the next tile, which waits with its neighbours
+# Of a cell of any level in a pass and in the next one, which waits; of each of its channels. Fitted
+# to dense and to sparse clouds and networks of 18 and 36 channels.
+LEVEL_BYTES, CHANNEL_BYTES = 750, 10.5
 COPIES, POINT_BYTES = 4, 200  # of a point in a cloud: how often as stored, and what is made of it
 LAZ_CHUNK, MOST_CHUNKS = 50_000, 20
 FEWEST_AT_ONCE = 2_000
-# Fewer cells at once than this, and tiles see more of their halos than of their cores.
-GOOD_TILE = 100_000
 
 
 def parse_memory(text: str) -> int:
@@ -51,7 +52,7 @@ class Plan:
     Attributes:
         chunk: points read or written at once.
         group: points that are made into cells at once.
-        tile: cells that pass through the network at once.
+        tile: bytes of a pass through the network.
     """
 
     chunk: int
@@ -59,18 +60,13 @@ class Plan:
     tile: int
 
     @classmethod
-    def of(cls, memory: int | None, model: Network, point_bytes: int) -> Plan:
+    def of(cls, memory: int | None, point_bytes: int) -> Plan:
         """For files too large for the memory; `point_bytes` is the size of a point as stored."""
         room = room_in(memory)
         chunk = room // (6 * point_bytes + 250)
         if chunk > LAZ_CHUNK:
             chunk = min(chunk // LAZ_CHUNK, MOST_CHUNKS) * LAZ_CHUNK
-        tile = room // (cell_bytes(model) + WAITING_BYTES)
-        return cls(
-            max(chunk, FEWEST_AT_ONCE),
-            max(room // 400, FEWEST_AT_ONCE),
-            min(max(tile, FEWEST_AT_ONCE), TILE_POINTS),
-        )
+        return cls(max(chunk, FEWEST_AT_ONCE), max(room // 400, FEWEST_AT_ONCE), room)
 
 
 def room_in(memory: int | None) -> int:
@@ -78,16 +74,16 @@ def room_in(memory: int | None) -> int:
     return max((memory or default_memory()) - BASE, LEAST_ROOM)
 
 
-def cell_bytes(model: Network) -> int:
-    """What one cell of a pass takes."""
-    return PASS_BYTES + CHANNEL_BYTES * model.config.width
+def cell_bytes(model: Network) -> NDArray[np.float64]:
+    """What a cell of each level of a pass takes."""
+    channels = model.config.width * 2.0 ** np.arange(len(model.config.neighbours))
+    return LEVEL_BYTES + CHANNEL_BYTES * channels
 
 
-def tile_in_memory(memory: int | None, model: Network, points: int, point_bytes: int) -> int:
-    """Cells of a pass beside a whole cloud in memory; 0 if the cloud had better be streamed."""
-    left = room_in(memory) - points * (COPIES * point_bytes + POINT_BYTES)
-    tile = max(left, 0) // cell_bytes(model)
-    return min(tile, TILE_POINTS) if tile >= min(points, GOOD_TILE) else 0
+def fits(memory: int | None, model: Network, points: int, point_bytes: int) -> bool:
+    """Whether a cloud can be worked on in memory at once, however sparse it is."""
+    each = COPIES * point_bytes + POINT_BYTES + cell_bytes(model).sum()
+    return points * each <= room_in(memory)
 
 
 def unstreamed_bytes(path: Path) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 
 from salanet.errors import FileError
 from salanet.inference.fit import FitOptions, examine
-from salanet.inference.memory import Plan, default_memory, tile_in_memory, unstreamed_bytes
+from salanet.inference.memory import Plan, default_memory, fits, unstreamed_bytes
 from salanet.inference.outputs import label_cloud, make_folder
 from salanet.inference.segment import cloud_input, segment
 from salanet.inference.stream import Work, disk_bytes
@@ -20,7 +20,6 @@ from salanet.io import read, write
 from salanet.io.describe import remarks as reading_remarks
 from salanet.io.stream import Stream, open_stream
 from salanet.models import Network
-from salanet.sampling.boxes import TILE_POINTS
 from salanet.sampling.survey import survey
 
 # Called with the name of the phase, what is done of it and all of it.
@@ -79,24 +78,20 @@ def predict_file(
     """
     options, progress = options or PredictOptions(), progress or _silent
     stream = _stream(path, to, options)
-    tile_points, remarks = TILE_POINTS, []
-    if stream is None:
-        remarks = _check_size(path, options)
-    else:
-        tile_points = _tile(model, stream, options)
-        if not tile_points:
-            make_folder(to)
-            plan = Plan.of(options.memory, model, stream.point_bytes)
-            return Work(model, stream, to, options, plan, progress).run()
-    report = _whole(model, path, to, options, progress, tile_points)
+    if stream is not None and not _at_once(model, stream, options):
+        make_folder(to)
+        plan = Plan.of(options.memory, stream.point_bytes)
+        return Work(model, stream, to, options, plan, progress).run()
+    remarks = _check_size(path, options) if stream is None else []
+    report = _whole(model, path, to, options, progress)
     return report | {"remarks": [*report["remarks"], *remarks]}
 
 
 def inspect_file(model: Network, path: Path, to: Path, options: PredictOptions) -> dict[str, Any]:
     """What `predict_file` would do, without doing it."""
     stream = _stream(path, to, options)
-    if stream is not None and not _tile(model, stream, options):
-        plan = Plan.of(options.memory, model, stream.point_bytes)
+    if stream is not None and not _at_once(model, stream, options):
+        plan = Plan.of(options.memory, stream.point_bytes)
         return {
             "points": stream.count,
             "plan": asdict(plan),
@@ -120,11 +115,10 @@ def _stream(path: Path, to: Path, options: PredictOptions) -> Stream | None:
         return None
 
 
-def _tile(model: Network, stream: Stream, options: PredictOptions) -> int:
-    """Cells of a pass if the whole file is to be in memory; 0 if it is to be streamed."""
-    if options.border:
-        return 0
-    return tile_in_memory(options.memory, model, stream.count, stream.point_bytes)
+def _at_once(model: Network, stream: Stream, options: PredictOptions) -> bool:
+    """Whether the whole file is to be in memory, which is quicker for small ones."""
+    small = fits(options.memory, model, stream.count, stream.point_bytes)
+    return small and not options.border
 
 
 def _check_size(path: Path, options: PredictOptions) -> list[str]:
@@ -156,7 +150,6 @@ def _whole(
     to: Path,
     options: PredictOptions,
     progress: Progress,
-    tile_points: int,
 ) -> dict[str, Any]:
     """Everything in memory: quick for small files."""
     clock = [time.perf_counter()]
@@ -174,7 +167,6 @@ def _whole(
         cloud,
         probabilities=any(extras.values()),
         votes=options.votes,
-        tile_points=tile_points,
         progress=lambda done, total: progress("network", done, total),
         where=str(path),
         fit=fit,

@@ -191,7 +191,8 @@ class Work:
     def _cells(
         self, folder: Path, spool: Spool, fit: Fit, names: list[str], ground: Ground | None
     ) -> CellStore:
-        celling = Celling(folder, spool, fit, names, ground, str(self.stream.path))
+        depth = len(self.model.config.neighbours)
+        celling = Celling(folder, spool, fit, names, ground, str(self.stream.path), depth)
         store: CellStore | None = None
         for done, total, found in celling.groups(self.plan.group):
             self.progress("cells", done, total)

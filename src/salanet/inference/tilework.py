@@ -14,6 +14,7 @@ from torch import Tensor
 
 from salanet.inference.celling import CellStore
 from salanet.inference.fit import Fit
+from salanet.inference.memory import cell_bytes
 from salanet.inference.network import evaluating, turned
 from salanet.inference.workfolder import Marks, make, put
 from salanet.io.ahead import ahead
@@ -46,7 +47,7 @@ class Tiling:
         fit: how the model sees them.
         votes: see `salanet.inference.network.point_logits`.
         chances: keep the probability of every class too.
-        limit: most cells a tile sees, where its halo allows it.
+        limit: most bytes of a pass, where its halo allows it.
         names: features of the model.
     """
 
@@ -88,7 +89,8 @@ class Tiling:
         """The tiles, which depend on nothing but the cells and the options."""
         halo = HALO_RADII * self.model.config.radius / self.fit.zoom / self.fit.grid
         store = self.store
-        return block_tiles(store.blocks, np.diff(store.starts), store.own, self.limit, halo)
+        costs = store.levels @ cell_bytes(self.model)
+        return block_tiles(store.blocks, costs, store.own, self.limit, halo)
 
     @property
     def label_type(self) -> np.dtype[Any]:
@@ -106,7 +108,7 @@ class Tiling:
         return gather(self.folder / "chances", kind, classes, cells)
 
     def _prepare(self, tiles: list[BlockTile], done: Marks) -> Iterator[Prepared]:
-        least = self.store.lowest(self.limit) if "height" in self.names else 0.0
+        least = self.store.lowest(WINDOW) if "height" in self.names else 0.0
         for number, tile in enumerate(tiles):
             if number in done:
                 continue

@@ -3,40 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
-from contextlib import suppress
-from queue import Empty, Full, Queue
-from threading import Event, Thread
+from queue import Queue
+from threading import Event, Semaphore, Thread
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-PATIENCE = 0.1  # seconds between looks whether the caller has given up
 
 
 def ahead(items: Iterable[T], depth: int = 1) -> Generator[T, None, None]:
-    """The same items, made in a thread up to `depth` before they are asked for.
+    """The same items, up to `depth` of them made or being made before they are asked for.
 
     An error while making one is raised where it would have been given. Closing the generator ends
     the thread after the item it works on.
     """
-    made: Queue[tuple[Any, BaseException | None]] = Queue(depth)
+    made: Queue[tuple[Any, BaseException | None]] = Queue()
+    slots = Semaphore(depth)
     closed = Event()
     end = object()
 
-    def put(item: Any, error: BaseException | None = None) -> bool:
-        while not closed.is_set():
-            with suppress(Full):
-                made.put((item, error), timeout=PATIENCE)
-                return True
-        return False
-
     def work() -> None:
         try:
-            for item in items:
-                if not put(item):
+            source = iter(items)
+            while True:
+                slots.acquire()
+                if closed.is_set():
                     return
-            put(end)
+                item = next(source, end)
+                made.put((item, None))
+                if item is end:
+                    return
         except BaseException as error:  # raised again in the caller's thread
-            put(end, error)
+            made.put((end, error))
 
     thread = Thread(target=work, daemon=True)
     thread.start()
@@ -47,9 +44,10 @@ def ahead(items: Iterable[T], depth: int = 1) -> Generator[T, None, None]:
                 raise error
             if item is end:
                 return
+            slots.release()
             yield item
+            del item  # or it would be kept while the next one is waited for
     finally:
         closed.set()
-        with suppress(Empty):
-            made.get_nowait()
+        slots.release()
         thread.join()

@@ -50,18 +50,18 @@ def block_places(keys: Keys) -> NDArray[np.int64]:
 
 
 def block_tiles(
-    keys: Keys, counts: NDArray[Any], wanted: NDArray[np.bool_], limit: int, halo: float
+    keys: Keys, costs: NDArray[Any], wanted: NDArray[np.bool_], limit: int, halo: float
 ) -> Iterator[BlockTile]:
     """Cut blocks into tiles whose cores partition the wanted ones.
 
-    A tile that sees more than `limit` cells is halved across the longest side of its core where
-    both halves hold about as many, down to one block.
+    A tile that costs more than `limit` is halved across the longest side of its core where both
+    halves cost about as much, down to one block.
 
     Args:
         keys: of the blocks, ascending.
-        counts: cells of each.
+        costs: of seeing each, such as its cells.
         wanted: blocks that have to be in a core.
-        limit: most cells a tile sees, wherever a single block allows it.
+        limit: most a tile costs, wherever a single block allows it.
         halo: how far a tile sees beyond its core, in cells.
     """
     places, reach = block_places(keys), halo / EDGE
@@ -75,11 +75,11 @@ def block_tiles(
         share = np.clip(inside, 0, 1).prod(axis=1)
         near, share = near[share > 0], share[share > 0]
         axis = int((high - low).argmax())
-        if share @ counts[near] <= limit or high[axis] - low[axis] == 1:
+        if share @ costs[near] <= limit or high[axis] - low[axis] == 1:
             yield BlockTile(core, near)
             continue
         along = places[core, axis]
-        held = np.cumsum(np.bincount(along - low[axis], counts[core]))
+        held = np.cumsum(np.bincount(along - low[axis], costs[core]))
         cut = low[axis] + 1 + int(np.searchsorted(held[:-1], held[-1] / 2))
         left = along < min(cut, high[axis] - 1)
         stack += [(core[~left], near), (core[left], near)]

@@ -1,0 +1,244 @@
+"""Files that pass through the memory piece by piece: same labels, whatever happens in between."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from salanet import read, write
+from salanet.cli.main import main
+from salanet.cloud import PointCloud
+from salanet.datasets.town import town
+from salanet.errors import FileError
+from salanet.inference import spool as spool_module
+from salanet.inference.border import neighbours_of, part_of, touching
+from salanet.inference.memory import Plan
+from salanet.inference.predict import PredictOptions, predict_file
+from salanet.inference.stream import Work
+from salanet.inference.workfolder import folder_of
+from salanet.io.stream import open_stream
+from salanet.models import Network, load
+
+PLAN = Plan(chunk=7_000, group=5_000, tile=16_000_000)
+ALL = PredictOptions(probabilities=True, confidence=True, entropy=True)
+PHASES = ["survey", "spool", "ground", "cells", "network", "write"]
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.fixture(scope="module")
+def model(town_model: Path) -> Network:
+    return load(town_model).fold()
+
+
+@pytest.fixture(scope="module")
+def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("scan") / "town.laz"
+    write(path, town(3, size=70, density=6))
+    return path
+
+
+def stream_file(
+    model: Network,
+    path: Path,
+    to: Path,
+    options: PredictOptions = ALL,
+    stop: tuple[str, int] | None = None,
+    plan: Plan = PLAN,
+) -> dict[str, Any]:
+    """Predict by way of the disk; killed when a phase has made so many steps."""
+    steps: dict[str, int] = {}
+
+    def progress(phase: str, done: int, total: int) -> None:
+        assert 0 < done <= total
+        steps[phase] = steps.get(phase, 0) + 1
+        if stop == (phase, steps[phase]):
+            raise Killed
+
+    stream = open_stream(path, to)
+    assert stream is not None
+    report = Work(model, stream, to, options, plan, progress).run()
+    return report | {"steps": steps}
+
+
+@pytest.fixture(scope="module")
+def streamed(model: Network, scan: Path) -> Path:
+    """The result of an uninterrupted run."""
+    to = scan.with_name("streamed.laz")
+    report = stream_file(model, scan, to)
+    assert all(report["steps"][phase] > 2 for phase in PHASES)
+    assert all(report[f"seconds_{phase}"] > 0 for phase in PHASES)
+    assert sum(report["classes"].values()) == report["points"] == len(read(scan))
+    return to
+
+
+def test_as_if_in_memory(model: Network, scan: Path, streamed: Path, tmp_path: Path) -> None:
+    report = predict_file(model, scan, tmp_path / "whole.laz", ALL)
+    whole, found = read(tmp_path / "whole.laz"), read(streamed)
+    assert report["points"] == len(found)
+    assert (whole.label == found.label).mean() >= 0.999
+    assert len(np.unique(found.label)) >= 3
+    assert whole.arrays().keys() == found.arrays().keys()
+    for name, array in whole.attributes.items():
+        near = np.isclose(array, found.attributes[name], atol=0.02)
+        assert near.mean() > 0.999, name
+    one = replace(PLAN, tile=10**9)
+    stream_file(model, scan, tmp_path / "one.laz", plan=one)
+    again = read(tmp_path / "one.laz")
+    assert (again.label == whole.label).all()
+    for name, array in whole.attributes.items():
+        np.testing.assert_allclose(again.attributes[name], array, atol=1e-4, err_msg=name)
+
+
+def test_the_pieces_hardly_matter(model: Network, scan: Path, streamed: Path) -> None:
+    to = scan.with_name("other.laz")
+    stream_file(model, scan, to, plan=Plan(20_000, 3_000, 16_000_000))
+    assert to.read_bytes() == streamed.read_bytes()
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_killed_and_resumed(
+    model: Network, scan: Path, streamed: Path, tmp_path: Path, phase: str
+) -> None:
+    to = tmp_path / "out.laz"
+    with pytest.raises(Killed):
+        stream_file(model, scan, to, stop=(phase, 2))
+    assert not to.exists() and folder_of(to).is_dir()
+    with pytest.raises(Killed):
+        stream_file(model, scan, to, replace(ALL, resume=True), stop=(phase, 2))
+    report = stream_file(model, scan, to, replace(ALL, resume=True))
+    assert report["remarks"][0] == "continued what an earlier run left unfinished"
+    assert to.read_bytes() == streamed.read_bytes()
+    assert [path.name for path in tmp_path.iterdir()] == ["out.laz"]
+    if phase == "write":
+        assert "network" not in report["steps"], "tiles that are done are not done again"
+
+
+def test_what_another_run_left_is_not_taken_up(model: Network, scan: Path, tmp_path: Path) -> None:
+    to = tmp_path / "out.laz"
+    for options, remark in (
+        (ALL, "removed the work folder of an unfinished run and started anew"),
+        (
+            replace(ALL, resume=True, entropy=False),
+            "removed the work folder of another input, model or options and started anew",
+        ),
+    ):
+        with pytest.raises(Killed):
+            stream_file(model, scan, to, stop=("network", 2))
+        assert stream_file(model, scan, to, options)["remarks"][0] == remark
+    report = stream_file(model, scan, to, replace(ALL, resume=True))
+    assert report["remarks"][0] == "there was nothing to resume: started anew"
+
+
+def test_kill_9(town_model: Path, scan: Path, tmp_path: Path) -> None:
+    to, whole = tmp_path / "out.laz", tmp_path / "uninterrupted.laz"
+    arguments = ["predict", str(scan), "-m", str(town_model), "--memory", "100MB"]
+    assert main([*arguments, "-o", str(whole)]) == 0
+    marks = folder_of(to) / "tiles"
+    command = [sys.executable, "-m", "salanet.cli.main", *arguments, "-o", str(to)]
+    process = subprocess.Popen(command, env=os.environ, stderr=subprocess.DEVNULL)
+    while not (marks.exists() and any(marks.read_bytes())):
+        assert process.poll() is None, "ended before it could be killed"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not to.exists() and not all(marks.read_bytes())
+    assert main([*arguments, "-o", str(to), "--resume"]) == 0
+    assert to.read_bytes() == whole.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.laz", "uninterrupted.laz"]
+
+
+def test_a_full_disk(
+    model: Network, scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(spool_module, "put", full)
+    with pytest.raises(FileError, match=r"out\.laz: cannot be made: No space left"):
+        stream_file(model, scan, tmp_path / "out.laz")
+    assert not [*tmp_path.iterdir()]
+
+
+def test_no_room_is_found_before_the_work(
+    model: Network, scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    usage = shutil.disk_usage(tmp_path)._replace(free=10**6)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(FileError, match=r"needs 0\.0 GB of disk while it is made, 0\.0 GB are"):
+        stream_file(model, scan, tmp_path / "out.laz")
+
+
+def test_errors_leave_nothing(model: Network, scan: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.las"
+    write(cut, read(scan))
+    stream = open_stream(cut, tmp_path / "out.las")
+    assert stream is not None
+    os.truncate(cut, cut.stat().st_size - 5_000)
+    with pytest.raises(FileError, match=r"cut\.las: cut short"):
+        Work(model, stream, tmp_path / "out.las", ALL, PLAN, lambda *_: None).run()
+    assert [path.name for path in tmp_path.iterdir()] == ["cut.las"]
+
+
+def test_no_seams_between_files(model: Network, tmp_path: Path) -> None:
+    cloud = town(8, size=120, density=6)
+    whole = tmp_path / "whole.laz"
+    write(whole, cloud)
+    predict_file(model, whole, tmp_path / "whole.out.laz")
+    merged = read(tmp_path / "whole.out.laz")
+    middle = (cloud.xyz.min(axis=0) + cloud.xyz.max(axis=0)) / 2
+    west = cloud.xyz[:, 0] < middle[0]
+    paths = [tmp_path / "west.laz", tmp_path / "east.laz"]
+    same = {}
+    for path, side in zip(paths, (west, ~west), strict=True):
+        write(path, part_of(cloud, side))
+    assert touching(model, paths[0], [*paths, tmp_path / "none.laz"]) == (paths[1],)
+    for seen in (False, True):
+        rates = []
+        for path, other, side in zip(paths, paths[::-1], (west, ~west), strict=True):
+            options = PredictOptions(border=(other,) if seen else ())
+            report = predict_file(model, path, tmp_path / "out.laz", options)
+            found = read(tmp_path / "out.laz")
+            assert len(found) == side.sum() == report["points"]
+            rates.append((found.label == merged.label[side]).mean())
+        same[seen] = min(rates)
+    assert same[True] >= 0.999 and same[True] > same[False], same
+
+
+def test_neighbours_by_their_headers(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{i}.laz" for i in range(4)]
+    corners = [(0, 0), (10, 0), (25, 0), (0, 10)]
+    for path, (x, y) in zip(paths, corners, strict=True):
+        write(path, PointCloud(np.array([[x, y, 5.0], [x + 10, y + 10, 900.0]])))
+    assert neighbours_of(paths[0], paths, 1.0) == (paths[1], paths[3])
+    assert neighbours_of(paths[2], paths, 6.0) == (paths[1],)
+    assert neighbours_of(paths[2], paths, 4.9) == ()
+    (tmp_path / "bad.laz").write_bytes(b"LASF")
+    assert neighbours_of(paths[0], [tmp_path / "bad.laz", tmp_path / "a.ply"], 1e9) == ()
+
+
+def test_a_dry_run_says_how(
+    town_model: Path, scan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["predict", str(scan), "-m", str(town_model), "-o", str(tmp_path / "o.laz")]
+    assert main([*arguments, "--memory", "100MB", "--dry-run"]) == 0
+    assert "piece by piece with about 100 MB of memory" in capsys.readouterr().out
+    assert main([*arguments, "--memory", "100MB", "--dry-run", "--json"]) == 0
+    (report,) = json.loads(capsys.readouterr().out)
+    assert report["plan"]["tile"] == 16_000_000 and report["disk_bytes"] > 1e6
+    assert not [*tmp_path.iterdir()]
