@@ -114,6 +114,10 @@ def test_wide_foreign_coordinates_keep_their_precision(tmp_path: Path) -> None:
         (lambda f: (f / "scene.json").write_text("{"), "scene.json: is not readable JSON"),
         (lambda f: (f / "scene.json").write_text("[]"), "must hold a JSON object"),
         (lambda f: (f / "scene.json").write_text('{"format": 9}'), "scene format 9"),
+        (lambda f: (f / "scene.json").write_text('{"offset": [1, 2]}'), "its offset, grid or"),
+        (lambda f: (f / "scene.json").write_text('{"offset": [1, 2, NaN]}'), "its offset, grid"),
+        (lambda f: (f / "scene.json").write_text('{"grid": "x"}'), "its offset, grid or classes"),
+        (lambda f: (f / "scene.json").write_text('{"classes": 3}'), "its offset, grid or classes"),
     ],
 )
 def test_bad_folders_are_named(tmp_path: Path, spoil: object, message: str) -> None:

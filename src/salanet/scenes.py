@@ -258,7 +258,19 @@ def _read_meta(folder: Path) -> dict[str, Any]:
         raise FileError(
             path, f"is scene format {meta['format']}, this version reads {FORMAT}; prepare it again"
         )
+    if not _sound(meta):
+        raise FileError(path, "is damaged: its offset, grid or classes make no sense")
     return meta
+
+
+def _sound(meta: Mapping[str, Any]) -> bool:
+    try:
+        offset = np.asarray(meta.get("offset", (0, 0, 0)), np.float64)
+        grid = float(meta.get("grid") or 1)
+    except (ValueError, TypeError, OverflowError):
+        return False
+    known = isinstance(meta.get("classes", []), list) and 0 < grid < np.inf
+    return known and offset.shape == (3,) and bool(np.isfinite(offset).all())
 
 
 def _narrow(
