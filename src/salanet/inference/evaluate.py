@@ -58,6 +58,7 @@ def evaluate(
     *,
     progress: Callable[[Scene, Confusion], None] | None = None,
     passes: Progress | None = None,
+    predictions: Callable[[Scene, Confusion, NDArray[np.int64]], None] | None = None,
 ) -> Confusion:
     """One confusion over every labelled point of all scenes.
 
@@ -70,6 +71,8 @@ def evaluate(
         protocol: `Whole` by default.
         progress: called with each scene done and its own confusion.
         passes: called during each scene with (points done, points in all).
+        predictions: called with each scene done, its own confusion, and the class of each of its
+            cells, which are forgotten after that.
 
     Raises:
         ConfigError: the classes differ.
@@ -91,6 +94,8 @@ def evaluate(
         pooled += single
         if progress is not None:
             progress(scene, single)
+        if predictions is not None:
+            predictions(scene, single, prediction)
     return pooled
 
 

@@ -1,0 +1,187 @@
+"""`salanet view`: look at point clouds, in a browser or as a picture."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from salanet.errors import ConfigError, FileError
+
+if TYPE_CHECKING:
+    from salanet.view import Classes, Sample
+
+Mode = Literal["class", "truth", "error", "rgb", "height", "intensity", "confidence"]
+
+
+def main(argv: list[str]) -> None:
+    tyro.cli(run, args=argv, prog="salanet view", description=run.__doc__)
+
+
+def run(
+    files: tyro.conf.Positional[tuple[Path, ...]],
+    model: Annotated[Path | None, tyro.conf.arg(aliases=["-m"])] = None,
+    truth: Path | None = None,
+    html: Path | None = None,
+    png: Path | None = None,
+    colour: Mode | None = None,
+    points: str = "2M",
+    together: bool = False,
+    size: str = "1600x1000",
+    view: Literal["oblique", "top"] = "oblique",
+    point_size: int | None = None,
+    columns: str | None = None,
+    browser: bool = True,
+    port: int = 0,
+) -> None:
+    """Look at point clouds: turn, zoom, colour by class, truth, error, height and more.
+
+    Opens a page in the browser, served on this machine alone, until Ctrl-C. Several files are
+    shown beside each other and turned together. Two files of the same points, such as a labelled
+    one and its prediction, are compared: the first is the truth of the others.
+
+    Args:
+        files: point clouds, prepared scenes, folders of clouds, or patterns such as 'tiles/*.laz'.
+        model: names and colours of the classes are those of this model.
+        truth: a file of the same points whose labels are right; for the colour "error".
+        html: write the page here instead, whole: it opens without a network and can be sent.
+        png: write a picture here instead; no display is needed.
+        colour: what to colour by at first. Default: classes if there are some, else rgb or height.
+        points: most points of each file to show, as in 500k or 2M; picked evenly.
+        together: show all files as one, such as neighbouring tiles.
+        size: of the picture in pixels.
+        view: of the picture: aslant, or from above.
+        point_size: of the picture's points in pixels. Default: large enough to close gaps.
+        columns: what the columns of text files are, such as 'x,y,z,intensity'; _ skips one.
+        browser: open the browser.
+        port: of the server. Default: any that is free.
+    """
+    from salanet.view import Classes
+
+    if html and png:
+        raise ConfigError("--html and --png are two commands; run them one after the other")
+    samples = read(files, number(points), truth, columns, together)
+    classes = Classes.of_samples(samples, _metadata(model))
+    if png is not None:
+        _picture(samples, classes, png, colour, size, view, point_size)
+    elif html is not None:
+        from salanet.cli.console import results
+        from salanet.view import write_page
+
+        write_page(samples, html, classes=classes, mode=colour)
+        results().print(f"{html}: {html.stat().st_size / 1e6:,.1f} MB", soft_wrap=True)
+    else:
+        _serve(samples, classes, colour, browser, port)
+
+
+def read(
+    files: tuple[Path, ...], limit: int, truth: Path | None, columns: str | None, together: bool
+) -> list[Sample]:
+    """A sample of each file, or one of all; the first's labels are the truth of the same points."""
+    from salanet.cli.batch import expand
+    from salanet.view import sample
+
+    if not files:
+        raise ConfigError("name at least one file to look at")
+    scenes = [path for path in files if (path / "coord.npy").is_file()]
+    found = scenes + expand([path for path in files if path not in scenes])
+    found.sort(key=lambda path: files.index(path) if path in files else len(files))
+    if truth is not None and len(found) != 1:
+        raise ConfigError("--truth goes with one file")
+    if together:
+        each = max(1, limit // len(found))
+        parts = [sample.load(path, each, columns=columns) for path in found]
+        return [sample.together(parts, f"{len(parts)} files")]
+    if len(found) > 4:
+        raise ConfigError(f"{len(found)} files beside each other are too many; add --together")
+    samples = [sample.load(path, limit, truth=truth, columns=columns) for path in found]
+    for i, path in enumerate(found[1:], start=1):
+        if samples[0].label is not None and samples[i].label is not None:
+            try:
+                samples[i] = sample.with_truth(samples[i], samples[0], found[0])
+            except (FileError, ValueError):  # other points: shown beside each other, not compared
+                samples[i].name = path.name
+    return samples
+
+
+def number(text: str) -> int:
+    """1500000 of "1.5M", "1500k" or "1500000"; ConfigError for anything else."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kKmM]?)", text.replace(",", ""))
+    value = int(float(match[1]) * {"": 1, "k": 1e3, "m": 1e6}[match[2].lower()]) if match else 0
+    if value < 1:
+        raise ConfigError(f"'{text}' is no number of points; write 500k or 2M")
+    return value
+
+
+def _picture(
+    samples: list[Sample],
+    classes: Classes,
+    path: Path,
+    mode: Mode | None,
+    size: str,
+    view: Literal["oblique", "top"],
+    point: int | None,
+) -> None:
+    from salanet.cli.console import results
+    from salanet.view import picture, write_png
+    from salanet.view.colours import best_mode, colour
+    from salanet.view.picture import look
+
+    match = re.fullmatch(r"(\d{2,5})x(\d{2,5})", size)
+    if not match or not 0 < int(match[1]) * int(match[2]) <= 50_000_000:
+        raise ConfigError(f"'{size}' is no size of a picture; write 1600x1000")
+    if point is not None and not 1 <= point <= 50:
+        raise ConfigError(f"--point-size {point}: 1 to 50 pixels are possible")
+    if len(samples) != 1:
+        raise ConfigError("a picture is of one file, or of several with --together")
+    (one,) = samples
+    shape = int(match[1]), int(match[2])
+    image = picture(
+        one.xyz,
+        colour(one, mode or best_mode(one), classes),
+        camera=look(one.xyz, view, shape[0] / shape[1]),
+        size=shape,
+        point=point,
+    )
+    write_png(path, image)
+    results().print(f"{path}: {len(one):,} of {one.total:,} points", soft_wrap=True)
+
+
+def _serve(
+    samples: list[Sample], classes: Classes, mode: Mode | None, browser: bool, port: int
+) -> None:
+    import webbrowser
+
+    from salanet.cli.console import results
+    from salanet.view.live import server
+    from salanet.view.page import make_page
+
+    page = make_page(samples, classes=classes, mode=mode)
+    try:
+        running, address = server(page, port)
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"--port {port}: {error}") from error
+    out = results()
+    for one in samples:
+        out.print(f"{one.name}: {len(one):,} of {one.total:,} points", soft_wrap=True)
+    out.print(f"{address}   (Ctrl-C ends)", soft_wrap=True)
+    if browser:
+        webbrowser.open(address)
+    with running:
+        try:
+            running.serve_forever()
+        except KeyboardInterrupt:
+            out.print("")
+
+
+def _metadata(model: Path | None) -> dict[str, object] | None:
+    if model is None:
+        return None
+    from salanet.models import load
+
+    network = load(model)
+    if not network.config.classes:
+        raise ConfigError(f"{model} is a model of object parts; it has no classes of scenes")
+    return network.metadata | {"classes": list(network.config.classes)}

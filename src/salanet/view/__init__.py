@@ -1,0 +1,8 @@
+"""Point clouds to look at: pictures, interactive pages, reports."""
+
+from salanet.view.colours import Classes
+from salanet.view.page import write_page
+from salanet.view.picture import picture, write_png
+from salanet.view.sample import Sample, load
+
+__all__ = ["Classes", "Sample", "load", "picture", "write_page", "write_png"]

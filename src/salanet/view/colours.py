@@ -1,0 +1,209 @@
+"""Names and colours of classes, and the colours that stand for values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from salanet.datasets.classes import ASPRS
+from salanet.errors import DataError
+
+if TYPE_CHECKING:
+    from salanet.view.sample import Sample
+
+Colour = tuple[int, int, int]
+Mode = Literal["class", "truth", "error", "rgb", "height", "intensity", "confidence"]
+
+MOST = 254  # classes of one picture; a byte holds their numbers, and 255 means none
+NONE = 255
+UNKNOWN: Colour = (120, 126, 134)  # no label, ignored
+RIGHT, WRONG = (108, 118, 130), (230, 57, 70)
+# Told apart next to each other; for classes that nothing gives a colour.
+PALETTE: tuple[Colour, ...] = (
+    (78, 137, 199), (240, 142, 60), (96, 178, 92), (214, 85, 88), (158, 120, 196),
+    (158, 112, 88), (226, 134, 190), (186, 190, 72), (70, 188, 202), (250, 200, 90),
+    (52, 95, 160), (170, 210, 150), (140, 50, 70), (240, 170, 160), (40, 130, 110),
+    (200, 180, 230), (110, 90, 40), (130, 200, 240), (190, 60, 140), (210, 210, 200),
+)  # fmt: skip
+# For names that are common; the longest one that a class's name holds counts.
+NAMED: dict[str, Colour] = {
+    "ground": (176, 141, 104), "terrain": (176, 141, 104), "road": (120, 120, 128),
+    "low vegetation": (172, 206, 110), "medium vegetation": (112, 178, 84),
+    "high vegetation": (46, 130, 68), "vegetation": (78, 158, 76), "shrub": (142, 190, 92),
+    "ceiling": (214, 214, 204), "floor": (150, 132, 112), "wall": (168, 192, 214),
+    "beam": (236, 202, 94), "column": (190, 120, 190), "window": (104, 200, 220),
+    "door": (204, 142, 84), "table": (146, 112, 196), "chair": (222, 88, 88),
+    "sofa": (226, 134, 160), "bookcase": (70, 160, 110), "board": (70, 110, 170),
+    "clutter": (110, 116, 124), "tree": (46, 130, 68), "building": (214, 96, 77), "car": (86, 120, 210),
+    "water": (66, 146, 214), "bridge": (240, 180, 80), "rail": (150, 90, 150),
+    "noise": (236, 72, 186), "unclassified": (150, 156, 164), "other": (150, 156, 164),
+    "never classified": (150, 156, 164), "wire": (240, 200, 60), "tower": (120, 84, 190),
+}  # fmt: skip
+# Anchors of colour ramps, evenly spaced: after viridis and turbo, but never too dark to see.
+RAMPS: dict[str, tuple[Colour, ...]] = {
+    "height": (
+        (70, 98, 215), (54, 170, 249), (26, 228, 182), (114, 254, 94), (200, 239, 52),
+        (251, 185, 56), (245, 105, 24), (201, 41, 3),
+    ),
+    "intensity": ((34, 36, 42), (245, 245, 240)),
+    "confidence": (
+        (202, 0, 32), (244, 130, 90), (250, 215, 150), (150, 205, 195), (30, 120, 165),
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The codes that labels have, with a name and a colour for each."""
+
+    codes: tuple[int, ...]
+    names: tuple[str, ...]
+    colours: tuple[Colour, ...]
+
+    @classmethod
+    def of(cls, codes: Iterable[int], names: Mapping[int, str], colours: Mapping[int, Colour]):  # type: ignore[no-untyped-def]
+        """The codes in order; what has no name is called by its code.
+
+        Raises DataError if there are more than a picture can tell apart.
+        """
+        codes = sorted({int(code) for code in codes})
+        if len(codes) > MOST:
+            raise DataError(f"the labels have {len(codes):,} values; that is no set of classes")
+        named = [names.get(c, "no label" if c < 0 else f"class {c}") for c in codes]
+        free = iter(range(len(codes)))
+        chosen = [colours.get(c) or _named(n, c) or PALETTE[next(free) % len(PALETTE)]
+                  for c, n in zip(codes, named, strict=True)]  # fmt: skip
+        return cls(tuple(codes), tuple(named), tuple(chosen))
+
+    @classmethod
+    def of_samples(cls, samples: Sequence[Sample], metadata: Mapping[str, Any] | None = None):  # type: ignore[no-untyped-def]
+        """What the samples' labels are, named by a model's metadata or else by their files.
+
+        Args:
+            metadata: `classes`, and `codes` and `colours` if it has them, as models carry them.
+        """
+        names: dict[int, str] = {}
+        for sample in samples:
+            names |= sample.names
+        colours: dict[int, Colour] = {}
+        if metadata and metadata.get("classes"):
+            given = list(map(str, metadata["classes"]))
+            codes = metadata.get("codes") or range(len(given))
+            names = dict(zip(codes, given, strict=False))
+            colours = _given_colours(metadata.get("colours"), names)
+        found: set[int] = set()
+        for sample in samples:
+            for label in (sample.label, sample.truth):
+                if label is not None:
+                    found |= set(np.unique(label).tolist())
+        return cls.of(found, names, colours)
+
+    def index(self, label: NDArray[np.integer]) -> NDArray[np.uint8]:
+        """The number of each label (N,) among the codes."""
+        return np.searchsorted(np.asarray(self.codes), label).astype(np.uint8)
+
+    def table(self) -> NDArray[np.uint8]:
+        """The colours (C, 3)."""
+        return np.asarray(self.colours, np.uint8).reshape(-1, 3)
+
+
+def asprs(codes: Iterable[int]) -> dict[int, str]:
+    """Names of the codes of LAS files."""
+    return {code: ASPRS.get(code, "reserved" if code < 64 else "user defined") + (
+        "" if code in ASPRS else f" ({code})") for code in codes}  # fmt: skip
+
+
+def modes(sample: Sample) -> list[Mode]:
+    """What the sample can be coloured by."""
+    having: dict[Mode, bool] = {
+        "class": sample.label is not None,
+        "truth": sample.truth is not None and sample.label is not None,
+        "error": sample.truth is not None and sample.label is not None,
+        "rgb": sample.rgb is not None,
+        "confidence": sample.confidence is not None,
+        "intensity": sample.intensity is not None,
+        "height": True,
+    }
+    return [mode for mode, there in having.items() if there]
+
+
+def best_mode(sample: Sample) -> Mode:
+    """What to show first: classes if there are several, else colours, else heights."""
+    having = modes(sample)
+    if sample.label is not None and len(np.unique(sample.label)) > 1:
+        return "class"
+    return next(m for m in ("rgb", "height") if m in having)
+
+
+def colour(sample: Sample, mode: Mode, classes: Classes) -> NDArray[np.uint8]:
+    """The colour uint8 (N, 3) of each point.
+
+    Raises DataError if the sample has no such values.
+    """
+    if mode not in modes(sample):
+        raise DataError(
+            f"{sample.name} cannot be coloured by {mode}; it can by {', '.join(modes(sample))}"
+        )
+    if mode == "rgb":
+        return np.asarray(sample.rgb)
+    if mode in ("class", "truth"):
+        label = sample.label if mode == "class" else sample.truth
+        return classes.table()[classes.index(np.asarray(label))]
+    if mode == "error":
+        states = np.array([RIGHT, WRONG, UNKNOWN], np.uint8)
+        return states[errors(sample)]
+    values = sample.xyz[:, 2] if mode == "height" else getattr(sample, mode)
+    return ramp(mode)[scaled(values, mode)]
+
+
+def errors(sample: Sample) -> NDArray[np.uint8]:
+    """0 where the label is the truth, 1 where not, 2 where the truth is unknown (negative)."""
+    label, truth = np.asarray(sample.label), np.asarray(sample.truth)
+    return np.where(truth < 0, 2, label != truth).astype(np.uint8)
+
+
+def scaled(values: ArrayLike, mode: Mode) -> NDArray[np.uint8]:
+    """Values (N,) as bytes: confidence from 0 to 1, others from the 1st to the 99th percentile."""
+    values = np.asarray(values, np.float64)
+    low, high = (0.0, 1.0) if mode == "confidence" else span(values)
+    with np.errstate(invalid="ignore"):
+        return np.nan_to_num(np.clip((values - low) / (high - low), 0, 1) * 255).astype(np.uint8)
+
+
+def span(values: NDArray[np.floating]) -> tuple[float, float]:
+    """The 1st and 99th percentile of the finite values, a little apart at the least."""
+    finite = values[np.isfinite(values)]
+    low, high = np.percentile(finite, (1, 99)).tolist() if len(finite) else (0.0, 1.0)
+    return (low, high) if high > low else (low, low + 1)
+
+
+def ramp(name: str) -> NDArray[np.uint8]:
+    """The 256 colours (256, 3) of a ramp."""
+    anchors = np.asarray(RAMPS[name], np.float64)
+    at = np.linspace(0, len(anchors) - 1, 256)
+    columns = [np.interp(at, np.arange(len(anchors)), channel) for channel in anchors.T]
+    return np.stack(columns, axis=1).round().astype(np.uint8)
+
+
+def _named(name: str, code: int) -> Colour | None:
+    if code < 0:
+        return UNKNOWN
+    held = [known for known in NAMED if known in name.lower()]
+    return NAMED[max(held, key=len)] if held else None
+
+
+def _given_colours(given: Any, names: Mapping[int, str]) -> dict[int, Colour]:
+    """Of metadata: a list beside the classes, or colours by name."""
+    if isinstance(given, Mapping):
+        pairs = [(code, given.get(name)) for code, name in names.items()]
+    else:
+        pairs = list(zip(names, given or [], strict=False))
+    return {
+        code: (int(c[0]) & 255, int(c[1]) & 255, int(c[2]) & 255)
+        for code, c in pairs
+        if isinstance(c, Sequence) and len(c) == 3
+    }

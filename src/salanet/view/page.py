@@ -1,0 +1,233 @@
+"""One HTML page to look at point clouds in any browser, by WebGL 2, without a network.
+
+The points are in the page itself, or are asked from the server that made it (`salanet.view.live`).
+Each has 16 bits for a coordinate, a byte for every other value; coordinates are stored as the
+differences between points that follow each other, which compresses them to about a half.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salanet.errors import DataError
+from salanet.io import atomic_path
+from salanet.view.colours import (
+    NONE,
+    RAMPS,
+    RIGHT,
+    UNKNOWN,
+    WRONG,
+    Classes,
+    Mode,
+    best_mode,
+    modes,
+    ramp,
+    scaled,
+    span,
+)
+from salanet.view.picture import ceiling
+from salanet.view.sample import Sample
+
+STEPS = 65535  # of a coordinate
+CELLS = 192  # along the longest side, to find how far points are apart
+SCRIPTS = ("data.js", "draw.js", "camera.js", "page.js")
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page and the points it shows, ready to be embedded or served."""
+
+    title: str
+    head: dict[str, Any]
+    payloads: list[bytes]
+
+    def html(self, urls: Sequence[str] | None = None) -> str:
+        """The page: with the points inside, or where `urls` say they are."""
+        head = self.head
+        if urls is not None:
+            panels = [p | {"url": url} for p, url in zip(head["panels"], urls, strict=True)]
+            head = head | {"panels": panels}
+        packed = [] if urls is not None else map(_packed, self.payloads)
+        elements = [
+            f'<script type="application/octet-stream" id="data-{i}">{text}</script>'
+            for i, text in enumerate(packed)
+        ]
+        text = _file("page.html")
+        for name, value in {
+            "title": escape(self.title),
+            "connect": "'none'" if urls is None else "'self'",
+            "style": _file("page.css"),
+            "script": "\n".join(map(_file, SCRIPTS)),
+            "head": script_json(head),
+            "payloads": "\n".join(elements),
+        }.items():
+            text = text.replace("{{" + name + "}}", value)
+        return text
+
+
+def write_page(
+    samples: Sequence[Sample],
+    path: Path,
+    *,
+    classes: Classes | None = None,
+    title: str | None = None,
+    mode: Mode | None = None,
+) -> None:
+    """Write a page with everything in it: it opens from disk and can be sent to somebody.
+
+    Args:
+        samples: what to show, beside each other; see `Sample.of` for a cloud in memory.
+        classes: names and colours of the labels. Default: as the samples name them.
+        mode: what to colour by at first.
+
+    Raises:
+        DataError: nothing to show, or a sample without points.
+        FileError: the path cannot be written.
+    """
+    page = make_page(samples, classes=classes, title=title, mode=mode)
+    with atomic_path(path) as temporary:
+        temporary.write_text(page.html(), encoding="utf-8")
+
+
+def make_page(
+    samples: Sequence[Sample],
+    *,
+    classes: Classes | None = None,
+    title: str | None = None,
+    mode: Mode | None = None,
+) -> Page:
+    """A page of samples; see `write_page`."""
+    if not samples or not all(map(len, samples)):
+        raise DataError("there are no points to show")
+    classes = classes or Classes.of_samples(samples)
+    if mode is not None and not any(mode in modes(sample) for sample in samples):
+        there = dict.fromkeys(m for sample in samples for m in modes(sample))
+        raise DataError(f"nothing here can be coloured by {mode}; there is {', '.join(there)}")
+    alike = _overlap(samples)
+    middle = _middle(samples[0])
+    panels, payloads = [], []
+    for sample in samples:
+        panel, payload = _panel(sample, classes, middle if alike else _middle(sample))
+        panels.append(panel)
+        payloads.append(payload)
+    first = panels[0]
+    head = {
+        "mode": mode or best_mode(samples[0]),
+        "linked": alike,
+        "cut": first["top"],
+        "classes": [
+            {"code": code, "name": name, "colour": colour}
+            for code, name, colour in zip(
+                classes.codes, classes.names, classes.colours, strict=True
+            )
+        ],
+        "errors": [
+            {"name": name, "colour": colour}
+            for name, colour in (("right", RIGHT), ("wrong", WRONG), ("truth unknown", UNKNOWN))
+        ],
+        "ramps": {name: ramp(name).reshape(-1).tolist() for name in RAMPS},
+        "panels": panels,
+    }
+    return Page(title or " | ".join(sample.name for sample in samples), head, payloads)
+
+
+def script_json(value: Any) -> str:
+    """JSON that can stand inside a script element: nothing in it ends or opens one."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _panel(
+    sample: Sample, classes: Classes, shift: NDArray[np.float64]
+) -> tuple[dict[str, Any], bytes]:
+    low, high = sample.xyz.min(axis=0), sample.xyz.max(axis=0)
+    step = np.maximum((high - low) / STEPS, 1e-12)
+    inner_low, inner_high = np.percentile(sample.xyz, (0.2, 99.8), axis=0)
+    top = ceiling(sample.xyz)
+    planes = _coordinates(np.rint((sample.xyz - low) / step).astype(np.uint16))
+    parts = _parts(sample, classes)
+    ends = {"height": span(sample.xyz[:, 2]), "confidence": (0.0, 1.0)}
+    if sample.intensity is not None:
+        ends["intensity"] = span(sample.intensity)
+    panel = {
+        "name": sample.name,
+        "total": sample.total,
+        "shown": len(sample),
+        "modes": modes(sample),
+        "parts": [*parts],
+        "low": low.tolist(),
+        "base": (low - shift).tolist(),
+        "step": step.tolist(),
+        "tall": float(high[2] - low[2]),
+        "middle": ((inner_low + inner_high) / 2 - shift).tolist(),
+        "half": np.maximum((inner_high - inner_low) / 2, 1e-6).tolist(),
+        "height": [v - float(shift[2]) for v in ends["height"]],
+        "ends": ends,
+        "spacing": _spacing(sample.xyz - low),
+        "top": float((top - low[2]) / (high[2] - low[2])) if np.isfinite(top) else None,
+        "url": None,
+    }
+    return panel, b"".join([planes, *(part.tobytes() for part in parts.values())])
+
+
+def _coordinates(steps: NDArray[np.uint16]) -> bytes:
+    """Differences to the point before, the high bytes of an axis before the low ones."""
+    planes = []
+    for axis in steps.T:
+        change = np.diff(axis, prepend=np.uint16(0))
+        planes += [(change >> 8).astype(np.uint8).tobytes(), change.astype(np.uint8).tobytes()]
+    return b"".join(planes)
+
+
+def _parts(sample: Sample, classes: Classes) -> dict[str, NDArray[np.uint8]]:
+    parts: dict[str, NDArray[np.uint8]] = {}
+    for name, label in (("label", sample.label), ("truth", sample.truth)):
+        if label is not None:
+            parts[name] = classes.index(label)
+            assert not len(parts[name]) or parts[name].max() < NONE
+    if sample.confidence is not None:
+        parts["confidence"] = scaled(sample.confidence, "confidence")
+    if sample.intensity is not None:
+        parts["intensity"] = scaled(sample.intensity, "intensity")
+    if sample.rgb is not None:
+        parts |= dict(zip(("red", "green", "blue"), sample.rgb.T, strict=True))
+    return parts
+
+
+def _spacing(xyz: NDArray[np.float64]) -> float:
+    """About how far points are apart on their surfaces: from the cubes that hold any."""
+    side = max(float(xyz.max()), 1e-9) / CELLS
+    at = np.minimum((xyz / side).astype(np.int32), CELLS - 1)
+    full = np.zeros(CELLS**3, bool)
+    full[(at[:, 0] * CELLS + at[:, 1]) * CELLS + at[:, 2]] = True
+    return side * min(1.0, float(np.sqrt(full.sum() / len(xyz))))
+
+
+def _middle(sample: Sample) -> NDArray[np.float64]:
+    return (sample.xyz.min(axis=0) + sample.xyz.max(axis=0)) / 2
+
+
+def _overlap(samples: Sequence[Sample]) -> bool:
+    """Whether all lie in one place, so that one camera can look at them."""
+    low = np.max([s.xyz.min(axis=0) for s in samples], axis=0)
+    high = np.min([s.xyz.max(axis=0) for s in samples], axis=0)
+    return bool((low <= high).all())
+
+
+def _packed(payload: bytes) -> str:
+    return base64.b64encode(zlib.compress(payload, 6)).decode()
+
+
+def _file(name: str) -> str:
+    return resources.files("salanet.view").joinpath("page_files", name).read_text("utf-8")

@@ -1,0 +1,46 @@
+"use strict";
+const head = JSON.parse(document.getElementById("head").textContent);
+
+// The bytes of a panel: embedded as base64, or fetched from the server that made the page.
+async function bytesOf(panel, index) {
+  if (panel.url) {
+    const answer = await fetch(panel.url);
+    if (!answer.ok) throw new Error(`the server answers ${answer.status}`);
+    return new Uint8Array(await answer.arrayBuffer());
+  }
+  const element = document.getElementById(`data-${index}`);
+  const text = atob(element.textContent);
+  element.remove();
+  const packed = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) packed[i] = text.charCodeAt(i);
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+// Coordinates are differences to the point before, high bytes first; the rest is a byte each.
+function unpack(panel, bytes) {
+  const n = panel.shown, place = new Uint16Array(4 * n), paint = new Uint8Array(4 * n), more = new Uint8Array(4 * n);
+  for (let axis = 0; axis < 3; axis++) {
+    const high = 2 * axis * n, low = high + n;
+    for (let i = 0, sum = 0; i < n; i++) {
+      sum = (sum + (bytes[high + i] << 8) + bytes[low + i]) & 0xffff;
+      place[4 * i + axis] = sum;
+    }
+  }
+  const spots = { label: [more, 0], truth: [more, 1], confidence: [more, 2], intensity: [more, 3], red: [paint, 0], green: [paint, 1], blue: [paint, 2] };
+  panel.parts.forEach((name, part) => {
+    const [array, spot] = spots[name], start = (6 + part) * n;
+    for (let i = 0; i < n; i++) array[4 * i + spot] = bytes[start + i];
+  });
+  return { place, paint, more };
+}
+
+function countsOf(panel) {
+  const counts = { class: new Float64Array(256), truth: new Float64Array(256), error: new Float64Array(256) }, more = panel.data.more;
+  for (let i = 0; i < more.length; i += 4) {
+    counts.class[more[i]]++; counts.truth[more[i + 1]]++; counts.error[errorOf(more[i], more[i + 1])]++;
+  }
+  return counts;
+}
+
+const errorOf = (label, truth) => head.classes[truth] === undefined || head.classes[truth].code < 0 ? 2 : label === truth ? 0 : 1;

@@ -1,0 +1,119 @@
+// Drawing: points into a texture with depth, then that to the screen, darkened at edges of depth.
+const MODES = ["class", "truth", "error", "rgb", "confidence", "intensity", "height"];
+const ROWS = { class: 0, truth: 0, error: 1, confidence: 2, intensity: 3, height: 4 };
+const VERTEX = `#version 300 es
+layout(location=0) in vec4 place; layout(location=1) in vec4 paint; layout(location=2) in vec4 more;
+uniform mat4 view; uniform vec3 base, step_; uniform vec2 span; uniform float size, most, cut; uniform int mode; uniform sampler2D palette;
+flat out vec3 colour;
+vec4 entry(float value, int row) { return texelFetch(palette, ivec2(int(value + .5), row), 0); }
+void main() {
+  vec3 at = base + place.xyz * step_;
+  gl_Position = view * vec4(at, 1);
+  gl_PointSize = clamp(size / gl_Position.w, 1., most);
+  vec4 c = vec4(paint.rgb / 255., 1);
+  if (mode == 0) c = entry(more.x, 0);
+  else if (mode == 1) c = entry(more.y, 0);
+  else if (mode == 2) c = entry(entry(more.y, 5).x > .5 ? 2. : more.x == more.y ? 0. : 1., 1);
+  else if (mode == 4) c = entry(more.z, 2);
+  else if (mode == 5) c = entry(more.w, 3);
+  else if (mode == 6) c = entry(clamp((at.z - span.x) / (span.y - span.x), 0., 1.) * 255., 4);
+  colour = c.rgb;
+  if (c.a < .5 || at.z > cut) gl_Position = vec4(2, 2, 2, 1);
+}`;
+const FRAGMENT = `#version 300 es
+precision highp float; flat in vec3 colour; out vec4 pixel;
+void main() { vec2 d = gl_PointCoord - .5; if (dot(d, d) > .26) discard; pixel = vec4(colour, 1); }`;
+const SCREEN = `#version 300 es
+void main() { gl_Position = vec4(vec2(gl_VertexID & 1, gl_VertexID >> 1) * 4. - 1., 0, 1); }`;
+const LIGHT = `#version 300 es
+precision highp float; uniform sampler2D colours, depths; uniform vec2 range; uniform float strength; uniform int reach; uniform vec3 ground; out vec4 pixel;
+float away(ivec2 at) { float d = texelFetch(depths, clamp(at, ivec2(0), textureSize(depths, 0) - 1), 0).r; return d == 1. ? 1e9 : range.x * range.y / (range.y - d * (range.y - range.x)); }
+void main() {
+  ivec2 at = ivec2(gl_FragCoord.xy); float d = away(at);
+  if (d == 1e9) { pixel = vec4(ground, 1); return; }
+  float stands = 0., l = log2(d);
+  for (int y = -1; y <= 1; y++) for (int x = -1; x <= 1; x++) if (x != 0 || y != 0) stands += clamp(l - log2(away(at + ivec2(x, y) * reach)), 0., .06);
+  pixel = vec4(texelFetch(colours, at, 0).rgb * exp(-strength * stands), 1);
+}`;
+
+const canvas = document.getElementById("canvas");
+const gl = canvas.getContext("webgl2", { antialias: false, preserveDrawingBuffer: true });
+
+function program(...sources) {
+  const made = gl.createProgram();
+  sources.forEach((source, i) => {
+    const shader = gl.createShader(i ? gl.FRAGMENT_SHADER : gl.VERTEX_SHADER);
+    gl.shaderSource(shader, source); gl.compileShader(shader); gl.attachShader(made, shader);
+  });
+  gl.linkProgram(made);
+  if (!gl.getProgramParameter(made, gl.LINK_STATUS)) throw new Error(gl.getProgramInfoLog(made) || "shaders do not link");
+  return new Proxy({ made }, { get: (o, name) => name in o ? o[name] : (o[name] = gl.getUniformLocation(made, name)) });
+}
+
+function texture(unit, format, width, height, layout, type, values) {
+  const made = gl.createTexture();
+  gl.activeTexture(gl.TEXTURE0 + unit); gl.bindTexture(gl.TEXTURE_2D, made);
+  for (const side of ["MIN_FILTER", "MAG_FILTER"]) gl.texParameteri(gl.TEXTURE_2D, gl["TEXTURE_" + side], gl.NEAREST);
+  gl.texImage2D(gl.TEXTURE_2D, 0, format, width, height, 0, layout, type, values);
+  return made;
+}
+
+function upload(panel) {
+  panel.buffers = ["place", "paint", "more"].map((name) => {
+    const buffer = gl.createBuffer();
+    gl.bindBuffer(gl.ARRAY_BUFFER, buffer); gl.bufferData(gl.ARRAY_BUFFER, panel.data[name], gl.STATIC_DRAW);
+    return buffer;
+  });
+}
+
+let points, light, target = null;
+function prepare() {
+  points = program(VERTEX, FRAGMENT); light = program(SCREEN, LIGHT);
+}
+
+// One row each: classes, errors, confidence, intensity, height, and which classes are no truth.
+function setPalette(hidden) {
+  const table = new Uint8Array(256 * 6 * 4);
+  const put = (row, i, colour, shown) => table.set([...colour, shown ? 255 : 0], 4 * (256 * row + i));
+  head.classes.forEach((c, i) => { put(0, i, c.colour, !hidden.class.has(i)); put(5, i, [c.code < 0 ? 255 : 0, 0, 0], true); });
+  head.errors.forEach((e, i) => put(1, i, e.colour, !hidden.error.has(i)));
+  for (const name of ["confidence", "intensity", "height"]) for (let i = 0; i < 256; i++) put(ROWS[name], i, head.ramps[name].slice(3 * i, 3 * i + 3), true);
+  texture(2, gl.RGBA8, 256, 6, gl.RGBA, gl.UNSIGNED_BYTE, table);
+}
+
+function resize(width, height) {
+  if (canvas.width === width && canvas.height === height && target) return;
+  canvas.width = width; canvas.height = height;
+  if (target) { gl.deleteFramebuffer(target.frame); target.textures.forEach((t) => gl.deleteTexture(t)); }
+  const textures = [texture(0, gl.RGBA8, width, height, gl.RGBA, gl.UNSIGNED_BYTE, null),
+    texture(1, gl.DEPTH_COMPONENT24, width, height, gl.DEPTH_COMPONENT, gl.UNSIGNED_INT, null)];
+  const frame = gl.createFramebuffer();
+  gl.bindFramebuffer(gl.FRAMEBUFFER, frame);
+  [gl.COLOR_ATTACHMENT0, gl.DEPTH_ATTACHMENT].forEach((spot, i) => gl.framebufferTexture2D(gl.FRAMEBUFFER, spot, gl.TEXTURE_2D, textures[i], 0));
+  target = { frame, textures };
+}
+
+// Every `skip`th point, for as long as the view moves on a slow machine: by a longer stride.
+function drawPanel(panel, box, look, skip) {
+  gl.viewport(...box); gl.scissor(...box);
+  gl.uniformMatrix4fv(points.view, false, look.matrix);
+  gl.uniform3fv(points.base, panel.base); gl.uniform3fv(points.step_, panel.step); gl.uniform2fv(points.span, panel.height);
+  gl.uniform1f(points.cut, look.cut(panel)); gl.uniform1f(points.size, 1.5 * panel.spacing * look.size * look.pixels * Math.sqrt(skip));
+  gl.uniform1f(points.most, 24 * devicePixelRatio); gl.uniform1i(points.mode, MODES.indexOf(look.mode(panel)));
+  panel.buffers.forEach((buffer, i) => {
+    gl.bindBuffer(gl.ARRAY_BUFFER, buffer); gl.enableVertexAttribArray(i);
+    gl.vertexAttribPointer(i, 4, i ? gl.UNSIGNED_BYTE : gl.UNSIGNED_SHORT, false, skip * (i ? 4 : 8), 0);
+  });
+  gl.drawArrays(gl.POINTS, 0, Math.ceil(panel.shown / skip));
+}
+
+function drawAll(panels, boxes, looks, skip, shading, ground) {
+  gl.bindFramebuffer(gl.FRAMEBUFFER, target.frame);
+  gl.disable(gl.SCISSOR_TEST); gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
+  gl.enable(gl.DEPTH_TEST); gl.enable(gl.SCISSOR_TEST); gl.useProgram(points.made); gl.uniform1i(points.palette, 2);
+  panels.forEach((panel, i) => panel.buffers && drawPanel(panel, boxes[i], looks[i], skip));
+  gl.bindFramebuffer(gl.FRAMEBUFFER, null); gl.disable(gl.DEPTH_TEST); gl.useProgram(light.made);
+  gl.uniform1i(light.colours, 0); gl.uniform1i(light.depths, 1); gl.uniform3fv(light.ground, ground);
+  gl.uniform1f(light.strength, shading ? 4.5 : 0); gl.uniform1i(light.reach, Math.round(Math.max(1, 1.5 * devicePixelRatio)));
+  boxes.forEach((box, i) => { gl.viewport(...box); gl.scissor(...box); gl.uniform2fv(light.range, looks[i].range); gl.drawArrays(gl.TRIANGLES, 0, 3); });
+}
