@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from salanet.cli.main import main
 from salanet.datasets.rooms import CLASSES, KINDS, generate, raycast
-from salanet.datasets.rooms.arrange import at_wall, footprint, overlaps
 from salanet.datasets.rooms.generator import build
 from salanet.datasets.rooms.layout import inside, shell
+from salanet.datasets.rooms.placing import at_wall, footprint, overlaps
 from salanet.datasets.rooms.primitives import BALL, BOX, Model, Paint, Parts, turn_x, turn_z
 from salanet.datasets.rooms.raycast import Sensor, camera, cast, panorama
 from salanet.datasets.rooms.scenes import plan

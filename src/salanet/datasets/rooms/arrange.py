@@ -7,11 +7,16 @@ from collections.abc import Callable
 import numpy as np
 
 from salanet.datasets.rooms import clutter, furniture, materials
-from salanet.datasets.rooms.layout import Room, inside
+from salanet.datasets.rooms.layout import Room
 from salanet.datasets.rooms.materials import Rng
+from salanet.datasets.rooms.placing import anywhere, at_wall, footprint, put, within
 from salanet.datasets.rooms.primitives import Array, Model, turn_z
 
 Maker = Callable[[Rng], Model]
+EXTRAS: tuple[Maker, ...] = (
+    furniture.any_chair, furniture.any_chair, furniture.table, furniture.bookcase,
+    furniture.sofa, furniture.desk, furniture.round_table, clutter.cabinet,
+)  # fmt: skip
 
 
 def furnish(room: Room, rng: Rng) -> None:
@@ -32,6 +37,7 @@ def furnish(room: Room, rng: Rng) -> None:
     }
     if not sparse:
         makers[room.kind](room, rng)
+        _extras(room, rng)
     mess = rng.choice([0.3, 1.0, 2.0], p=[0.4, 0.4, 0.2])
     for _ in range(rng.poisson(mess * np.clip(room.area / 8, 1, 6))):
         anywhere(room, _choose(clutter.ON_FLOORS, rng)(rng), rng)
@@ -39,9 +45,19 @@ def furnish(room: Room, rng: Rng) -> None:
         _rug(room, rng)
 
 
+def _extras(room: Room, rng: Rng) -> None:
+    """Furniture that would not be expected there, and more of what is."""
+    for _ in range(rng.poisson(room.area / 15)):
+        thing = _choose(EXTRAS, rng)(rng)
+        if rng.random() < 0.6:
+            at_wall(room, thing, rng, gap=rng.uniform(0, 0.1))
+        else:
+            anywhere(room, thing, rng, straight=rng.random() < 0.6)
+
+
 def _office(room: Room, rng: Rng) -> None:
     desk, seat = furniture.desk(rng), furniture.any_chair(rng)
-    for _ in range(max(1, int(room.area / rng.uniform(3, 8)))):
+    for _ in range(max(1, int(room.area / rng.uniform(2.5, 7)))):
         one = furniture.desk(rng) if rng.random() < 0.3 else desk
         if rng.random() < 0.75:
             place = at_wall(room, one, rng, gap=rng.uniform(0, 0.1))
@@ -192,84 +208,6 @@ def _bathroom(room: Room, rng: Rng) -> None:
         anywhere(room, furniture.stool(rng), rng)
 
 
-def put(
-    room: Room, model: Model, place: Array, yaw: float, *, slack: float = 0.03,
-    besides: Array | None = None, solid: bool = True,
-) -> bool:  # fmt: skip
-    """Add the model there if it fits; `besides` is an obstacle that it may overlap."""
-    outline = footprint(model, place, yaw, slack)
-    if not _within(outline, room.outline):
-        return False
-    for other in room.taken:
-        if other is not besides and overlaps(outline, other):
-            return False
-    room.model.add(model, [*place, 0], yaw)
-    if solid:
-        room.taken.append(footprint(model, place, yaw, 0.0))
-    return True
-
-
-def at_wall(
-    room: Room, model: Model, rng: Rng, gap: float = 0.02, tries: int = 25
-) -> tuple[Array, float] | None:
-    """Add the model with its back to a wall; where it is, or None if there is no room."""
-    low, high = model.bounds()
-    for _ in range(tries):
-        index = int(rng.integers(len(room.edges)))
-        edge = room.edges[index]
-        if edge.length < high[0] - low[0] + 0.1:
-            continue
-        corner = rng.random()  # things like to stand in corners
-        s = rng.uniform(0.05 - low[0], edge.length - high[0] - 0.05)
-        s = 0.05 - low[0] if corner < 0.2 else edge.length - high[0] - 0.05 if corner < 0.4 else s
-        if not room.free_wall(index, s + low[0], s + high[0], 0.05, high[2]):
-            continue
-        place = edge.at(s, gap + 0.04 - low[1])
-        if put(room, model, place, edge.yaw):
-            room.use_wall(index, s + low[0], s + high[0], 0, high[2])
-            return place, edge.yaw
-    return None
-
-
-def anywhere(
-    room: Room, model: Model, rng: Rng, tries: int = 25, *, straight: bool = False
-) -> tuple[Array, float] | None:
-    low, high = room.outline.min(axis=0), room.outline.max(axis=0)
-    for _ in range(tries):
-        place = rng.uniform(low, high)
-        yaw = float(rng.integers(4)) * np.pi / 2 if straight else rng.uniform(0, 2 * np.pi)
-        if put(room, model, place, yaw):
-            return place, yaw
-    return None
-
-
-def footprint(model: Model, place: Array, yaw: float, slack: float) -> Array:
-    """The corners (4, 2) on the floor, counter-clockwise, `slack` metres larger."""
-    low, high = model.bounds()
-    x0, y0, x1, y1 = *(low[:2] - slack), *(high[:2] + slack)
-    corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
-    return corners @ turn_z(yaw)[:2, :2].T + place
-
-
-def overlaps(one: Array, other: Array) -> bool:
-    """Whether two convex outlines overlap: no side of either separates them."""
-    for outline in (one, other):
-        ahead = np.roll(outline, -1, axis=0) - outline
-        normals = np.column_stack([ahead[:, 1], -ahead[:, 0]])
-        a, b = one @ normals.T, other @ normals.T
-        if ((a.min(axis=0) >= b.max(axis=0)) | (b.min(axis=0) >= a.max(axis=0))).any():
-            return False
-    return True
-
-
-def _within(outline: Array, room: Array) -> bool:
-    """Corners and the middles of the sides lie in the room, and no corner of it inside them."""
-    middles = (outline + np.roll(outline, -1, axis=0)) / 2
-    if not all(inside(point, room) for point in [*outline, *middles]):
-        return False
-    return not any(inside(corner, outline) for corner in room)
-
-
 def _work_place(room: Room, desk: Model, place: tuple[Array, float], rng: Rng) -> None:
     """Screens and a keyboard at the desk's back and middle, things beside them."""
     low, high = desk.bounds()
@@ -313,11 +251,14 @@ def _seat_at(
     turn = turn_z(yaw + side)[:2, :2]
     reach = float(((own - position) @ turn[:, 1]).max())
     depth = seat.bounds()[1][1]
-    under = rng.uniform(-0.22, 0.25) if rng.random() < 0.8 else rng.uniform(0.2, 0.6)
-    spot = position + turn @ [along, reach + depth + under]
-    angle = yaw + side + np.pi + rng.normal(0, 0.12 if rng.random() < 0.7 else 0.8)
     besides = next((o for o in room.taken if o.shape == own.shape and np.allclose(o, own)), None)
-    return put(room, seat, spot, angle, besides=besides, slack=0.0)
+    for _ in range(3):
+        out = rng.uniform(-0.22, 0.25) if rng.random() < 0.8 else rng.uniform(0.2, 0.6)
+        spot = position + turn @ [along, reach + depth + out]
+        angle = yaw + side + np.pi + rng.normal(0, 0.12 if rng.random() < 0.7 else 0.8)
+        if put(room, seat, spot, angle, besides=besides, slack=0.0):
+            return True
+    return False
 
 
 def _group(room: Room, table: Model, seat: Model, rng: Rng, *, centre: bool = False) -> bool:
@@ -398,7 +339,7 @@ def _rug(room: Room, rng: Rng) -> None:
     model, half = Model(), rng.uniform(0.6, 1.5, 2)
     model.box("floor", materials.fabric(rng), [*-half, 0], [*half, rng.uniform(0.004, 0.02)])
     place = rng.uniform(room.outline.min(axis=0), room.outline.max(axis=0))
-    if _within(footprint(model, place, 0, 0), room.outline):
+    if within(footprint(model, place, 0, 0), room.outline):
         room.model.add(model, [*place, 0])
 
 

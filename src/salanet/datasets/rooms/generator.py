@@ -10,7 +10,7 @@ from salanet.datasets.rooms.arrange import furnish
 from salanet.datasets.rooms.layout import KINDS, Room, shell
 from salanet.datasets.rooms.materials import Rng
 from salanet.datasets.rooms.primitives import Array, turn_z
-from salanet.datasets.rooms.survey import Scan, survey
+from salanet.datasets.rooms.survey import survey
 from salanet.datasets.rooms.walls import add_columns, build_walls, hang, open_walls
 from salanet.datasets.s3dis import BENCHMARK, CLASS_OF
 from salanet.errors import ConfigError

@@ -74,6 +74,7 @@ class Model:
 
     def __init__(self) -> None:
         self.parts: list[Part] = []
+        self._bounds = 0, np.zeros(3), np.zeros(3)  # of how many parts, lower and upper corner
 
     def box(self, label: str, paint: Paint, low: Vector, high: Vector, turn: Array | None = None):  # type: ignore[no-untyped-def]
         """From corner `low` to corner `high`, then turned about its centre by `turn` (3, 3)."""
@@ -121,11 +122,12 @@ class Model:
 
     def bounds(self) -> tuple[Array, Array]:
         """The corners (3,) of the box around all parts; of nothing, a point."""
-        if not self.parts:
-            return np.zeros(3), np.zeros(3)
-        centre = np.array([part.centre for part in self.parts])
-        reach = np.array([extent(part) for part in self.parts])
-        return (centre - reach).min(axis=0), (centre + reach).max(axis=0)
+        if self._bounds[0] != len(self.parts):
+            centre = np.array([part.centre for part in self.parts])
+            reach = np.array([extent(part) for part in self.parts])
+            corners = (centre - reach).min(axis=0), (centre + reach).max(axis=0)
+            self._bounds = len(self.parts), *corners
+        return self._bounds[1], self._bounds[2]
 
     def pack(self) -> Parts:
         axes = np.array([part.axes for part in self.parts])

@@ -20,7 +20,7 @@ BENCHMARK = Benchmark(
     codes=tuple(range(len(CLASSES))),
     colours=COLOURS,
 )
-VERSION = 2  # of the generator: other rooms from the same seed make the scenes again
+VERSION = 3  # of the generator: other rooms from the same seed make the scenes again
 
 
 def plan(

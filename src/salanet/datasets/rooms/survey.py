@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet.datasets.rooms import appearance
-from salanet.datasets.rooms.arrange import overlaps
 from salanet.datasets.rooms.layout import Room, inside
 from salanet.datasets.rooms.materials import Rng
+from salanet.datasets.rooms.placing import overlaps
 from salanet.datasets.rooms.primitives import Array, turn_x, turn_z
 from salanet.datasets.rooms.raycast import Float32, Hits, Sensor, camera, cast, panorama
 
