@@ -42,12 +42,14 @@ def plan_outputs(files: Sequence[Path], output: Path | None) -> list[Path]:
             raise FileError(path, "no such file")
     paths = [_output(path, output, len(files)) for path in files]
     inputs = {path.resolve() for path in files}
-    for i, path in enumerate(paths):
+    taken: set[Path] = set()
+    for path in paths:
         if path.resolve() in inputs:
             raise FileError(path, "is an input and would be overwritten; name another output")
         require_writable(path)
-        if path in paths[:i]:
+        if path in taken:
             raise ConfigError(f"two inputs would both become {path}; predict them separately")
+        taken.add(path)
         in_folder = output is not None and path != output
         check_writable(_existing(path.parent) / path.name if in_folder else path)
     return paths
