@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,9 @@ RETRIES = 3
 # Tiles handed out per worker: the one it works on, and the next.
 AHEAD = 2
 SECONDS_TO_ANSWER = 15
+SECONDS_BETWEEN_LOOKS = 5
+SECONDS_WITHOUT_WORKERS = 300
+GONE = "the cluster's scheduler is gone; start it again, and repeat the command with --resume"
 
 # In a worker: the models it holds, by their digest.
 _models: dict[str, Network] = {}
@@ -153,7 +157,7 @@ def predict_tiles(
     Raises:
         ConfigError: the workers cannot load the model, or lost touch with this process.
     """
-    from distributed import as_completed
+    from distributed import wait
 
     digest = model_identity(model)
     try:
@@ -162,26 +166,32 @@ def predict_tiles(
         raise ConfigError(f"the workers cannot load the model: {error}") from error
     waiting = iter(enumerate(tiles))
     under_way: dict[Future, int] = {}
-    done = as_completed()
     memory = default_memory()
-
-    def hand_out() -> None:
-        room = AHEAD * max(1, sum(client.nthreads().values())) - len(under_way)
+    seen = time.monotonic()
+    while True:
+        threads_there = _threads(client)
+        seen = time.monotonic() if threads_there else seen
+        room = AHEAD * max(1, threads_there) - len(under_way)
         for _, (i, tile) in zip(range(room), waiting, strict=False):
             # The same on every machine: tiles in memory depend on it, and labels at their seams.
             options = replace(tile.options, memory=tile.options.memory or memory)
             given = Tile(tile.path.resolve(), tile.to.resolve(), options)
             future = client.submit(label, given, digest, threads, pure=False, retries=RETRIES)
             under_way[future] = i
-            done.add(future)
-
-    hand_out()
-    for future in done:
-        i = under_way.pop(future)
-        found = _outcome(future)
-        future.release()
-        report(i, {"input": str(tiles[i].path), "output": str(tiles[i].to)} | found)
-        hand_out()
+        if not under_way:
+            return
+        with suppress(TimeoutError):
+            wait(list(under_way), timeout=SECONDS_BETWEEN_LOOKS, return_when="FIRST_COMPLETED")
+        for future in [future for future in under_way if future.done()]:
+            i = under_way.pop(future)
+            found = _outcome(future)
+            future.release()
+            report(i, {"input": str(tiles[i].path), "output": str(tiles[i].to)} | found)
+        if time.monotonic() - seen > SECONDS_WITHOUT_WORKERS:
+            raise ConfigError(
+                "the cluster has no workers, and none have come for five minutes; start some, "
+                "and repeat the command with --resume"
+            )
 
 
 def label(tile: Tile, digest: str, threads: int) -> dict[str, Any]:
@@ -221,6 +231,14 @@ def _holder(content: bytes, digest: str, device: str) -> Any:
     return Holder()
 
 
+def _threads(client: Client) -> int:
+    """How many tiles the cluster can work on at once, at this moment."""
+    try:
+        return sum(client.nthreads().values())
+    except OSError as error:
+        raise ConfigError(GONE) from error
+
+
 def _packed(model: Network) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"
@@ -236,9 +254,7 @@ def _outcome(future: Future) -> dict[str, Any]:
         found: dict[str, Any] = future.result()
         return found
     if future.status != "error":  # cancelled or lost
-        raise ConfigError(
-            "the cluster's scheduler is gone; start it again, and repeat the command with --resume"
-        )
+        raise ConfigError(GONE)
     error = future.exception()
     if isinstance(error, KilledWorker):
         return {"error": f"{RETRIES + 1} workers died while they had it; is there enough memory?"}
