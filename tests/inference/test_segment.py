@@ -218,3 +218,23 @@ def test_larger_cells_look_like_the_models_own(model: Network, cloud: PointCloud
     )
     heights = cloud_input(model, cloud, "town").features[:, -1]  # in metres all the same
     assert heights.max() == seen.features[:, -1].max() == 1
+
+
+def test_a_model_that_does_without_colours(cloud: PointCloud) -> None:
+    network = create_model(
+        width=4,
+        in_channels=4,
+        features=("one", "rgb"),
+        classes=("a", "b"),
+        grid=0.5,
+        metadata={"optional": ["rgb"]},
+    ).eval()
+    bare, black = PointCloud(cloud.xyz), replace(cloud, rgb=np.zeros(cloud.xyz.shape, np.uint8))
+    found = [
+        segment(network, given, fit=examine(network, survey(given))).labels
+        for given in (bare, black)
+    ]
+    assert (found[0] == found[1]).all()
+    for given in (bare, black):
+        with pytest.raises(DataError, match="needs 'rgb'"):
+            segment(network, given)

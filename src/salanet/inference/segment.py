@@ -93,8 +93,10 @@ def segment(
 def cloud_input(model: Network, cloud: PointCloud, where: str, fit: Fit | None = None) -> Input:
     """The cells of a cloud and their features, as the model was trained on them."""
     names = feature_names(model)
+    black = fit is not None  # it has decided what black colours mean
     fit = fit or Fit(grid=model.config.grid, intensity_scale=intensity_scale(model))
-    cells = to_cells(fit.cloud(cloud), fit.grid, keep=features.required(names), where=where)
+    keep = features.required(names)
+    cells = to_cells(fit.cloud(cloud), fit.grid, keep=keep, black=black, where=where)
     computed = cell_features(cells, names, fit.intensity_scale, where)
     points = torch.from_numpy(cells.coord) * fit.zoom
     return Input(points, torch.from_numpy(computed), cells.of_point)
