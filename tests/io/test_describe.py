@@ -108,6 +108,19 @@ def test_geotiff_keys() -> None:
         "EPSG:4326", 4326, "degree"
     )
     assert from_geotiff(b"", b"") is None
+    heights = [(1, 1, 0, 1), (3072, 0, 1, 2154), (3076, 0, 1, 9001), (4099, 0, 1, 9002)]
+    packed = b"".join(struct.pack("<4H", *key) for key in heights)
+    assert from_geotiff(packed, b"") == Crs("EPSG:2154", 2154, "metre", "foot")
+
+
+def test_units_in_the_names_of_systems() -> None:
+    name = b"NAD83 / Texas South Central (ftUS)|"
+    keys = [(1, 1, 0, 2), (3072, 0, 1, 2278), (1026, 34737, len(name), 0)]
+    packed = b"".join(struct.pack("<4H", *key) for key in keys)
+    found = from_geotiff(packed, name)
+    assert found is not None and found.unit == "US survey foot"
+    named = from_wkt('PROJCS["NAD83 / Oregon GIC Lambert (ft)"]')
+    assert named is not None and named.unit == "foot"
 
 
 def test_what_may_surprise(tmp_path: Path) -> None:
