@@ -106,3 +106,40 @@ def test_pieces_do_not_change_the_compression(tmp_path: Path) -> None:
     for size in (33_333, 100_000):
         check(tmp_path / "a.laz", tmp_path, ".laz", values, size)
     check_reading(tmp_path / "a.laz", 33_333)
+
+
+@pytest.mark.parametrize("order", ["little", "big"])
+@pytest.mark.parametrize("label", [None, "u1", "i4"])
+def test_ply(tmp_path: Path, order: str, label: str | None) -> None:
+    rng = np.random.default_rng(0)
+    kinds = {"x": "f8", "y": "f8", "red": "u1", "green": "u1", "blue": "u1", "z": "f8"}
+    kinds |= {"intensity": "u2", "nx": "f4"} | ({"class": label} if label else {})
+    mark = "<" if order == "little" else ">"
+    row = np.dtype([(name, mark + kind) for name, kind in kinds.items()])
+    rows = rng.integers(0, 256, (31, row.itemsize), dtype=np.uint8).view(row)[:, 0]
+    for name in "xyz":
+        rows[name] = rng.normal(0, 10, 31)
+    rows["nx"] = 1.5
+    names = {"f8": "double", "f4": "float", "u1": "uchar", "u2": "ushort", "i4": "int"}
+    header = f"ply\nformat binary_{order}_endian 1.0\ncomment a scan\nelement vertex 31\n"
+    header += "".join(f"property {names[kind]} {name}\n" for name, kind in kinds.items())
+    header += "element face 2\nproperty list uchar int vertex_indices\nend_header\n"
+    faces = b"".join(b"\3" + np.array(f, mark + "i4").tobytes() for f in ([0, 1, 2], [3, 4, 5]))
+    (tmp_path / "a.ply").write_bytes(header.encode() + rows.tobytes() + faces)
+    check_reading(tmp_path / "a.ply", 7)
+    for codes, extras in (([2, 6], False), ([2, 300], True)):
+        check(tmp_path / "a.ply", tmp_path, ".ply", labelled(31, codes, extras), 7)
+
+
+def test_what_is_read_at_once(tmp_path: Path) -> None:
+    cloud = PointCloud(np.zeros((3, 3)), attributes={"label": np.array([0.5, 1, 2])})
+    io.write(tmp_path / "a.ply", cloud)
+    io.write(tmp_path / "a.npz", cloud)
+    (tmp_path / "b.ply").write_text(
+        "ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nproperty float y\n"
+        "property float z\nend_header\n1 2 3\n"
+    )
+    for name in ("a.ply", "a.npz", "b.ply"):
+        assert open_stream(tmp_path / name, tmp_path / name) is None
+    make(tmp_path / "a.laz")
+    assert open_stream(tmp_path / "a.laz", tmp_path / "b.ply") is None

@@ -54,7 +54,7 @@ def read(path: Path, columns: str | None = None) -> PointCloud:
     if columns is not None:
         raise FileError(path, "a PLY names its own columns; leave columns out")
     data = path.read_bytes()
-    encoding, header, elements, start = _parse_header(path, data)
+    encoding, header, elements, start = parse_header(path, data)
     vertex = next((e for e in elements if e.name == "vertex"), None)
     if vertex is None:
         raise FileError(path, "a PLY without an element 'vertex'")
@@ -75,7 +75,7 @@ def read(path: Path, columns: str | None = None) -> PointCloud:
     return cloud
 
 
-def _parse_header(path: Path, data: bytes) -> tuple[str, list[str], list[Element], int]:
+def parse_header(path: Path, data: bytes) -> tuple[str, list[str], list[Element], int]:
     end = data.find(b"end_header", 0, HEADER_LIMIT)
     stop = data.find(b"\n", end) + 1
     if not data.startswith(b"ply") or end < 0 or not stop:
@@ -213,19 +213,12 @@ def write(path: Path, cloud: PointCloud) -> list[str]:
                 before = after = b""
                 remarks.append("the other elements (faces) no longer fit the points: left out")
     columns = table.to_columns(cloud, source.table if source is not None else None)
-    stored = {"_".join(n.split()): _storable(n, c, remarks) for n, c in columns.items()}
+    stored = {"_".join(n.split()): storable(n, c, remarks) for n, c in columns.items()}
     if len(stored) < len(columns):
         raise DataError("PLY names hold no spaces, and without them two attributes get one name")
     encoding = source.encoding if source is not None else "binary_little_endian"
     with path.open("wb") as file:
-        lines = [
-            "ply",
-            f"format {encoding} 1.0",
-            *_with_properties(header, stored),
-            "end_header",
-            "",
-        ]
-        file.write("\n".join(lines).encode("latin-1", "replace"))
+        file.write(header_bytes(encoding, header, stored))
         file.write(before)
         if encoding == "ascii":
             for block in rows.render(list(stored.values()), " "):
@@ -239,6 +232,12 @@ def write(path: Path, cloud: PointCloud) -> list[str]:
             array.tofile(file)
         file.write(after)
     return remarks
+
+
+def header_bytes(encoding: str, header: list[str], columns: dict[str, Any]) -> bytes:
+    """All that comes before the elements; `header` as in `PlySource`, with these vertex columns."""
+    lines = ["ply", f"format {encoding} 1.0", *_with_properties(header, columns), "end_header", ""]
+    return "\n".join(lines).encode("latin-1", "replace")
 
 
 def _with_properties(header: list[str], columns: dict[str, Any]) -> list[str]:
@@ -264,7 +263,7 @@ def _with_properties(header: list[str], columns: dict[str, Any]) -> list[str]:
     return [*result[:at], *properties.values(), *result[at:]]
 
 
-def _storable(name: str, column: Any, remarks: list[str]) -> Any:
+def storable(name: str, column: Any, remarks: list[str]) -> Any:
     """The column in a type that PLY knows."""
     if column.dtype.kind in "iufb" and column.dtype.str[1:] in NAMES:
         return column

@@ -61,8 +61,12 @@ class Stream(Protocol):
 def open_stream(path: Path, to: Path) -> Stream | None:
     """A stream from one file to another; None if these formats do not allow that."""
     from salanet.io.lasstream import LasStream
+    from salanet.io.plystream import PlyStream
 
     suffixes = {path.suffix.lower(), to.suffix.lower()}
     if suffixes <= {".las", ".laz"}:
         return LasStream(path)
+    if suffixes == {".ply"}:
+        stream = PlyStream(path)
+        return stream if stream.streamable else None
     return None

@@ -1,0 +1,112 @@
+"""Binary PLY files of any size; see `salanet.io.stream`.
+
+Those whose vertices come first, and whose colours have 8 bits and labels are integers, where they
+have any: then nothing depends on points that are not there yet.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salanet.cloud import PointCloud
+from salanet.errors import FileError
+from salanet.io import ply, table
+from salanet.io.ahead import ahead
+from salanet.io.stream import Labelled
+
+COLOUR, LABELS = "u1", ("u1", "i1", "u2", "i2", "i4")
+
+
+class PlyStream:
+    """A binary PLY file, its points a few at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.remarks = path, list[str]()
+        with path.open("rb") as file:
+            data = file.read(ply.HEADER_LIMIT + 64)
+        encoding, self._header, elements, self._begin = ply.parse_header(path, data)
+        self._vertex, self._encoding = elements[0], encoding
+        self.streamable = encoding != "ascii" and self._vertex.name == "vertex"
+        self.streamable = self.streamable and not self._vertex.has_lists()
+        if not self.streamable:
+            return
+        self.count = self._vertex.count
+        self._row = self._vertex.dtype(ply.ORDERS[encoding])
+        self.point_bytes = self._row.itemsize
+        self._end = self._begin + self.count * self.point_bytes
+        if not self.count or self._end > path.stat().st_size:
+            raise FileError(path, f"cut short: no room for the {self.count} points promised")
+        _, columns = self._cloud(np.empty(0, self._row))
+        kinds = {role: columns.stored(role).dtype.str[1:] for role in columns.roles}
+        self.streamable = kinds.get("rgb", COLOUR) == COLOUR and kinds.get("label", "u1") in LABELS
+
+    @property
+    def names(self) -> list[str]:
+        return [*self._cloud(np.empty(0, self._row))[0].arrays()]
+
+    def clouds(self, size: int, keep: Collection[str]) -> Generator[PointCloud, None, None]:
+        for rows in self._rows(size):
+            cloud, _ = self._cloud(rows)
+            cloud.rgb = cloud.rgb if "rgb" in keep else None
+            cloud.intensity = cloud.intensity if "intensity" in keep else None
+            cloud.label = cloud.label if "label" in keep else None
+            cloud.attributes = {n: a for n, a in cloud.attributes.items() if n in keep}
+            yield cloud
+
+    def copy(self, to: Path, size: int, sample: PointCloud, labelled: Labelled) -> Iterator[int]:
+        self.remarks = []
+        row, label = self._plan(sample)
+        done = 0
+        with to.open("wb") as file:
+            stored = {name: np.empty(0, row[name].newbyteorder("=")) for name in row.names or ()}
+            file.write(ply.header_bytes(self._encoding, self._header, stored))
+            for rows in ahead(self._rows(size)):
+                cloud = labelled(done, done + len(rows))
+                given: dict[str, Any] = {
+                    "_".join(name.split()): array for name, array in cloud.attributes.items()
+                }
+                given[label] = cloud.label
+                out = np.empty(len(rows), row)
+                for name in row.names or ():
+                    out[name] = given[name] if name in given else rows[name]
+                file.write(out)
+                done += len(rows)
+                yield done
+            with self.path.open("rb") as source:
+                source.seek(self._end)
+                shutil.copyfileobj(source, file)
+
+    def _rows(self, size: int) -> Iterator[NDArray[Any]]:
+        for start in range(0, self.count, size):
+            count = min(size, self.count - start)
+            at = self._begin + start * self.point_bytes
+            rows = np.fromfile(self.path, self._row, count, offset=at)
+            if len(rows) < count:
+                raise FileError(self.path, "cut short: it ends before its last point")
+            yield rows
+
+    def _cloud(self, rows: NDArray[Any]) -> tuple[PointCloud, table.Table]:
+        native = {
+            n: rows[n].astype(rows[n].dtype.newbyteorder("=")) for n in rows.dtype.names or ()
+        }
+        return table.to_cloud(self.path, native)
+
+    def _plan(self, sample: PointCloud) -> tuple[np.dtype[Any], str]:
+        """The type of a new row, and which of its columns is the label."""
+        cloud, before = self._cloud(np.zeros(len(sample), self._row))
+        cloud.label = sample.label
+        cloud.attributes |= sample.attributes
+        columns = table.to_columns(cloud, before)
+        stored = {"_".join(n.split()): ply.storable(n, c, self.remarks) for n, c in columns.items()}
+        order = ply.ORDERS[self._encoding]
+        row = np.dtype([(n, c.dtype.newbyteorder(order)) for n, c in stored.items()])
+        if "label" in before.roles:
+            return row, before.roles["label"][0]
+        (label,) = {*columns} - {*before.columns} - {*sample.attributes}
+        return row, label
