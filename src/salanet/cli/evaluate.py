@@ -12,6 +12,7 @@ from salanet.errors import ConfigError
 if TYPE_CHECKING:
     from salanet.evaluation import Confusion, PartScores
     from salanet.models import Network
+    from salanet.view.report import Gallery
 
 # Votes of the paper's protocol, as CloserLook3D counts them.
 SCENE_VOTES = 20
@@ -32,6 +33,7 @@ def run(
     folds: tuple[Path, ...] = (),
     name: str | None = None,
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None,
+    report: Path | None = None,
     json: bool = False,
     device: str = "auto",
 ) -> None:
@@ -52,18 +54,24 @@ def run(
         folds: instead of a model: results of the folds of a cross-validation, to be added.
         name: what tables call the model. Default: its operator and width.
         output: also write the result here as JSON: figures, confusion, protocol, command, versions.
+        report: also write a page into this folder: tables, charts, the worst scenes as pictures.
         json: print that JSON instead of the table.
         device: auto, cpu, cuda.
     """
     from salanet.cli.console import load_model
     from salanet.evaluation import merge_folds
+    from salanet.inference.outputs import make_folder
 
+    if report is not None:
+        make_folder(report / "report.html")  # before the work, not after it
     if folds:
         if model or data:
             raise ConfigError("--folds adds saved results; leave --model and --data out")
         merged, about = merge_folds(folds)
         about |= {"name": name or about["name"]}
-        _report(merged, about, f"{len(folds)} folds", output, json)
+        value = _report(merged, about, f"{len(folds)} folds", output, json)
+        if report is not None:
+            _write_page(report, value, None, None)
         return
     if model is None or data is None:
         raise ConfigError("give --model and --data, or --folds with saved results")
@@ -77,13 +85,42 @@ def run(
         "parameters": _parameters(model),
         "trained": network.metadata.get("trained"),
     }
-    score = _score_shapes if network.config.parts else _score_scenes
-    found, more, title = score(network, data, split, protocol, votes, seed)
-    _report(found, about | more, f"{model}, {title}", output, json)
+    gallery = None
+    found: Confusion | PartScores
+    if network.config.parts:
+        found, more, title = _score_shapes(network, data, split, protocol, votes, seed)
+    else:
+        if report is not None:
+            from salanet.view.report import Gallery
+
+            gallery = Gallery()
+        found, more, title = _score_scenes(network, data, split, protocol, votes, seed, gallery)
+    value = _report(found, about | more, f"{model}, {title}", output, json)
+    if report is not None:
+        _write_page(report, value, gallery, network)
+
+
+def _write_page(
+    folder: Path, value: dict[str, Any], gallery: Gallery | None, network: Network | None
+) -> None:
+    from salanet.cli.console import messages
+    from salanet.view.colours import given_colours
+    from salanet.view.report import write_report
+
+    names = dict(enumerate(value.get("classes", {})))
+    given = given_colours(network.metadata.get("colours"), names) if network else {}
+    path = write_report(folder, value, gallery, {names[i]: c for i, c in given.items()})
+    messages().print(f"report: {path}", soft_wrap=True)
 
 
 def _score_scenes(
-    network: Network, data: Path, split: str, protocol: str, votes: int | None, seed: int
+    network: Network,
+    data: Path,
+    split: str,
+    protocol: str,
+    votes: int | None,
+    seed: int,
+    gallery: Gallery | None = None,
 ) -> tuple[Confusion, dict[str, Any], str]:
     from rich.progress import Progress
 
@@ -115,6 +152,7 @@ def _score_scenes(
             way,
             progress=show,
             passes=lambda n, total: bar.update(task, completed=n, total=total),
+            predictions=gallery.add if gallery is not None else None,
         )
     points = "original" if all(map(on_raw_points, scenes)) else "cells"
     sizes = (len(s.raw["to_cell"]) if "to_cell" in s.raw else len(s) for s in scenes)
@@ -166,7 +204,8 @@ def _report(
     title: str,
     output: Path | None,
     json: bool,
-) -> None:
+) -> dict[str, Any]:
+    """Show the result, write it if wanted, and return it."""
     from salanet.cli.console import messages, print_json, results
     from salanet.evaluation import (
         Confusion,
@@ -183,7 +222,7 @@ def _report(
         write_json(output, value)
     if json:
         print_json(value)
-        return
+        return value
     out = results()
     out.print(title, soft_wrap=True)
     if isinstance(found, Confusion):
@@ -194,6 +233,7 @@ def _report(
         out.print(parts_summary(found))
     if "points_per_second" in about:
         messages().print(f"{about['seconds']:.1f} s, {about['points_per_second']:,} points/s")
+    return value
 
 
 class Stopwatch:

@@ -38,7 +38,8 @@ NAMED: dict[str, Colour] = {
     "beam": (236, 202, 94), "column": (190, 120, 190), "window": (104, 200, 220),
     "door": (204, 142, 84), "table": (146, 112, 196), "chair": (222, 88, 88),
     "sofa": (226, 134, 160), "bookcase": (70, 160, 110), "board": (70, 110, 170),
-    "clutter": (110, 116, 124), "tree": (46, 130, 68), "building": (214, 96, 77), "car": (86, 120, 210),
+    "clutter": (110, 116, 124), "tree": (46, 130, 68), "building": (214, 96, 77),
+    "car": (86, 120, 210),
     "water": (66, 146, 214), "bridge": (240, 180, 80), "rail": (150, 90, 150),
     "noise": (236, 72, 186), "unclassified": (150, 156, 164), "other": (150, 156, 164),
     "never classified": (150, 156, 164), "wire": (240, 200, 60), "tower": (120, 84, 190),
@@ -94,7 +95,7 @@ class Classes:
             given = list(map(str, metadata["classes"]))
             codes = metadata.get("codes") or range(len(given))
             names = dict(zip(codes, given, strict=False))
-            colours = _given_colours(metadata.get("colours"), names)
+            colours = given_colours(metadata.get("colours"), names)
         found: set[int] = set()
         for sample in samples:
             for label in (sample.label, sample.truth):
@@ -189,14 +190,7 @@ def ramp(name: str) -> NDArray[np.uint8]:
     return np.stack(columns, axis=1).round().astype(np.uint8)
 
 
-def _named(name: str, code: int) -> Colour | None:
-    if code < 0:
-        return UNKNOWN
-    held = [known for known in NAMED if known in name.lower()]
-    return NAMED[max(held, key=len)] if held else None
-
-
-def _given_colours(given: Any, names: Mapping[int, str]) -> dict[int, Colour]:
+def given_colours(given: Any, names: Mapping[int, str]) -> dict[int, Colour]:
     """Of metadata: a list beside the classes, or colours by name."""
     if isinstance(given, Mapping):
         pairs = [(code, given.get(name)) for code, name in names.items()]
@@ -207,3 +201,10 @@ def _given_colours(given: Any, names: Mapping[int, str]) -> dict[int, Colour]:
         for code, c in pairs
         if isinstance(c, Sequence) and len(c) == 3
     }
+
+
+def _named(name: str, code: int) -> Colour | None:
+    if code < 0:
+        return UNKNOWN
+    held = [known for known in NAMED if known in name.lower()]
+    return NAMED[max(held, key=len)] if held else None

@@ -63,12 +63,12 @@ class Page:
             f'<script type="application/octet-stream" id="data-{i}">{text}</script>'
             for i, text in enumerate(packed)
         ]
-        text = _file("page.html")
+        text = packaged("page.html")
         for name, value in {
             "title": escape(self.title),
             "connect": "'none'" if urls is None else "'self'",
-            "style": _file("page.css"),
-            "script": "\n".join(map(_file, SCRIPTS)),
+            "style": packaged("page.css"),
+            "script": "\n".join(map(packaged, SCRIPTS)),
             "head": script_json(head),
             "payloads": "\n".join(elements),
         }.items():
@@ -146,6 +146,11 @@ def script_json(value: Any) -> str:
     """JSON that can stand inside a script element: nothing in it ends or opens one."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def packaged(name: str) -> str:
+    """The text of one of the files that pages are made of."""
+    return resources.files("salanet.view").joinpath("page_files", name).read_text("utf-8")
 
 
 def _panel(
@@ -227,7 +232,3 @@ def _overlap(samples: Sequence[Sample]) -> bool:
 
 def _packed(payload: bytes) -> str:
     return base64.b64encode(zlib.compress(payload, 6)).decode()
-
-
-def _file(name: str) -> str:
-    return resources.files("salanet.view").joinpath("page_files", name).read_text("utf-8")
