@@ -86,6 +86,11 @@ def fits(memory: int | None, model: Network, points: int, point_bytes: int) -> b
     return points * each <= room_in(memory)
 
 
+def most_cells(memory: int | None, model: Network) -> int:
+    """Cells that pass through the network at once, however sparse they are."""
+    return max(int(room_in(memory) / cell_bytes(model).sum()), FEWEST_AT_ONCE)
+
+
 def unstreamed_bytes(path: Path) -> int:
     """About what a file of a format that cannot be streamed takes in memory."""
     return BASE + 8 * path.stat().st_size

@@ -12,7 +12,7 @@ import numpy as np
 
 from salanet.errors import FileError
 from salanet.inference.fit import FitOptions, examine
-from salanet.inference.memory import Plan, default_memory, fits, unstreamed_bytes
+from salanet.inference.memory import Plan, default_memory, fits, most_cells, unstreamed_bytes
 from salanet.inference.outputs import label_cloud, make_folder
 from salanet.inference.segment import cloud_input, segment
 from salanet.inference.stream import Work, disk_bytes
@@ -167,6 +167,7 @@ def _whole(
         cloud,
         probabilities=any(extras.values()),
         votes=options.votes,
+        tile_points=most_cells(options.memory, model),
         progress=lambda done, total: progress("network", done, total),
         where=str(path),
         fit=fit,
