@@ -1,0 +1,203 @@
+"""The page in a real browser without a display: what is drawn, and what it does when used."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import numpy as np
+import pytest
+
+from salanet.view import Sample, write_page
+from salanet.view.live import server
+from salanet.view.page import make_page
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    "--no-sandbox --use-angle=swiftshader --enable-unsafe-swiftshader --disable-gpu-sandbox "
+    "--disable-background-networking"
+)
+COLOURS = {0: (78, 137, 199), 1: (240, 142, 60)}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip("no Chromium is installed")
+    with playwright.sync_playwright() as started:
+        running = started.chromium.launch(executable_path=found, args=FLAGS.split())
+        yield running
+        running.close()
+
+
+class Opened:
+    """A page, with everything it asked for and complained about."""
+
+    def __init__(self, browser: Any, address: str, **more: Any) -> None:
+        size = {"width": 700, "height": 500}
+        self.page = browser.new_page(**({"viewport": size, "color_scheme": "dark"} | more))
+        self.requests: list[str] = []
+        self.errors: list[str] = []
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("console", lambda message: self.errors.append(message.text))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.goto(address)
+        self.page.evaluate("viewer.started")
+        # The shading changes colours; here they are told apart exactly.
+        self.page.evaluate("viewer.state.shade = false")
+
+    def image(self) -> np.ndarray:
+        """What the canvas shows: uint8 (height, width, 3)."""
+        size, values = self.page.evaluate(
+            """async () => {
+              viewer.state.moving = 0; viewer.draw();
+              await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+              const c = document.getElementById('canvas'), gl = c.getContext('webgl2');
+              const all = new Uint8Array(4 * c.width * c.height);
+              gl.readPixels(0, 0, c.width, c.height, gl.RGBA, gl.UNSIGNED_BYTE, all);
+              let text = ''; for (const v of all) text += String.fromCharCode(v);
+              return [[c.height, c.width], btoa(text)];
+            }"""
+        )
+        image = np.frombuffer(base64.b64decode(values), np.uint8).reshape(*size, 4)
+        return image[::-1, :, :3]
+
+    def count(self, colour: tuple[int, int, int]) -> int:
+        return int((self.image() == colour).all(axis=2).sum())
+
+
+def halves(name: str = "halves") -> Sample:
+    """A square whose west is of class 0 and whose east is of class 1, at large coordinates."""
+    x, y = np.meshgrid(np.linspace(0, 10, 120), np.linspace(0, 10, 120))
+    xyz = np.stack([x.ravel(), y.ravel(), np.zeros(x.size)], axis=1)
+    label = (xyz[:, 0] > 5).astype(np.int32)
+    return Sample(name, 20 * len(xyz), xyz + np.array([650_000, 6_860_000, 50]), label=label)
+
+
+@pytest.fixture
+def page(browser: Any, tmp_path: Path) -> Iterator[Opened]:
+    write_page([halves("<i>halves</i>")], tmp_path / "page.html")
+    opened = Opened(browser, (tmp_path / "page.html").as_uri())
+    yield opened
+    opened.page.close()
+
+
+def test_points_are_drawn_where_they_are(page: Opened) -> None:
+    page.page.keyboard.press("t")
+    image = page.image()
+    west, east = ((image == COLOURS[c]).all(axis=2) for c in (0, 1))
+    assert west.sum() > 20_000 and east.sum() > 20_000
+    assert np.nonzero(west)[1].max() <= np.nonzero(east)[1].min() + 12, "west is left of east"
+    assert (image[5, 5] == image[-5, 5]).all() and image[5, 5].max() < 40, "the dark ground"
+    assert page.page.inner_text("#captions b") == "<i>halves</i>"
+    assert page.page.inner_text("#captions span") == "14,400 of 288,000 points · class"
+
+
+def test_it_asks_for_nothing_and_complains_of_nothing(page: Opened) -> None:
+    page.image()
+    assert [url for url in page.requests if not url.startswith(("file:", "data:"))] == []
+    assert len([url for url in page.requests if url.startswith("file:")]) == 1
+    assert page.errors == []
+
+
+def test_the_legend_hides_classes(page: Opened) -> None:
+    both = page.count(COLOURS[0]), page.count(COLOURS[1])
+    assert min(both) > 1000
+    entry = page.page.locator("#legend .entry").nth(1)
+    assert entry.inner_text().split("\n")[0] == "class 1" and "7,200" in entry.inner_text()
+    entry.click()
+    assert entry.get_attribute("aria-pressed") == "false"
+    assert page.count(COLOURS[1]) == 0 and page.count(COLOURS[0]) >= both[0]
+    page.page.click("#legend .all button:first-of-type")
+    assert page.count(COLOURS[1]) == both[1]
+
+
+def test_a_click_tells_the_point(page: Opened) -> None:
+    page.page.keyboard.press("t")
+    page.image()
+    page.page.mouse.click(420, 250)
+    text = page.page.inner_text("#info")
+    assert "class 1 (1)" in text and "650,00" in text and "6,860,00" in text
+    page.page.mouse.click(5, 480)
+    assert not page.page.is_visible("#info"), "nothing there"
+
+
+def test_mouse_keys_and_wheel_move_the_camera(page: Opened) -> None:
+    def camera() -> list[float]:
+        return page.page.evaluate(
+            "(({yaw, pitch, distance, centre}) => [yaw, pitch, distance, ...centre])"
+            "(viewer.cameras[0])"
+        )
+
+    page.image()
+    start = camera()
+    page.page.mouse.move(200, 300)
+    page.page.mouse.down()
+    page.page.mouse.move(260, 300, steps=3)
+    page.page.mouse.up()
+    turned = camera()
+    assert turned[0] < start[0] - 0.2 and turned[1:] == start[1:]
+    page.page.mouse.wheel(0, -200)
+    page.image()
+    assert camera()[2] < turned[2]
+    page.page.keyboard.press("d")
+    assert camera()[3:] != turned[3:]
+    page.page.keyboard.press("f")
+    page.image()
+    assert camera() == pytest.approx(start)
+
+
+def test_two_views_turn_together(browser: Any, tmp_path: Path) -> None:
+    one, other = halves("one"), halves("other")
+    other.truth, other.label = one.label, np.zeros_like(one.label)
+    write_page([one, other], tmp_path / "two.html")
+    opened = Opened(browser, (tmp_path / "two.html").as_uri())
+    opened.page.keyboard.press("t")
+    image = opened.image()
+    left, right = image[:, :350], image[:, 350:]
+    assert (left == COLOURS[1]).all(axis=2).any() and not (right == COLOURS[1]).all(axis=2).any()
+    shape = (left == COLOURS[0]).all(axis=2) | (left == COLOURS[1]).all(axis=2)
+    assert (shape == (right == COLOURS[0]).all(axis=2)).mean() > 0.99, "seen from the same place"
+    opened.page.mouse.move(500, 300)
+    opened.page.mouse.down()
+    opened.page.mouse.move(560, 330, steps=3)
+    opened.page.mouse.up()
+    image = opened.image()
+    left, right = image[:, :350].max(axis=2) > 60, image[:, 350:].max(axis=2) > 60
+    assert (left == right).mean() > 0.99 and (shape != left).mean() > 0.01, "both have turned"
+    opened.page.select_option("#mode", "error")
+    wrong = opened.count((230, 57, 70))
+    assert wrong > 1000 and "50.0%" in opened.page.inner_text("#legend")
+    opened.page.uncheck("#link")
+    opened.page.keyboard.press("t")
+    assert opened.errors == []
+    opened.page.close()
+
+
+def test_a_served_page_gets_its_points_from_its_server(browser: Any) -> None:
+    running, address = server(make_page([halves()]))
+    with running:
+        Thread(target=running.serve_forever, daemon=True).start()
+        opened = Opened(browser, address)
+        assert opened.count(COLOURS[0]) > 1000 and opened.errors == []
+        asked = [url for url in opened.requests if not url.startswith("data:")]
+        assert asked == [address, address + "points-0"]
+        opened.page.close()
+        running.shutdown()
+
+
+def test_it_fits_a_phone(browser: Any, tmp_path: Path) -> None:
+    write_page([halves()], tmp_path / "page.html")
+    size = {"width": 360, "height": 640}
+    opened = Opened(browser, (tmp_path / "page.html").as_uri(), viewport=size, has_touch=True)
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert not opened.page.is_visible("#mode"), "the panel is folded"
+    opened.page.tap("#fold")
+    assert opened.page.is_visible("#mode") and opened.count(COLOURS[0]) > 500
+    opened.page.close()
