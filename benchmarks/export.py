@@ -1,7 +1,8 @@
 """Exported networks beside PyTorch: agreement, size, speed; what a process takes; smaller weights.
 
 One row for each operator, as a whole network with random weights and shaken batch norms, on one
-cloud: ONNX Runtime, our runtime without PyTorch, PyTorch with the fused kernels and without them.
+cloud: ONNX Runtime, our runtime without PyTorch, PyTorch with the fused kernels and without them,
+each on one thread, in processor time.
 Then processes that do nothing but label that cloud. `--scan FILE.laz` takes an airborne scan for
 the generated room. With `--model`, `--scenes` and `--calibrate`, also a table of what float16 and
 int8 cost a trained model on prepared scenes. Writes benchmarks/results/export*.{csv,md}.
@@ -111,9 +112,10 @@ def compare(operator: str, width: int, scan: Path, repeats: int) -> Row:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"
         make(operator, width, scan, path)
-        model, threads = load(path).fold(), torch.get_num_threads()
-        graph = load_edge(path.with_suffix(".onnx"), threads).run
-        native = load_edge(path, threads).run if operator == "sala" else None
+        torch.set_num_threads(1)
+        model = load(path).fold()
+        graph = load_edge(path.with_suffix(".onnx"), threads=1).run
+        native = load_edge(path, threads=1).run if operator == "sala" else None
         size = path.with_suffix(".onnx").stat().st_size
     config, seen = model.config, cloud_input(model, cloud_of(scan), "scan")
     pyramid = model.pyramid(seen.points)
@@ -153,12 +155,12 @@ def compare(operator: str, width: int, scan: Path, repeats: int) -> Row:
 
 
 def timed(work: Callable[[], Any], repeats: int) -> tuple[Any, int]:
-    """The result, and the milliseconds of the quickest time."""
+    """The result, and the processor milliseconds of the quickest time."""
     best = float("inf")
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = time.process_time()
         result = work()
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
     return result, round(1e3 * best)
 
 
