@@ -164,9 +164,9 @@ def test_two_views_turn_together(browser: Any, tmp_path: Path) -> None:
     assert (left == COLOURS[1]).all(axis=2).any() and not (right == COLOURS[1]).all(axis=2).any()
     shape = (left == COLOURS[0]).all(axis=2) | (left == COLOURS[1]).all(axis=2)
     assert (shape == (right == COLOURS[0]).all(axis=2)).mean() > 0.99, "seen from the same place"
-    opened.page.mouse.move(500, 300)
+    opened.page.mouse.move(200, 300)
     opened.page.mouse.down()
-    opened.page.mouse.move(560, 330, steps=3)
+    opened.page.mouse.move(260, 330, steps=3)
     opened.page.mouse.up()
     image = opened.image()
     left, right = image[:, :350].max(axis=2) > 60, image[:, 350:].max(axis=2) > 60
