@@ -18,6 +18,8 @@ def run(
     columns: str | None = None,
     scan: int | None = None,
     scans: Literal["merged", "separate"] = "merged",
+    bounds: str | None = None,
+    resolution: float | None = None,
     json: bool = False,
 ) -> None:
     """Write a point cloud in another format, and say what that format cannot keep.
@@ -28,14 +30,18 @@ def run(
         columns: what the columns of a text file are, such as 'x,y,z,intensity'; _ skips one.
         scan: only the scan of this number, from 0, of an E57 with several.
         scans: merged into one file, or separate: scan 0 to NAME.scan0.SUFFIX and so on.
+        bounds: part of a COPC file: 'xmin,ymin,xmax,ymax' in its units.
+        resolution: of a COPC file: how far apart points may be, in its units; reads no more.
         json: print what was done as JSON.
     """
     from salanet.cli.console import print_json, results
     from salanet.errors import ConfigError
     from salanet.io.convert import convert, scan_targets
+    from salanet.io.copc import parse_bounds
 
     if scan is not None and scans == "separate":
         raise ConfigError("--scan takes one scan, --scans separate all of them: choose one")
+    box = None if bounds is None else parse_bounds(bounds)
     jobs: list[tuple[int | None, Path]] = [(scan, target)]
     if scans == "separate":
         jobs = [*scan_targets(source, target)]
@@ -43,7 +49,9 @@ def run(
         {
             "input": str(source),
             "output": str(to),
-            "remarks": convert(source, to, columns=columns, scan=number),
+            "remarks": convert(
+                source, to, columns=columns, scan=number, bounds=box, resolution=resolution
+            ),
         }
         for number, to in jobs
     ]

@@ -66,7 +66,7 @@ class Plan:
         chunk = room // (6 * point_bytes + 250)
         if chunk > LAZ_CHUNK:
             chunk = min(chunk // LAZ_CHUNK, MOST_CHUNKS) * LAZ_CHUNK
-        return cls(max(chunk, FEWEST_AT_ONCE), max(room // 400, FEWEST_AT_ONCE), room)
+        return cls(max(chunk, FEWEST_AT_ONCE), max(room // 800, FEWEST_AT_ONCE), room)
 
 
 def room_in(memory: int | None) -> int:
@@ -76,8 +76,9 @@ def room_in(memory: int | None) -> int:
 
 def cell_bytes(model: Network) -> NDArray[np.float64]:
     """What a cell of each level of a pass takes."""
-    channels = model.config.width * 2.0 ** np.arange(len(model.config.neighbours))
-    return LEVEL_BYTES + CHANNEL_BYTES * channels
+    levels = np.arange(len(model.config.neighbours), dtype=np.float64)
+    channels = model.config.width * 2**levels
+    return np.asarray(LEVEL_BYTES + CHANNEL_BYTES * channels)
 
 
 def fits(memory: int | None, model: Network, points: int, point_bytes: int) -> bool:

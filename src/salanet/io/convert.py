@@ -10,7 +10,7 @@ import numpy as np
 from salanet import io
 from salanet.cloud import PointCloud
 from salanet.errors import FileError
-from salanet.io import crs, lasfile
+from salanet.io import copc, crs, lasfile
 from salanet.io.describe import remarks
 
 TOLERANCE = 1e-6  # in the files' units: what adding an offset may round
@@ -23,6 +23,8 @@ def convert(
     *,
     columns: str | None = None,
     scan: int | None = None,
+    bounds: copc.Bounds | None = None,
+    resolution: float | None = None,
 ) -> list[str]:
     """Write the points of one file as another; the suffixes choose the formats.
 
@@ -31,6 +33,7 @@ def convert(
     Args:
         source, target: the files; an existing target is replaced at the end.
         columns, scan: as for `salanet.read`.
+        bounds, resolution: which part of a COPC file (`salanet.io.copc.read_part`).
 
     Returns:
         What the new file does not hold as the old one does, one line each.
@@ -43,7 +46,10 @@ def convert(
     io.require_writable(target)
     if target.exists() and target.samefile(source):
         raise FileError(target, "is the input and would be overwritten; name another output")
-    cloud = io.read(source, columns=columns, scan=scan)
+    if bounds is None and resolution is None:
+        cloud = io.read(source, columns=columns, scan=scan)
+    else:
+        cloud = copc.read_part(source, bounds, resolution)
     said = [*remarks(cloud), *io.write(target, cloud)]
     back = io.read(target)
     lost = [r for r in losses(cloud, back) if not any(r.split("' ")[0] + "'" in s for s in said)]

@@ -153,7 +153,7 @@ def write(path: Path, cloud: PointCloud) -> list[str]:
     placed = set_dimensions(source, record, cloud)
     lasdims.forget_limits(file, placed.changed)
     if not np.array_equal(before["return_number"], record["return_number"]):
-        _count_returns(file, record)
+        count_returns(file, record)
     add_extras(source, placed.extras, placed.remarks)
     lasfile.write(path, file, compress=path.suffix.lower() == ".laz")
     return placed.remarks
@@ -294,7 +294,7 @@ def _assign(
     return True
 
 
-def _count_returns(file: LasFile, record: laspy.PackedPointRecord) -> None:
+def count_returns(file: LasFile, record: laspy.PackedPointRecord) -> None:
     total = len(record)
     counts = np.bincount(record["return_number"], minlength=16)[1:16].tolist()
     if file.get(lasfile.MINOR) >= 4:
