@@ -10,7 +10,7 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -29,10 +29,9 @@ from salanet.models import Network, load, save
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-# A tile whose worker died is given to another so many times.
+# A tile that failed for reasons that may pass is tried again so many times. One whose worker died
+# is so as well: half of them beside others, half alone.
 RETRIES = 3
-# Tiles handed out per worker: the one it works on, and the next.
-AHEAD = 2
 SECONDS_TO_ANSWER = 15
 SECONDS_BETWEEN_LOOKS = 5
 SECONDS_WITHOUT_WORKERS = 300
@@ -85,7 +84,7 @@ def connect(address: str | None, workers: int) -> Iterator[Client]:
         with client:
             yield client
         return
-    settings = {"distributed.scheduler.allowed-failures": RETRIES}
+    settings = {"distributed.scheduler.allowed-failures": RETRIES // 2}
     with (
         tempfile.TemporaryDirectory(prefix="salanet-") as folder,
         dask.config.set(settings),
@@ -157,36 +156,53 @@ def predict_tiles(
     Raises:
         ConfigError: the workers cannot load the model, or lost touch with this process.
     """
-    from distributed import wait
-
     digest = model_identity(model)
     try:
         client.register_plugin(_holder(_packed(model), digest, device), name=f"salanet-{digest}")
     except Exception as error:  # whatever went wrong there comes as it is
         raise ConfigError(f"the workers cannot load the model: {error}") from error
-    waiting = iter(enumerate(tiles))
-    under_way: dict[Future, int] = {}
     memory = default_memory()
+
+    def submit(i: int) -> Future:
+        # The same on every machine: tiles in memory depend on it, and labels at their seams.
+        options = replace(tiles[i].options, memory=tiles[i].options.memory or memory)
+        tile = Tile(tiles[i].path.resolve(), tiles[i].to.resolve(), options)
+        return client.submit(label, tile, digest, threads, pure=False, retries=RETRIES)
+
+    def say(i: int, found: dict[str, Any]) -> None:
+        report(i, {"input": str(tiles[i].path), "output": str(tiles[i].to)} | found)
+
+    suspects = []
+    for i, future in _finished(client, range(len(tiles)), submit):
+        if _killed(future):
+            suspects.append(i)
+        else:
+            say(i, _outcome(future))
+    # Dask blames all tiles of a worker that died. Alone, each dies of itself or not at all.
+    for i, future in _finished(client, suspects, submit, most=1):
+        say(i, _outcome(future))
+
+
+def _finished(
+    client: Client, numbers: Iterable[int], submit: Callable[[int], Future], most: int | None = None
+) -> Iterator[tuple[int, Future]]:
+    """Submit one tile per thread of the cluster, or at most so many; yields what is done."""
+    from distributed import wait
+
+    waiting, under_way = iter(numbers), dict[Future, int]()
     seen = time.monotonic()
     while True:
-        threads_there = _threads(client)
-        seen = time.monotonic() if threads_there else seen
-        room = AHEAD * max(1, threads_there) - len(under_way)
-        for _, (i, tile) in zip(range(room), waiting, strict=False):
-            # The same on every machine: tiles in memory depend on it, and labels at their seams.
-            options = replace(tile.options, memory=tile.options.memory or memory)
-            given = Tile(tile.path.resolve(), tile.to.resolve(), options)
-            future = client.submit(label, given, digest, threads, pure=False, retries=RETRIES)
-            under_way[future] = i
+        threads = _threads(client)
+        seen = time.monotonic() if threads else seen
+        for _, i in zip(range((most or max(1, threads)) - len(under_way)), waiting, strict=False):
+            under_way[submit(i)] = i
         if not under_way:
             return
         with suppress(TimeoutError):
             wait(list(under_way), timeout=SECONDS_BETWEEN_LOOKS, return_when="FIRST_COMPLETED")
         for future in [future for future in under_way if future.done()]:
-            i = under_way.pop(future)
-            found = _outcome(future)
+            yield under_way.pop(future), future
             future.release()
-            report(i, {"input": str(tiles[i].path), "output": str(tiles[i].to)} | found)
         if time.monotonic() - seen > SECONDS_WITHOUT_WORKERS:
             raise ConfigError(
                 "the cluster has no workers, and none have come for five minutes; start some, "
@@ -246,16 +262,20 @@ def _packed(model: Network) -> bytes:
         return path.read_bytes()
 
 
-def _outcome(future: Future) -> dict[str, Any]:
-    """The report of a tile; what went wrong for one that has none."""
+def _killed(future: Future) -> bool:
     from distributed import KilledWorker
 
+    return future.status == "error" and isinstance(future.exception(), KilledWorker)
+
+
+def _outcome(future: Future) -> dict[str, Any]:
+    """The report of a tile; what went wrong for one that has none."""
     if future.status == "finished":
         found: dict[str, Any] = future.result()
         return found
+    if _killed(future):
+        return {"error": "each worker that had it died; is there enough memory?"}
     if future.status != "error":  # cancelled or lost
         raise ConfigError(GONE)
     error = future.exception()
-    if isinstance(error, KilledWorker):
-        return {"error": f"{RETRIES + 1} workers died while they had it; is there enough memory?"}
     return {"error": " ".join(f"{type(error).__name__}: {error}".split())}
