@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 HERE = "local"
 ADDRESS = re.compile(r"\w+://.+|[\w.-]+:\d+")
 SECONDS_BETWEEN_LINES = 30  # where no bar can be drawn
+MOST_REMARKS = 5
 
 
 def with_address(argv: Sequence[str]) -> list[str]:
@@ -178,6 +180,9 @@ class View:
             f"{made + there:,} of {tiles:,} tiles done; {self.points:,} points{rates}",
             soft_wrap=True,
         )
+        remarks = Counter(remark for report in self.reports for remark in report.get("remarks", []))
+        for remark, count in remarks.most_common(MOST_REMARKS):
+            self.console.print(f"note of {count:,} tiles: {remark}", soft_wrap=True)
         if self.failed:
             self.console.print("these failed:")
             for report in self.reports:

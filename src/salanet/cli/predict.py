@@ -95,6 +95,8 @@ def run(
         raise ConfigError(f"--votes must be at least 1, not {votes}")
     if scan is not None and scans == "separate":
         raise ConfigError("--scan takes one scan, --scans separate all of them: choose one")
+    if workers is not None and (cluster is None or workers < 1):
+        raise ConfigError("--workers is how many processes --cluster starts: at least 1")
     options = PredictOptions(
         probabilities=probabilities,
         confidence=confidence,
