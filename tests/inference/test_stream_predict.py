@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from salanet import read, write
+from salanet.cli.batch import expand
 from salanet.cli.main import main
 from salanet.cloud import PointCloud
 from salanet.datasets.town import town
@@ -26,7 +27,7 @@ from salanet.inference.border import neighbours_of, part_of, touching
 from salanet.inference.memory import Plan
 from salanet.inference.predict import PredictOptions, predict_file
 from salanet.inference.stream import Work
-from salanet.inference.workfolder import folder_of
+from salanet.inference.workfolder import folder_of, work_folder
 from salanet.io.stream import open_stream
 from salanet.models import Network, load
 
@@ -141,6 +142,21 @@ def test_what_another_run_left_is_not_taken_up(model: Network, scan: Path, tmp_p
         assert stream_file(model, scan, to, options)["remarks"][0] == remark
     report = stream_file(model, scan, to, replace(ALL, resume=True))
     assert report["remarks"][0] == "there was nothing to resume: started anew"
+
+
+def test_two_runs_do_not_share_a_folder(model: Network, scan: Path, tmp_path: Path) -> None:
+    to = tmp_path / "out.laz"
+    with work_folder(to, {}, False), pytest.raises(FileError, match="another run is at work"):
+        stream_file(model, scan, to)
+    assert not folder_of(to).exists()
+
+
+def test_work_folders_are_no_input(tmp_path: Path) -> None:
+    folder = tmp_path / ".a.laz.part"
+    folder.mkdir()
+    (folder / "facts.npz").touch()
+    (tmp_path / "b.laz").touch()
+    assert expand([tmp_path]) == [tmp_path / "b.laz"]
 
 
 def test_kill_9(town_model: Path, scan: Path, tmp_path: Path) -> None:

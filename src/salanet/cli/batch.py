@@ -27,7 +27,10 @@ def expand(paths: Sequence[Path], skip: str = "") -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(path.rglob("*"))
+            below = len(path.parts)  # nothing in hidden folders, such as those of unfinished work
+            inside = sorted(
+                f for f in path.rglob("*") if "." not in {p[0] for p in f.parts[below:]}
+            )
         elif not path.exists() and glob.has_magic(str(path)):
             inside = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207
         else:

@@ -70,9 +70,11 @@ class Spool:
     @cached_property
     def runs(self) -> list[str]:
         """The names of all runs, own ones first and in order; ask when all have been added."""
-        names = [path.stem for path in self.folder.glob("*.npz")]
-        order = {OWN: 0, BORDER: 1}
-        return sorted(names, key=lambda n: (order[n.split("-")[0]], int(n.split("-")[1])))
+        found: list[str] = []
+        for kind in (OWN, BORDER):
+            names = [path.stem for path in self.folder.glob(f"{kind}-*.npz")]
+            found += sorted(names, key=lambda name: int(name.split("-")[1]))
+        return found
 
     def index(self, run: str) -> dict[str, NDArray[Any]]:
         with np.load(self.folder / f"{run}.npz", allow_pickle=False) as arrays:

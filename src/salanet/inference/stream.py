@@ -13,7 +13,6 @@ work was interrupted.
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ import numpy as np
 
 from salanet import __version__
 from salanet.cloud import PointCloud
-from salanet.errors import FileError, SalaNetError
+from salanet.errors import FileError
 from salanet.inference.border import border_points
 from salanet.inference.celling import Celling, CellStore
 from salanet.inference.facts import Facts, gather_facts
@@ -39,8 +38,8 @@ from salanet.inference.workfolder import (
     check_space,
     identity_of,
     model_identity,
-    open_folder,
     save_arrays,
+    work_folder,
 )
 from salanet.io.ahead import ahead
 from salanet.io.atomic import atomic_path, reason
@@ -79,18 +78,14 @@ class Work:
         """Do it; returns the report. Raises as `salanet.inference.predict.predict_file`."""
         begin = time.perf_counter()
         names = feature_names(self.model)
-        check_space(self.to, disk_bytes(self.stream, self.model, self.options))
-        folder, self.remarks = open_folder(self.to, self._identity(), self.options.resume)
         try:
-            counts, cells = self._work(folder, names)
-        except SalaNetError:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
+            check_space(self.to, disk_bytes(self.stream, self.model, self.options))
+            with work_folder(self.to, self._identity(), self.options.resume) as (folder, remarks):
+                self.remarks = remarks
+                counts, cells = self._work(folder, names)
         except OSError as error:
-            shutil.rmtree(folder, ignore_errors=True)
             why = reason(error, self.to.parent)
             raise FileError(self.to, f"cannot be made: {why}") from error
-        shutil.rmtree(folder)
         seconds = time.perf_counter() - begin
         return {
             "input": str(self.stream.path),
@@ -173,7 +168,7 @@ class Work:
             def pieces() -> Iterator[Any]:
                 nonlocal passes
                 passes += 1
-                self.progress("ground", passes, 4)
+                self.progress("ground", passes, 3)
                 return ahead(spool.xyz(self.plan.chunk))
 
             ground = find_ground(pieces, low, high)

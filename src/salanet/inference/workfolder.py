@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from salanet.errors import FileError
+from salanet.errors import FileError, SalaNetError
 from salanet.models import Network
 
 ENDS = 1 << 20  # bytes at both ends of a file that identify it
@@ -24,29 +25,63 @@ def folder_of(to: Path) -> Path:
     return to.with_name(f".{to.name}.part")
 
 
-def open_folder(to: Path, identity: dict[str, Any], resume: bool) -> tuple[Path, list[str]]:
+@contextmanager
+def work_folder(
+    to: Path, identity: dict[str, Any], resume: bool
+) -> Iterator[tuple[Path, list[str]]]:
     """Make the work folder of a result, or take up the one a killed run left.
+
+    It is removed when the block ends, or raises what the user can put right. A run that is killed
+    or interrupted leaves it.
 
     Args:
         identity: everything the work depends on, as JSON knows it.
-        resume: take it up; else, and where it belongs to other work, it is removed first.
+        resume: take up what is there; else, and where it belongs to other work, it is removed.
 
-    Returns:
-        The folder and remarks.
+    Gives the folder and remarks. Raises FileError if another run is at work in it.
     """
     folder, remarks = folder_of(to), []
+    described = json.dumps(identity)
     if folder.exists():
-        same = resume and _read(folder / IDENTITY) == json.dumps(identity)
-        if same:
-            return folder, ["continued what an earlier run left unfinished"]
-        why = "of another input, model or options" if resume else "of an unfinished run"
-        remarks.append(f"removed the work folder {why} and started anew")
-        shutil.rmtree(folder)
+        with _locked(folder, to):
+            if resume and _read(folder / IDENTITY) == described:
+                remarks.append("continued what an earlier run left unfinished")
+            else:
+                why = "of another input, model or options" if resume else "of an unfinished run"
+                remarks.append(f"removed the work folder {why} and started anew")
+                shutil.rmtree(folder)
     elif resume:
         remarks.append("there was nothing to resume: started anew")
-    folder.mkdir()
-    save(folder / IDENTITY, lambda path: path.write_text(json.dumps(identity)))
-    return folder, remarks
+    folder.mkdir(exist_ok=True)
+    with _locked(folder, to):
+        save(folder / IDENTITY, lambda path: path.write_text(described))
+        try:
+            yield folder, remarks
+        except (SalaNetError, OSError):
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def _locked(folder: Path, to: Path) -> Iterator[None]:
+    """Keep other processes out; the system ends the lock of a process that is killed."""
+    try:
+        import fcntl
+    except ImportError:  # not on this system
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FileError(to, "another run is at work on this result") from None
+        except OSError:  # a file system without locks
+            pass
+        yield
+    finally:
+        os.close(handle)
 
 
 def _read(path: Path) -> str:
