@@ -221,7 +221,10 @@ def read_results() -> dict[str, dict[str, object]]:
 
 
 def write_results(rows: list[dict[str, object]], note: str) -> None:
+    from fuzzing import TARGETS
+
     known = read_results() | {str(row["reader"]): row for row in rows}
+    known = {name: known[name] for name in TARGETS if name in known}
     columns = list(rows[0])
     with TABLE.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns)
