@@ -189,7 +189,8 @@ def _finished(
     """Submit one tile per thread of the cluster, or at most so many; yields what is done."""
     from distributed import wait
 
-    waiting, under_way = iter(numbers), dict[Future, int]()
+    under_way: dict[Future, int] = {}
+    waiting = iter(numbers)
     seen = time.monotonic()
     while True:
         threads = _threads(client)
