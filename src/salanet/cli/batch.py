@@ -27,10 +27,8 @@ def expand(paths: Sequence[Path], skip: str = "") -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            below = len(path.parts)  # nothing in hidden folders, such as those of unfinished work
-            inside = sorted(
-                f for f in path.rglob("*") if "." not in {p[0] for p in f.parts[below:]}
-            )
+            below = len(path.parts)
+            inside = sorted(f for f in path.rglob("*") if not _hidden(f.parts[below:]))
         elif not path.exists() and glob.has_magic(str(path)):
             inside = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207
         else:
@@ -48,6 +46,11 @@ def expand(paths: Sequence[Path], skip: str = "") -> list[Path]:
             raise FileError(path, f"no point cloud here ({' '.join(SUFFIXES)})")
         found += clouds
     return list(dict.fromkeys(found))
+
+
+def _hidden(parts: tuple[str, ...]) -> bool:
+    """Whether a path is hidden, or in a hidden folder, such as that of unfinished work."""
+    return any(part.startswith(".") for part in parts)
 
 
 def for_each(files: Sequence[Path], work: Callable[[int], None]) -> dict[Path, str]:
