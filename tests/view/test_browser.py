@@ -52,11 +52,12 @@ class Opened:
         # The shading changes colours; here they are told apart exactly.
         self.page.evaluate("viewer.state.shade = false")
 
-    def image(self) -> np.ndarray:
-        """What the canvas shows: uint8 (height, width, 3)."""
+    def image(self, first: str = "viewer.draw()") -> np.ndarray:
+        """What the canvas shows after a command: uint8 (height, width, 3)."""
         size, values = self.page.evaluate(
-            """async () => {
-              viewer.state.moving = 0; viewer.draw();
+            "async () => {"
+            + first
+            + """
               await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
               const c = document.getElementById('canvas'), gl = c.getContext('webgl2');
               const all = new Uint8Array(4 * c.width * c.height);
@@ -151,6 +152,18 @@ def test_mouse_keys_and_wheel_move_the_camera(page: Opened) -> None:
     page.page.keyboard.press("f")
     page.image()
     assert camera() == pytest.approx(start)
+
+
+def test_fewer_points_while_the_view_moves_slowly(page: Opened) -> None:
+    """Every sixteenth where drawing takes long, all of them again at rest."""
+    page.page.evaluate("viewer.state.size = 0.1")  # so that points do not cover each other
+    full = (page.image() != page.image()[0, 0]).any(axis=2).sum()
+    page.page.evaluate("viewer.state.skip = 16")
+    moving = page.image("viewer.move(); viewer.state.moving = 0")
+    thin = (moving != moving[0, 0]).any(axis=2).sum()
+    assert thin < full / 2
+    page.page.wait_for_timeout(400)
+    assert (page.image("0") != moving[0, 0]).any(axis=2).sum() == full, "by itself"
 
 
 def test_two_views_turn_together(browser: Any, tmp_path: Path) -> None:

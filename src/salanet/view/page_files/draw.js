@@ -32,7 +32,7 @@ void main() {
   ivec2 at = ivec2(gl_FragCoord.xy); float d = away(at);
   if (d == 1e9) { pixel = vec4(ground, 1); return; }
   float stands = 0., l = log2(d);
-  for (int y = -1; y <= 1; y++) for (int x = -1; x <= 1; x++) if (x != 0 || y != 0) stands += clamp(l - log2(away(at + ivec2(x, y) * reach)), 0., .06);
+  if (strength > 0.) for (int y = -1; y <= 1; y++) for (int x = -1; x <= 1; x++) if (x != 0 || y != 0) stands += clamp(l - log2(away(at + ivec2(x, y) * reach)), 0., .06);
   pixel = vec4(texelFetch(colours, at, 0).rgb * exp(-strength * stands), 1);
 }`;
 
@@ -114,6 +114,6 @@ function drawAll(panels, boxes, looks, skip, shading, ground) {
   panels.forEach((panel, i) => panel.buffers && drawPanel(panel, boxes[i], looks[i], skip));
   gl.bindFramebuffer(gl.FRAMEBUFFER, null); gl.disable(gl.DEPTH_TEST); gl.useProgram(light.made);
   gl.uniform1i(light.colours, 0); gl.uniform1i(light.depths, 1); gl.uniform3fv(light.ground, ground);
-  gl.uniform1f(light.strength, shading ? 4.5 : 0); gl.uniform1i(light.reach, Math.round(Math.max(1, 1.5 * devicePixelRatio)));
+  gl.uniform1f(light.strength, shading && skip < 16 ? 4.5 : 0); gl.uniform1i(light.reach, Math.round(Math.max(1, 1.5 * devicePixelRatio)));
   boxes.forEach((box, i) => { gl.viewport(...box); gl.scissor(...box); gl.uniform2fv(light.range, looks[i].range); gl.drawArrays(gl.TRIANGLES, 0, 3); });
 }

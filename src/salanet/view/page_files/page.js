@@ -3,7 +3,7 @@ const $ = (id) => document.getElementById(id);
 const panels = head.panels, cameras = [];
 const LABELS = { class: "Class", truth: "Truth", error: "Error", rgb: "RGB", confidence: "Confidence", intensity: "Intensity", height: "Height" };
 const hidden = { class: new Set(), error: new Set() };
-const state = { mode: head.mode, size: 1, shade: true, linked: head.linked, skip: 1, frames: 0, ready: false, moving: 0 };
+const state = { mode: head.mode, size: 1, shade: true, linked: head.linked, skip: 1, frames: 0, ready: false, moved: false, moving: 0 };
 const count = (n) => n.toLocaleString("en");
 const cameraOf = (i) => cameras[state.linked ? 0 : i];
 const modeOf = (panel) => panel.modes.includes(state.mode) ? state.mode : panel.modes.includes("rgb") ? "rgb" : "height";
@@ -24,30 +24,35 @@ function boxes() {
 let asked = false;
 function draw() { if (!asked) { asked = true; requestAnimationFrame(frame); } }
 
+// While the view moves, fewer points are drawn if a frame takes long, and more if it does not.
 let last = 0;
-function frame(now) {
+function pace(took) {
+  for (; took > 60 && state.skip < 16; took /= 2) state.skip *= 2;
+  if (took < 20 && state.skip > 1) state.skip /= 2;
+}
+
+function frame() {
   asked = false;
   if (!state.ready) return;
-  const ratio = Math.min(devicePixelRatio, 2), all = boxes(), moving = now < state.moving;
-  if (moving && last) {
-    const took = now - last;
-    if (took > 60 && state.skip < 16) state.skip *= 2; else if (took < 22 && state.skip > 1) state.skip /= 2;
-  }
+  const now = performance.now(), moving = state.moved || now < state.moving;
+  if (moving && last) pace(now - last);
   last = moving ? now : 0;
+  state.moved = false;
+  const ratio = Math.min(devicePixelRatio, 2), all = boxes();
   resize(Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio));
   const looks = panels.map((panel, i) => ({ ...cameraOf(i).look(all[i][2] * ratio, all[i][3] * ratio), size: state.size, mode: modeOf, cut }));
   const places = all.map(([x, y, w, h]) => [x, canvas.clientHeight - y - h, w, h].map((v) => Math.round(v * ratio)));
   const ground = getComputedStyle(document.documentElement).getPropertyValue("--ground").trim().match(/\w\w/g).map((v) => parseInt(v, 16) / 255);
   drawAll(panels, places, looks, moving ? state.skip : 1, state.shade, ground);
   state.frames++;
-  if (moving) draw(); else if (state.skip > 1 && state.moving) { state.moving = 0; }
+  if (now < state.moving) draw();
 }
 
 // Shown in full again a moment after the last movement.
 let rest;
 function move() {
-  state.moving = performance.now() + 160;
-  clearTimeout(rest); rest = setTimeout(draw, 220);
+  state.moved = true; state.moving = performance.now() + 160;
+  clearTimeout(rest); rest = setTimeout(() => { state.moving = 0; draw(); }, 260);
   draw();
 }
 
@@ -196,4 +201,4 @@ async function start() {
   $("state").textContent = "";
   setPalette(hidden); state.ready = true; setMode(state.mode);
 }
-window.viewer = { state, panels, cameras, pick, setMode, draw, started: start().catch((error) => { $("state").textContent = `Cannot show this: ${error.message}`; throw error; }) };
+window.viewer = { state, panels, cameras, pick, setMode, draw, move, started: start().catch((error) => { $("state").textContent = `Cannot show this: ${error.message}`; throw error; }) };
