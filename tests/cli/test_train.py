@@ -20,7 +20,7 @@ def test_overrides_reach_the_run(
     options = "--epochs 1 --samples-per-epoch 2 --batch-size 1 --width 8 --seed 7 --accelerator cpu"
     arguments = ["--data", str(town_scenes), "-o", str(run), *options.split()]
     more = ["--operator-options", "{groups: 3}", "--features", "one", "intensity"]
-    code = main(["train", "demo", *arguments, *more])
+    code = main(["train", "quick", *arguments, *more])
     assert code == 0
     recipe = yaml.safe_load((run / "recipe.yaml").read_text())
     assert recipe["training"]["seed"] == 7 and recipe["sampling"]["shape"] == "cylinder"
@@ -35,18 +35,18 @@ def test_overrides_reach_the_run(
     "arguments, message",
     [
         (["atlantis", "--data", "{data}"], "no recipe named 'atlantis'"),
-        (["demo", "--data", "{data}/nowhere"], "holds no prepared scenes"),
+        (["quick", "--data", "{data}/nowhere"], "holds no prepared scenes"),
         (["--data", "{data}"], "required"),
-        (["demo"], "--data"),
-        (["demo", "--data", "{data}", "--epochs", "0"], "greater than or equal to 1"),
-        (["demo", "--data", "{data}", "--epoch", "3"], "Unrecognized"),
-        (["demo", "--data", "{data}", "--budget", "soon"], "no duration"),
-        (["demo", "--data", "{data}", "--features", "rgb"], "needs 'rgb'"),
-        (["demo", "--data", "{data}", "--features", "smell"], "unknown feature 'smell'"),
-        (["demo", "--data", "{data}", "--width", "7"], "width"),
-        (["demo", "--data", "{data}", "--operator", "magic"], "magic"),
-        (["demo", "--data", "{data}", "--resume"], "no checkpoint"),
-        (["demo", "--data", "{data}", "-o", "/dev/null/x"], "cannot"),
+        (["quick"], "--data"),
+        (["quick", "--data", "{data}", "--epochs", "0"], "greater than or equal to 1"),
+        (["quick", "--data", "{data}", "--epoch", "3"], "Unrecognized"),
+        (["quick", "--data", "{data}", "--budget", "soon"], "no duration"),
+        (["quick", "--data", "{data}", "--features", "rgb"], "needs 'rgb'"),
+        (["quick", "--data", "{data}", "--features", "smell"], "unknown feature 'smell'"),
+        (["quick", "--data", "{data}", "--width", "7"], "width"),
+        (["quick", "--data", "{data}", "--operator", "magic"], "magic"),
+        (["quick", "--data", "{data}", "--resume"], "no checkpoint"),
+        (["quick", "--data", "{data}", "-o", "/dev/null/x"], "cannot"),
     ],
 )
 def test_mistakes_exit_with_2(

@@ -63,7 +63,7 @@ def test_what_a_model_needs() -> None:
 
 
 def test_doubt_lists_the_models() -> None:
-    statue = np.random.default_rng(0).random((5000, 3)) * [3, 3, 0]
+    statue = np.random.default_rng(0).random((500, 3)) * [9, 9, 0]
     statue[:, 2] = np.sin(statue[:, 0]) + statue[:, 1] / 9
     slab = survey(PointCloud(statue))
     listed = r"aerial \(a survey from the air\), rooms-large \(rooms\), rooms \(rooms\)"

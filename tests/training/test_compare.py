@@ -115,6 +115,6 @@ def test_mistakes(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    command = ["compare", "demo", "--data", str(town_scenes), "-o", str(tmp_path / "out")]
+    command = ["compare", "quick", "--data", str(town_scenes), "-o", str(tmp_path / "out")]
     assert main([*command, *options]) == 2
     assert message in capsys.readouterr().err

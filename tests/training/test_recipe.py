@@ -70,12 +70,12 @@ def test_a_recipe_changes_its_base(tmp_path: Path) -> None:
     recipe = load_recipe(tmp_path / "third.yaml")
     assert (recipe.model.width, recipe.training.epochs) == (18, 3)
     assert recipe.model.operator_options == {"lift": 4}
-    (tmp_path / "mine.yaml").write_text("base: demo")
-    assert load_recipe(tmp_path / "mine.yaml") == load_recipe("demo")
+    (tmp_path / "mine.yaml").write_text("base: quick")
+    assert load_recipe(tmp_path / "mine.yaml") == load_recipe("quick")
 
 
 def test_the_dump_is_the_recipe() -> None:
-    recipe = load_recipe("demo")
+    recipe = load_recipe("quick")
     assert Recipe.model_validate(yaml.safe_load(recipe.dump())) == recipe
 
 

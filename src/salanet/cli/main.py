@@ -12,7 +12,7 @@ from salanet import __version__
 
 # Each module is imported only when its command runs, so `salanet --help` stays fast.
 COMMANDS = {
-    "demo": ("salanet.cli.demo", "train on generated scans and label another one, in two minutes"),
+    "demo": ("salanet.cli.demo", "label a generated scan of a room and show the result"),
     "prepare": (
         "salanet.cli.prepare",
         "turn labelled files or a benchmark into scenes to train on",

@@ -21,6 +21,8 @@ POINTS_AT_ONCE = 1_000_000
 RETURNS = "number_of_returns"
 CLOSED = 0.6  # of the height is covered in the median of the places seen from above
 FLAT = 5.0  # times wider than high
+# Metres between points, and across: nothing flies so low over so little.
+CLOSE, SMALL = 0.05, 60.0
 USUAL_GRIDS = {"indoor": 0.04, "airborne": 0.25}  # metres, where no model says it
 DOMAINS = {"indoor": "rooms", "airborne": "a survey from the air"}
 
@@ -29,7 +31,8 @@ def domain(survey: Survey) -> tuple[str, str]:
     """ "indoor", "airborne" or nothing, and the reason.
 
     Two signs of a survey from the air among several returns, a reference system, and far more
-    width than height outweigh one that is open above; rooms are closed, and have no returns.
+    width than height outweigh one that is open above; rooms are closed, or small and dense, and
+    have no returns.
     """
     seen = upright(survey)
     width, depth, height = seen.size
@@ -45,6 +48,8 @@ def domain(survey: Survey) -> tuple[str, str]:
         return "airborne", ", ".join(found)
     if closed and not signs["several returns"]:
         return "indoor", "points above one another everywhere, as floors, walls and ceilings"
+    if found == ["open above"] and seen.spacing < CLOSE and max(width, depth) < SMALL:
+        return "indoor", "small, and scanned from close by"
     return "", ", ".join(found) or "nothing tells"
 
 

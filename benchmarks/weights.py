@@ -1,0 +1,125 @@
+"""Judge a trained model and put it into the package, with what its users must know.
+
+    python benchmarks/weights.py NAME MODEL.safetensors SCENES
+
+evaluates the model on the test scenes, as they are and without what it can do without, writes
+src/salanet/weights/NAME.safetensors and brings the tables of the model's card and
+benchmarks/results/weights-NAME.csv up to date. How each model is trained stands in its card.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from salanet.evaluation import Confusion
+from salanet.inference import evaluate
+from salanet.models import load, save
+from salanet.sampling.augment import NEUTRAL
+from salanet.scenes import Scene, open_scenes
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = Path(__file__).parent / "results"
+WEIGHTS = ROOT / "src" / "salanet" / "weights"
+# What the model file says of its use: the kind of scan, the licence, what to leave out in a test.
+ROOMS = {
+    "domain": "indoor",
+    "licence": "Apache-2.0; trained on generated data alone",
+    "without": {"without colour": ("rgb",)},
+}
+RETURNS = ("return_number", "number_of_returns")
+AERIAL = {
+    "domain": "airborne",
+    "licence": "Apache-2.0; trained on IGN LiDAR HD (Licence Ouverte / Etalab 2.0, © IGN)",
+    "without": {"without intensity and returns": ("intensity", *RETURNS)},
+}
+MODELS = {"rooms": ROOMS, "rooms-large": ROOMS, "aerial": AERIAL}
+
+
+def neutral(scene: Scene, names: tuple[str, ...]) -> Scene:
+    """The scene as if it had been scanned without some arrays."""
+    blank = {
+        name: np.full_like(array, NEUTRAL[name])
+        for name, array in scene.arrays.items()
+        if name in names
+    }
+    color = scene.color
+    if color is not None and "rgb" in names:
+        color = np.zeros_like(color)
+    return replace(scene, color=color, arrays=scene.arrays | blank)
+
+
+def percent(pooled: Confusion) -> dict[str, float]:
+    figures = {"mIoU": pooled.mean_iou, "OA": pooled.overall_accuracy}
+    figures |= dict(zip(pooled.classes, pooled.iou.tolist(), strict=True))
+    return {name: round(100 * value, 1) for name, value in figures.items()}
+
+
+def markdown(rows: dict[str, dict[str, float]]) -> str:
+    """Classes down, variants across."""
+    lines = [
+        "| IoU % | " + " | ".join(rows) + " |",
+        "|:---|" + "---:|" * len(rows),
+    ]
+    for name in next(iter(rows.values())):
+        cells = " | ".join(f"{row[name]:.1f}" for row in rows.values())
+        lines.append(f"| {name} | {cells} |")
+    return "\n".join(lines)
+
+
+def spacing(scenes: list[Scene]) -> float:
+    """Metres between the points of the training cells, as `salanet predict` measures it."""
+    from scipy.spatial import cKDTree
+
+    rng = np.random.default_rng(0)
+    found = []
+    for scene in scenes[:20]:
+        coord = np.asarray(scene.coord)
+        rows = rng.choice(len(coord), min(2000, len(coord)), replace=False)
+        found.append(np.median(cKDTree(coord).query(coord[rows], k=2)[0][:, 1]))
+    return round(float(np.median(found)), 3)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", choices=MODELS)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("scenes", type=Path)
+    arguments = parser.parse_args()
+    about = MODELS[arguments.name]
+    model = load(arguments.model)
+    test = open_scenes(arguments.scenes, "test")
+    variants = {"as trained": (), **about["without"]}
+    rows = {
+        title: percent(evaluate(model, [neutral(scene, names) for scene in test]))
+        for title, names in variants.items()
+    }
+    metrics = {f"mIoU % {title}": row["mIoU"] for title, row in rows.items()}
+    metadata = {
+        "domain": about["domain"],
+        "licence": about["licence"],
+        "spacing": spacing(open_scenes(arguments.scenes, "train")),
+        "metrics": metrics | {"protocol": f"whole, {len(test)} test scenes"},
+    }
+    WEIGHTS.mkdir(exist_ok=True)
+    save(model, WEIGHTS / f"{arguments.name}.safetensors", metadata)
+    with (RESULTS / f"weights-{arguments.name}.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["variant", *next(iter(rows.values()))])
+        writer.writerows([title, *row.values()] for title, row in rows.items())
+    card = WEIGHTS / f"{arguments.name}.md"
+    marked = re.compile(r"(<!-- metrics -->\n).*?(<!-- end metrics -->)", re.S)
+    text = card.read_text(encoding="utf-8")
+    card.write_text(
+        marked.sub(lambda m: f"{m[1]}\n{markdown(rows)}\n\n{m[2]}", text), encoding="utf-8"
+    )
+    print(markdown(rows))
+
+
+if __name__ == "__main__":
+    main()
