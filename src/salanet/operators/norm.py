@@ -50,8 +50,11 @@ class PointNorm(nn.BatchNorm1d):
         if len(input) < 2:
             return self._with_running_statistics(input)
         if not _tracking.get():
+            assert self.running_mean is not None and self.running_var is not None
+            # Copies are updated, not left out: as many tensors must be kept as the first time.
+            seen = self.running_mean.clone(), self.running_var.clone()
             return nn.functional.batch_norm(
-                input, None, None, self.weight, self.bias, training=True, eps=self.eps
+                input, *seen, self.weight, self.bias, training=True, eps=self.eps
             )
         return super().forward(input)
 
