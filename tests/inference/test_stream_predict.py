@@ -258,3 +258,13 @@ def test_a_dry_run_says_how(
     (report,) = json.loads(capsys.readouterr().out)
     assert report["plan"]["tile"] == 16_000_000 and report["disk_bytes"] > 1e6
     assert not [*tmp_path.iterdir()]
+
+
+def test_too_large_to_be_read_at_once(model: Network, scan: Path, tmp_path: Path) -> None:
+    options = PredictOptions(memory=10**8)
+    with pytest.raises(FileError, match=r"town\.laz: \.laz to \.ply goes through the memory at"):
+        predict_file(model, scan, tmp_path / "out.ply", options)
+    write(tmp_path / "a.npz", read(scan))
+    with pytest.raises(FileError, match=r"a\.npz: \.npz goes through the memory at once"):
+        predict_file(model, tmp_path / "a.npz", tmp_path / "out.npz", options)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]

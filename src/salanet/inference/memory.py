@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet.errors import ConfigError
+from salanet.io.stream import Stream
 from salanet.models import Network
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -84,12 +85,17 @@ def cell_bytes(model: Network) -> NDArray[np.float64]:
 def fits(memory: int | None, model: Network, points: int, point_bytes: int) -> bool:
     """Whether a cloud can be worked on in memory at once, however sparse it is."""
     each = COPIES * point_bytes + POINT_BYTES + cell_bytes(model).sum()
-    return points * each <= room_in(memory)
+    return bool(points * each <= room_in(memory))
 
 
 def most_cells(memory: int | None, model: Network) -> int:
     """Cells that pass through the network at once, however sparse they are."""
     return max(int(room_in(memory) / cell_bytes(model).sum()), FEWEST_AT_ONCE)
+
+
+def points_bytes(stream: Stream) -> int:
+    """About what it takes to have all points of a file in memory."""
+    return BASE + stream.count * (COPIES * stream.point_bytes + POINT_BYTES)
 
 
 def unstreamed_bytes(path: Path) -> int:

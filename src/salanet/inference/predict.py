@@ -12,7 +12,14 @@ import numpy as np
 
 from salanet.errors import FileError
 from salanet.inference.fit import FitOptions, examine
-from salanet.inference.memory import Plan, default_memory, fits, most_cells, unstreamed_bytes
+from salanet.inference.memory import (
+    Plan,
+    default_memory,
+    fits,
+    most_cells,
+    points_bytes,
+    unstreamed_bytes,
+)
 from salanet.inference.outputs import label_cloud, make_folder
 from salanet.inference.segment import cloud_input, segment
 from salanet.inference.stream import Work, disk_bytes
@@ -82,7 +89,7 @@ def predict_file(
         make_folder(to)
         plan = Plan.of(options.memory, stream.point_bytes)
         return Work(model, stream, to, options, plan, progress).run()
-    remarks = _check_size(path, options) if stream is None else []
+    remarks = _check_size(path, to, options) if stream is None else []
     report = _whole(model, path, to, options, progress)
     return report | {"remarks": [*report["remarks"], *remarks]}
 
@@ -121,18 +128,20 @@ def _at_once(model: Network, stream: Stream, options: PredictOptions) -> bool:
     return small and not options.border
 
 
-def _check_size(path: Path, options: PredictOptions) -> list[str]:
+def _check_size(path: Path, to: Path, options: PredictOptions) -> list[str]:
     """Remarks on a file that has to be read at once; FileError if it is known not to fit."""
     if not path.is_file():  # reading it will say so
         return []
     remarks = []
     if options.border:
-        remarks.append("this format is read at once: what lies beyond the file's edge is not seen")
-    needed, memory = unstreamed_bytes(path), options.memory or default_memory()
-    if needed > memory:
+        remarks.append("read at once: what lies beyond the file's edge is not seen")
+    itself = _stream(path, path, options)
+    needed = unstreamed_bytes(path) if itself is None else points_bytes(itself)
+    if needed > (options.memory or default_memory()):
+        way = path.suffix if itself is None else f"{path.suffix} to {to.suffix}"
         text = (
-            f"{path.suffix} files are read at once, and this one takes about "
-            f"{needed / 1e9:.1f} GB of memory; convert it to .laz to keep to --memory"
+            f"{way} goes through the memory at once, and this file takes about "
+            f"{needed / 1e9:.1f} GB; LAS, LAZ and binary PLY to the same format do with less"
         )
         if options.memory is not None:
             raise FileError(path, text)
