@@ -238,3 +238,20 @@ def test_a_model_that_does_without_colours(cloud: PointCloud) -> None:
     for given in (bare, black):
         with pytest.raises(DataError, match="needs 'rgb'"):
             segment(network, given)
+
+
+def test_what_a_model_does_without_may_be_absent(model: Network, cloud: PointCloud) -> None:
+    names = ("intensity", "return_number", "number_of_returns")
+    kept = {name: a for name, a in cloud.attributes.items() if name not in names}
+    bare = PointCloud(cloud.xyz, attributes=kept)
+    neutral = PointCloud(
+        cloud.xyz,
+        intensity=np.zeros(len(cloud)),
+        attributes=kept | dict.fromkeys(names[1:], np.ones(len(cloud), np.uint8)),
+    )
+    expected = segment(model, neutral).labels
+    model.metadata["optional"] = list(names)
+    try:
+        assert (segment(model, bare).labels == expected).all()
+    finally:
+        del model.metadata["optional"]

@@ -117,6 +117,16 @@ class Fit:
         )
 
 
+def as_is(model: Described, available: Iterable[str]) -> Fit:
+    """A cloud in metres with z up; neutral values for arrays that the model does without."""
+    absent = [name for name in lacking(model, available) if name in optional(model)]
+    return Fit(
+        grid=model.config.grid,
+        intensity_scale=intensity_scale(model),
+        fill=tuple((name, float(NEUTRAL[name])) for name in absent),
+    )
+
+
 def examine(
     model: Described,
     survey: Survey,

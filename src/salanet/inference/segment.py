@@ -12,7 +12,7 @@ from torch import Tensor
 
 from salanet.cloud import PointCloud
 from salanet.errors import ConfigError, FileError
-from salanet.inference.fit import Fit, intensity_scale
+from salanet.inference.fit import Fit, as_is, intensity_scale, optional
 from salanet.inference.network import Progress, point_logits
 from salanet.models import Network
 from salanet.sampling import features
@@ -68,7 +68,7 @@ def segment(
         votes, tile_points, progress: see `point_logits`.
         where: what errors call the cloud, such as its file.
         fit: how the cloud becomes what the model expects (`salanet.inference.fit.examine`); None
-            takes it as it is, in metres and with z up.
+            takes it as it is, in metres and with z up (`as_is`).
 
     Raises:
         DataError: the cloud is empty, has NaN or infinite coordinates, or lacks an attribute.
@@ -93,8 +93,9 @@ def segment(
 def cloud_input(model: Network, cloud: PointCloud, where: str, fit: Fit | None = None) -> Input:
     """The cells of a cloud and their features, as the model was trained on them."""
     names = feature_names(model)
-    black = fit is not None  # it has decided what black colours mean
-    fit = fit or Fit(grid=model.config.grid, intensity_scale=intensity_scale(model))
+    # Black colours are colours to a fit, which has looked at them, and to models that need none.
+    black = fit is not None or "rgb" in optional(model)
+    fit = fit or as_is(model, cloud.arrays())
     keep = features.required(names)
     cells = to_cells(fit.cloud(cloud), fit.grid, keep=keep, black=black, where=where)
     computed = cell_features(cells, names, fit.intensity_scale, where)

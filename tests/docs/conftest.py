@@ -1,0 +1,42 @@
+"""The folder in which the pages' commands run."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pages
+import pytest
+from miniatures import write_partnet, write_s3dis, write_scannet
+
+from salanet.datasets.partnet import CATEGORIES
+from salanet.datasets.town import town
+from salanet.io import write
+
+TILES = [f"77{x}_6277{y}" for x in ("050", "055", "060") for y in ("55", "60")]
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory, town_model: Path) -> Path:
+    """Files of the names the pages use, made once."""
+    folder = tmp_path_factory.mktemp("files")
+    (folder / "tiles").mkdir()
+    for seed, name in enumerate(TILES):
+        write(folder / "tiles" / f"{name}.laz", town(seed, size=20, density=6))
+    scan = town(9, size=24)
+    for name in ("77060_627755.laz", "survey.laz", "scan.laz", "scan.las", "scan.ply"):
+        write(folder / name, scan)
+    shutil.copy(town_model, folder / "model.safetensors")
+    write_s3dis(folder, points=150)
+    write_scannet(folder / "SCANNET")
+    write_partnet(folder, categories=dict.fromkeys(CATEGORIES, 4), points=60)
+    return folder
+
+
+@pytest.fixture
+def workspace(files: Path, tmp_path: Path) -> Path:
+    """A fresh copy of `files`, beside the recipes of the checkout."""
+    folder = tmp_path / "work"
+    shutil.copytree(files, folder)
+    (folder / "recipes").symlink_to(pages.ROOT / "recipes")
+    return folder

@@ -1,0 +1,52 @@
+"""Every command and every Python block of README and docs runs, in the order of its page.
+
+Training is cut short and installing is skipped; nothing else is changed. Each page gets a fresh
+folder with files of the names it speaks of (`workspace`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pages
+import pytest
+
+from salanet.cli.main import main
+
+# Set up the machine, or are what CI itself runs.
+ELSEWHERE = ("pip", "make", "git", "jupyter")
+SHORT = [
+    "--epochs", "1", "--samples-per-epoch", "2", "--batch-size", "1", "--width", "8",
+    "--max-points", "2000", "--accelerator", "cpu",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.stem)
+def test_page(page: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(workspace)
+    names: dict[str, Any] = {"__name__": "page"}
+    for block in pages.blocks(page):
+        if block.language == "python":
+            exec(compile(block.text, f"{page.name}:{block.line}", "exec"), names)
+            continue
+        for words in pages.commands(block):
+            where = f"{page.name}:{block.line}: {' '.join(words)}"
+            assert run(words) == 0, where
+
+
+def run(words: list[str]) -> int:
+    program, *arguments = words
+    if program in ELSEWHERE:
+        return 0
+    if program == "python":
+        assert (pages.ROOT / arguments[0]).is_file(), arguments[0]  # benchmarks take too long
+        return 0
+    assert program == "salanet", f"unknown command {program}"
+    if arguments[0] == "train":
+        arguments += SHORT
+    if arguments[0] == "compare":
+        arguments += ["--epochs", "1", "--seeds", "1"]
+    if "voting" in arguments and "--votes" not in arguments:
+        arguments += ["--votes", "2"]
+    return main(arguments)
