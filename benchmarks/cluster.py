@@ -27,7 +27,7 @@ SIDE, DENSITY = 35.0, 80.0
 NEAR_BORDER = 5.0  # metres
 
 
-def make_tiles(folder: Path, side: float) -> tuple[list[Path], Path]:
+def make_tiles(folder: Path, side: float, density: float) -> tuple[list[Path], Path]:
     """Write the tiles, and the town in one piece."""
     import salanet
     from salanet import PointCloud
@@ -36,7 +36,7 @@ def make_tiles(folder: Path, side: float) -> tuple[list[Path], Path]:
     everything: list[PointCloud] = []
     paths = []
     for x, y in np.ndindex(COLUMNS // 2, ROWS // 2):
-        cloud = town(10 * x + y, size=2 * side, density=DENSITY)
+        cloud = town(10 * x + y, size=2 * side, density=density)
         cloud.xyz[:, :2] += [2 * side * x, 2 * side * y]
         everything.append(cloud)
     whole = joined(everything)
@@ -101,7 +101,7 @@ def on_workers(model: Any, tiles: list[Any], workers: int, threads: int, kill: b
     return seconds
 
 
-def measure(model_path: Path, folder: Path, side: float, workers: int) -> None:
+def measure(model_path: Path, folder: Path, side: float, density: float, workers: int) -> None:
     import torch
     from export import write
 
@@ -110,7 +110,7 @@ def measure(model_path: Path, folder: Path, side: float, workers: int) -> None:
     from salanet.inference.predict import PredictOptions
 
     (folder / "whole").mkdir()
-    paths, town = make_tiles(folder, side)
+    paths, town = make_tiles(folder, side, density)
     model, folded = salanet.load(model_path), salanet.load(model_path).fold()
     points = len(salanet.read(town))
     near = neighbourhoods(model, paths)
@@ -188,10 +188,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, required=True, help="a model of airborne scans")
     parser.add_argument("--side", type=float, default=SIDE, help="metres of a tile")
+    parser.add_argument("--density", type=float, default=DENSITY, help="points per m²")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        measure(options.model, Path(folder), options.side, options.workers)
+        measure(options.model, Path(folder), options.side, options.density, options.workers)
 
 
 if __name__ == "__main__":
