@@ -4,7 +4,8 @@
 
 evaluates the model on the test scenes, as they are and without what it can do without, writes
 src/salanet/weights/NAME.safetensors and brings the tables of the model's card and
-benchmarks/results/weights-NAME.csv up to date. How each model is trained stands in its card.
+benchmarks/results/weights-NAME.csv and weights.md up to date. How each model is trained stands in
+its card.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 
 from salanet.evaluation import Confusion
 from salanet.inference import evaluate
-from salanet.models import load, save
+from salanet.models import load, save, zoo
 from salanet.sampling.augment import NEUTRAL
 from salanet.scenes import Scene, open_scenes
 
@@ -30,14 +31,17 @@ WEIGHTS = ROOT / "src" / "salanet" / "weights"
 ROOMS = {
     "domain": "indoor",
     "licence": "Apache-2.0; trained on generated data alone",
+    "test": "8 generated rooms",
     "without": {"without colour": ("rgb",)},
 }
 RETURNS = ("return_number", "number_of_returns")
 AERIAL = {
     "domain": "airborne",
     "licence": "Apache-2.0; trained on IGN LiDAR HD (Licence Ouverte / Etalab 2.0, © IGN)",
+    "test": "2 IGN tiles",
     "without": {"without intensity and returns": ("intensity", *RETURNS)},
 }
+DOMAINS = {"indoor": "rooms", "airborne": "airborne LiDAR"}
 MODELS = {"rooms": ROOMS, "rooms-large": ROOMS, "aerial": AERIAL}
 
 
@@ -69,6 +73,26 @@ def markdown(rows: dict[str, dict[str, float]]) -> str:
     for name in next(iter(rows.values())):
         cells = " | ".join(f"{row[name]:.1f}" for row in rows.values())
         lines.append(f"| {name} | {cells} |")
+    return "\n".join(lines)
+
+
+def overview() -> str:
+    """All models of the package, a row each."""
+    lines = [
+        "| model | for | parameters | file | cells | test | mIoU | OA | mIoU without |",
+        "|:---|:---|---:|---:|---:|:---|---:|---:|:---|",
+    ]
+    for entry in zoo.entries(WEIGHTS):
+        with (RESULTS / f"weights-{entry.name}.csv").open(newline="") as file:
+            trained, *others = list(csv.DictReader(file))
+        less = ", ".join(
+            f"{row['mIoU']} ({row['variant'].removeprefix('without ')})" for row in others
+        )
+        lines.append(
+            f"| `{entry.name}` | {DOMAINS[entry.domain]} | {entry.parameters:,} | "
+            f"{entry.path.stat().st_size / 1e6:.1f} MB | {entry.config.grid:g} m | "
+            f"{MODELS[entry.name]['test']} | {trained['mIoU']} | {trained['OA']} | {less} |"
+        )
     return "\n".join(lines)
 
 
@@ -104,7 +128,7 @@ def main() -> None:
         "domain": about["domain"],
         "licence": about["licence"],
         "spacing": spacing(open_scenes(arguments.scenes, "train")),
-        "metrics": metrics | {"protocol": f"whole, {len(test)} test scenes"},
+        "metrics": metrics | {"protocol": "whole, one pass", "test": about["test"]},
     }
     WEIGHTS.mkdir(exist_ok=True)
     save(model, WEIGHTS / f"{arguments.name}.safetensors", metadata)
@@ -117,6 +141,10 @@ def main() -> None:
     text = card.read_text(encoding="utf-8")
     card.write_text(
         marked.sub(lambda m: f"{m[1]}\n{markdown(rows)}\n\n{m[2]}", text), encoding="utf-8"
+    )
+    (RESULTS / "weights.md").write_text(
+        f"{overview()}\n\nIn percent, over every original point, one pass. "
+        "`python benchmarks/weights.py`.\n"
     )
     print(markdown(rows))
 

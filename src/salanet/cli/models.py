@@ -62,27 +62,23 @@ def show_all(found: list[Entry]) -> None:
     from salanet.cli.console import results
 
     table = Table()
-    for column in ("name", "for", "classes", "features", "licence", "metrics"):
+    for column in ("name", "for", "works without"):
         table.add_column(column)
-    for column in ("parameters", "grid", "size"):
+    for column in ("classes", "parameters", "cells", "file"):
         table.add_column(column, justify="right")
     for entry in found:
         record = entry.record()
         table.add_row(
-            *(in_words(record[key]) for key in ("name", "domain", "classes")),
-            features(record),
-            *(in_words(record[key]) for key in ("licence", "metrics")),
+            record["name"],
+            record["domain"],
+            ", ".join(record["optional"]).replace("_", " "),
+            str(len(record["classes"])),
             f"{record['parameters']:,}",
             f"{record['grid']:g} m",
             f"{record['bytes'] / 1e6:.1f} MB",
         )
     results().print(table)
-
-
-def features(record: dict[str, Any]) -> str:
-    """The features a model takes, and which of the arrays below them may be absent."""
-    text = in_words(record["features"])
-    return f"{text}; without {in_words(record['optional'])} too" if record["optional"] else text
+    results().print("salanet models NAME: classes, data, licence, figures and limits of one")
 
 
 def in_words(value: Any) -> str:
