@@ -20,7 +20,7 @@ Mode = Literal["class", "truth", "error", "rgb", "height", "intensity", "confide
 
 MOST = 254  # classes of one picture; a byte holds their numbers, and 255 means none
 NONE = 255
-UNKNOWN: Colour = (120, 126, 134)  # no label, ignored
+UNKNOWN: Colour = (186, 192, 200)  # no label, ignored
 RIGHT, WRONG = (108, 118, 130), (230, 57, 70)
 # Told apart next to each other; for classes that nothing gives a colour.
 PALETTE: tuple[Colour, ...] = (
