@@ -148,6 +148,10 @@ def test_resume_needs_the_same_recipe_and_a_run(town_scenes: Path, tmp_path: Pat
     with pytest.raises(ConfigError, match=r"training\.learning_rate"):
         train(town_scenes, run, recipe(learning_rate=0.5), resume=True)
     assert train(town_scenes, run, recipe(epochs=2), resume=True).step == 4
+    state, _ = Run(run).read_checkpoint()
+    Run(run).save_checkpoint(state | {"processes": 2})
+    with pytest.raises(ConfigError, match="started with 2 processes"):
+        train(town_scenes, run, recipe(epochs=3), resume=True)
 
 
 def test_a_damaged_checkpoint_is_replaced_by_the_one_before(

@@ -371,6 +371,7 @@ class Trainer:
             "optimiser": self.optimiser.state_dict(),
             "average": self.average.state if self.average else None,
             "average_steps": self.average.steps if self.average else 0,
+            "processes": self.processes.count,
             "step": self.step,
             "elapsed": self.elapsed,
             "done": self.done,
@@ -385,6 +386,7 @@ class Trainer:
         self.saved = time.monotonic()
 
     def _restore(self, state: dict[str, Any]) -> None:
+        self.processes.check(state["processes"])
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         if self.average:

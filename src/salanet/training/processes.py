@@ -141,6 +141,14 @@ class Processes:
     def first(self) -> bool:
         return self.rank == 0
 
+    def check(self, count: int) -> None:
+        """Raise ConfigError unless there are so many: steps and samples are counted by it."""
+        if count != self.count:
+            raise ConfigError(
+                f"the run was started with {count} processes and goes on with as many, not "
+                f"{self.count}; choose --devices {count}"
+            )
+
     def sum(self, values: Sequence[float]) -> list[float]:
         """Each value summed over all processes; exact for counts."""
         return self._reduce(values, "sum")
