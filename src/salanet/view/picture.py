@@ -61,15 +61,18 @@ def look(xyz: Array, view: View = "oblique", aspect: float = 1.6) -> Camera:
     centre = (low + high) / 2
     pitch = 90.0 if view == "top" else PITCH if np.isinf(top) else INDOOR_PITCH
     axes = directions(0.0 if view == "top" else YAW, pitch)
-    x, y, z = np.abs((some - centre) @ axes.T).T
-    z = ((some - centre) @ axes.T)[:, 2]
     wide, tall = max(aspect, 1.0), max(1 / aspect, 1.0)
-    across = np.maximum(x / wide, y / tall)
-    if view == "top":
-        return Camera(centre, axes, float(np.percentile(across, 99.9)) * 1.04 + 1e-9, 0.0, top)
-    scale = np.tan(np.radians(FIELD / 2))
-    distance = float(np.percentile(across / scale + z, 99.9)) * 1.04
-    return Camera(centre, axes, max(distance, 1e-9), scale, top)
+    scale = 0.0 if view == "top" else np.tan(np.radians(FIELD / 2))
+    distance = 1e-9
+    for _ in range(3):  # what is near looks larger, so the middle moves with the distance
+        x, y, z = ((some - centre) @ axes.T).T
+        across = np.maximum(np.abs(x) / wide, np.abs(y) / tall)
+        reach = across / scale + z if scale else across
+        distance = max(float(np.percentile(reach, 99.9)) * 1.04, 1e-9)
+        away = np.maximum(1 - z / distance, 0.05) if scale else np.ones_like(z)
+        ends = np.percentile([x / away, y / away], (0.2, 99.8), axis=1)
+        centre = centre + ends.mean(axis=0) @ axes[:2]
+    return Camera(centre, axes, distance * 1.04, scale, top)
 
 
 def ceiling(xyz: Array) -> float:
