@@ -39,10 +39,11 @@ def test_known_heights_flat_and_sloped(slope: float) -> None:
     assert np.abs(error).max() < 0.8
 
 
-def test_a_building_40_m_wide_is_removed() -> None:
+@pytest.mark.parametrize("wide", [40, 78])
+def test_a_wide_building_is_removed(wide: float) -> None:
     rng = np.random.default_rng(1)
-    xy = rng.uniform(0, 80, (40000, 2))
-    hall = (abs(xy - 40) < 19.5).all(axis=1)
+    xy = rng.uniform(0, 120, (80000, 2))
+    hall = (abs(xy - 60) < wide / 2).all(axis=1)
     z = np.where(hall, 12.0, 0.0) + rng.normal(0, 0.02, len(xy))
     height = height_above_ground(np.column_stack([xy, z]))
     np.testing.assert_allclose(height[hall], 12, atol=0.5)

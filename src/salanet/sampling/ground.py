@@ -27,7 +27,7 @@ from scipy import ndimage
 from salanet.errors import DataError
 
 CELL = 1.0  # metres
-WINDOW = 20.0  # metres: half of the widest building that is taken for one
+WINDOW = 40.0  # metres: half of the widest building that is taken for one
 SLOPE = 0.15  # rise per metre that terrain may have besides the plane
 STEP = 0.1  # metres by which terrain may stick out at any scale
 NEAR = 0.3  # metres: points this close to the first surface refine it
