@@ -71,7 +71,9 @@ def markdown(rows: dict[str, dict[str, float]]) -> str:
         "|:---|" + "---:|" * len(rows),
     ]
     for name in next(iter(rows.values())):
-        cells = " | ".join(f"{row[name]:.1f}" for row in rows.values())
+        # A class that no test scene holds has no IoU.
+        values = [row[name] for row in rows.values()]
+        cells = " | ".join("–" if value != value else f"{value:.1f}" for value in values)
         lines.append(f"| {name} | {cells} |")
     return "\n".join(lines)
 
