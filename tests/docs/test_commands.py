@@ -1,6 +1,6 @@
 """Every command and every Python block of README and docs runs, in the order of its page.
 
-Training is cut short and installing is skipped; nothing else is changed. Each page gets a fresh
+Training and generating are cut short and installing is skipped; nothing else is changed. Each page gets a fresh
 folder with files of the names it speaks of (`workspace`).
 """
 
@@ -45,6 +45,8 @@ def run(words: list[str]) -> int:
     assert program == "salanet", f"unknown command {program}"
     if arguments[0] == "train":
         arguments += SHORT
+    if arguments[:2] == ["prepare", "rooms"]:
+        arguments += ["--rooms", "4", "--points", "20000", "--test", "1", "--val", "1"]
     if arguments[0] == "compare":
         arguments += ["--epochs", "1", "--seeds", "1"]
     if "voting" in arguments and "--votes" not in arguments:
