@@ -152,6 +152,8 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     """A real SIGINT to a process that is in the middle of writing."""
     code = (
         "import os, signal, sys; from salanet.io.atomic import atomic_path\n"
+        # Processes in the background inherit that it is ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "with atomic_path(sys.argv[1]) as temporary:\n"
         "    temporary.write_bytes(b'x' * 100000); os.kill(os.getpid(), signal.SIGINT)\n"
         "    import time; time.sleep(30)\n"
