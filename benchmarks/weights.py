@@ -42,7 +42,7 @@ AERIAL = {
     "without": {"without intensity and returns": ("intensity", *RETURNS)},
 }
 DOMAINS = {"indoor": "rooms", "airborne": "airborne LiDAR"}
-MODELS = {"rooms": ROOMS, "rooms-large": ROOMS, "aerial": AERIAL}
+MODELS = {"rooms": ROOMS, "aerial": AERIAL}
 
 
 def neutral(scene: Scene, names: tuple[str, ...]) -> Scene:
