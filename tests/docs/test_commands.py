@@ -1,11 +1,12 @@
 """Every command and every Python block of README and docs runs, in the order of its page.
 
-Training and generating are cut short and installing is skipped; nothing else is changed. Each page gets a fresh
-folder with files of the names it speaks of (`workspace`).
+Training and generating are cut short and installing is skipped; nothing else is changed. Each page
+gets a fresh folder with files of the names it speaks of (`workspace`).
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -52,3 +53,14 @@ def run(words: list[str]) -> int:
     if "voting" in arguments and "--votes" not in arguments:
         arguments += ["--votes", "2"]
     return main(arguments)
+
+
+def test_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    notebook = json.loads((pages.ROOT / "docs" / "first-minute.ipynb").read_text(encoding="utf-8"))
+    names: dict[str, Any] = {}
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), names)
+    assert len(names["found"].labels) == len(names["cloud"])
+    assert names["image"].std() > 10 and (tmp_path / "office.ply").stat().st_size > 0
