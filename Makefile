@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := $(shell find src csrc recipes -type f \( -name '*.py' -o -name '*.cpp' -o -name '*.h' -o -name '*.yaml' \)) \
+SOURCES := $(shell find src csrc recipes -type f ! -name '*.pyc' ! -name '*.so') \
            CMakeLists.txt pyproject.toml
 
 .PHONY: demo test lint wheel docs bench lock clean
@@ -26,7 +26,7 @@ wheel: $(VENV)/.package
 	$(PYTHON) -m venv build/wheel-check
 	build/wheel-check/bin/pip install --quiet -c requirements.lock dist/*.whl
 	cd build && wheel-check/bin/salanet --version
-	cd build && wheel-check/bin/salanet profile --operator sala --width 18 --features 5 --json
+	cd build && wheel-check/bin/salanet demo --folder wheel-check/demo --points 50000 --no-browser
 
 docs: $(VENV)/.package
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
