@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from salanet.errors import DataError, FileError
-from salanet.scenes import Scene, check_alike, choose_offset, find_scenes, lowest, open_scenes
+from salanet.scenes import (
+    BELOW,
+    Scene,
+    check_alike,
+    choose_offset,
+    find_scenes,
+    lowest,
+    open_scenes,
+)
 
 COORD = np.array([[0.5, 1.0, 2.0], [1.5, 1.0, 3.0]], np.float32)
 
@@ -169,10 +177,10 @@ METRES = st.floats(-1e7, 1e7, allow_subnormal=False)
 def test_cells_of_neighbouring_scenes_agree(x: float, y: float, grid: float, level: int) -> None:
     """The offset holds whole cells of every level, and stays near the cloud."""
     offset = choose_offset(np.array([[x, y, 0.0], [x + 3, y + 5, 9.0]]), grid)
-    cells = offset / (grid * 2**level)
+    cells = (offset + BELOW * grid) / (grid * 2**level)
     np.testing.assert_allclose(cells, np.round(cells), atol=1e-6)
     assert (offset <= [x, y, 0]).all()
-    assert (np.array([x, y, 0]) - offset <= 16 * grid * (1 + 1e-9)).all()
+    assert (np.array([x, y, 0]) - offset <= 16 * grid * (1 + BELOW)).all()
 
 
 def test_floor_is_deaf_to_strays(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@
                     each), raw_to_cell.npy (the row of `coord` each fell into)
       scene.json    offset, grid, classes, provenance
 
-The offset is a multiple of 16 grid cells, so the cells ``floor(p / cell)`` of neighbouring scenes
-agree at all five levels of a pyramid (cells of 1, 2, 4, 8, 16 grid sizes) although each scene
-keeps its coordinates small enough for float32.
+The offset is a hair below a multiple of 16 grid cells (`BELOW`), so the cells ``floor(p / cell)``
+of neighbouring scenes agree at all five levels of a pyramid (cells of 1, 2, 4, 8, 16 grid sizes)
+although each scene keeps its coordinates small enough for float32.
 """
 
 from __future__ import annotations
@@ -33,18 +33,21 @@ from salanet.io.limits import check_npy
 
 FORMAT = 1
 COARSEST = 16  # cells of the coarsest pyramid level, in grid cells
+# Cells begin this share of their size below its multiples. Coordinates come in whole centimetres or
+# so: on the very border of a cell, the rounding of an offset would tip them to either side.
+BELOW = 1e-3
 RAW = "raw_"
 HEADER = "scene.json"
 FLOOR_PERCENTILE = 0.5
 
 
 def choose_offset(xyz: NDArray[np.floating], grid: float) -> NDArray[np.float64]:
-    """The corner (3,) of the coarsest cell that holds the cloud's minimum, a multiple of 16 grid.
+    """The corner (3,) of the coarsest cell that holds the cloud's minimum: `BELOW` multiples of 16.
 
     `xyz` is (N, 3) with N >= 1, finite. Subtract it in float64 before rounding to float32.
     """
-    step = COARSEST * grid
-    return np.floor(np.asarray(xyz, np.float64).min(axis=0) / step) * step
+    step, below = COARSEST * grid, BELOW * grid
+    return np.floor((np.asarray(xyz, np.float64).min(axis=0) + below) / step) * step - below
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ def tiles(tmp_path: Path) -> Path:
     for name in ("t1", "t2", "u1"):
         np.savez(
             folder / f"{name}.npz",
-            xyz=rng.uniform(0, 4, (5000, 3)),
+            xyz=rng.uniform(0.01, 3.99, (5000, 3)),
             label=rng.choice([1, 2, 6], 5000).astype(np.int32),
         )
     return folder

@@ -17,7 +17,7 @@ from salanet.datasets.blocks import assign, block_cells, plan_blocks, survey, su
 from salanet.datasets.classes import ClassMap
 from salanet.datasets.files import SPLITS, Job, Settings, prepare
 from salanet.errors import ConfigError, DataError
-from salanet.scenes import Scene, find_scenes
+from salanet.scenes import BELOW, Scene, find_scenes
 
 SETTINGS = Settings(ClassMap.parse("ground=2,other=6,ignore=7"), 0.5)
 CELLS = 20  # blocks of 10 m
@@ -50,7 +50,7 @@ def test_no_block_is_in_two_splits_and_no_point_lost(strips: list[Path], tmp_pat
     for result in results:
         scene = Scene.open(result.job.scene)
         xy = scene.coord[:, :2] + scene.offset[:2]
-        for x, y in np.unique(np.floor(xy / 10), axis=0).tolist():
+        for x, y in np.unique(np.floor((xy + BELOW * SETTINGS.grid) / 10), axis=0).tolist():
             seen.setdefault((x, y), set()).add(result.job.split)
         assert len(scene.raw["segment"]) == len(scene.raw["to_cell"]) == result.points
         assert sorted(set(scene.raw["to_cell"].tolist())) == list(range(len(scene)))

@@ -24,7 +24,7 @@ from salanet.datasets.files import (
     suggest_classes,
 )
 from salanet.errors import ConfigError, DataError, FileError
-from salanet.scenes import Scene, open_scenes
+from salanet.scenes import BELOW, Scene, open_scenes
 
 SETTINGS = Settings(ClassMap.parse("ground=2,building=6,other=1/*,ignore=7"), 0.5)
 
@@ -79,7 +79,8 @@ def test_a_scene_holds_everything(job: Job) -> None:
     means = np.stack([np.bincount(to_cell, xyz[:, i]) for i in range(3)], 1)
     means /= np.bincount(to_cell)[:, None]
     np.testing.assert_allclose(scene.coord + scene.offset, means, atol=1e-5)
-    np.testing.assert_allclose(scene.offset / 8, np.rint(scene.offset / 8))  # 16 cells of 0.5
+    corner = (scene.offset + 0.5 * BELOW) / 8  # 16 cells of 0.5
+    np.testing.assert_allclose(corner, np.rint(corner))
 
 
 def test_complete_scenes_are_skipped_until_something_changes(job: Job) -> None:

@@ -83,7 +83,7 @@ def test_windows_miss_no_ray(solid: str, view: str, data: st.DataObject) -> None
     hits = cast(sensor, parts, random())
     assert np.array_equal(hits.range, every)
     xyz, _ = seen(model, sensor)
-    assert np.abs(depth_inside(xyz, parts, 0)).max(initial=0) < 1e-3
+    assert np.abs(depth_inside(xyz, parts, 0)).max(initial=0) < 3e-3  # float32, and rays that graze
 
 
 def test_a_box_hides_what_is_behind_it() -> None:

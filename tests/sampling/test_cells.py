@@ -71,3 +71,16 @@ def test_one_point_and_bad_input() -> None:
     far = PointCloud(np.array([[0.0, 0, 0], [1e30, 1, 1]]))
     with pytest.raises(DataError, match=r"a\.ply: cells of 0\.5.* too small"):
         to_cells(far, 0.5, where="a.ply")
+
+
+def test_a_part_has_the_cells_of_the_whole() -> None:
+    """Coordinates in whole centimetres lie on the borders of cells; no origin may tip them over."""
+    rng = np.random.default_rng(0)
+    corner = np.array([652_000.0, 6_862_000.0, 30.0])
+    xyz = np.round(corner + rng.uniform(0, [90, 90, 4], (40_000, 3)), 2)
+    part = (xyz[:, :2] > [652_048.0, 6_862_051.2]).all(axis=1)
+    whole, alone = (to_cells(PointCloud(p), 0.2) for p in (xyz, xyz[part]))
+    assert (whole.offset != alone.offset).any()
+    inside = (xyz[part, :2] > [652_048.2, 6_862_051.4]).all(axis=1)
+    pairs = np.unique(np.stack([whole.of_point[part], alone.of_point])[:, inside], axis=1)
+    assert len(np.unique(pairs[0])) == len(np.unique(pairs[1])) == pairs.shape[1]

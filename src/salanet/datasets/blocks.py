@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from salanet import io
 from salanet.datasets.files import SPLITS, Job, Settings, labels_of
 from salanet.errors import ConfigError, DataError
+from salanet.scenes import BELOW
 
 Block = tuple[int, int]
 SQUARES = 8  # small squares along the side of a block, at most
@@ -222,7 +223,7 @@ def _blocks(
 
 
 def _index(xy: NDArray[np.float64], grid: float, cells: int) -> NDArray[np.int64]:
-    return np.floor_divide(np.floor(xy / grid).astype(np.int64), cells)
+    return np.floor_divide(np.floor(xy / grid + BELOW).astype(np.int64), cells)
 
 
 def _packed(index: NDArray[np.int64]) -> NDArray[Any]:

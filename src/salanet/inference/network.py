@@ -35,7 +35,7 @@ def point_logits(
     Args:
         model: a scene model; its training mode is restored afterwards.
         points: float32 (N, 3), one per cell of the model's grid, N >= 1, relative to an origin
-            that is a multiple of 16 grid cells.
+            as `salanet.scenes.choose_offset` gives.
         features: float32 (N, in_channels).
         votes: passes; the first sees the points as they are, the others rotated and scaled.
         tile_points: most points of one pass; bounds the memory.

@@ -30,7 +30,7 @@ class Cells:
 
     Attributes:
         coord: float32 (M, 3) barycentres, relative to `offset`.
-        offset: float64 (3,), a multiple of 16 cells (`salanet.scenes.choose_offset`).
+        offset: float64 (3,), see `salanet.scenes.choose_offset`.
         rgb: uint8 (M, 3) mean colours, or None.
         segment: int16 (M,) majority class, -1 = ignored, or None.
         arrays: float32 means by name.
@@ -71,11 +71,11 @@ def to_cells(
 
     Args:
         cloud: N points, N >= 1.
-        grid: cell size in the cloud's units; cells are ``floor(xyz / grid)``.
+        grid: cell size in the cloud's units; cells are ``floor(xyz / grid + BELOW)``.
         segment: (N,) class index of each point, -1 = ignored.
         keep: arrays wanted; those the cloud lacks are left out, `height_above_ground` is computed
             from all points.
-        offset: a multiple of 16 cells to take off first; by default that of the cloud.
+        offset: from `choose_offset`, to take off first; by default that of the cloud.
         black: colours that are zero everywhere are colours too; else they count as absent.
 
     Raises DataError if the cloud is empty, has NaN or infinite coordinates, or reaches too far for
