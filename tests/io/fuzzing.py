@@ -1,4 +1,4 @@
-"""Valid files of every kind SalaNet reads, and ways to damage them.
+"""Valid files of every kind SalaNet reads, to be damaged (`damage`) and read.
 
 Used by `test_fuzz.py`, for seconds, and by `benchmarks/fuzz.py`, for hours.
 """
@@ -7,26 +7,18 @@ from __future__ import annotations
 
 import json
 import struct
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+from clouds import some_cloud
+from damage import damage, damage_zip, mend_e57
 
 from salanet import io
 from salanet.cloud import PointCloud
 
 Seeds = list[tuple[str, bytes]]  # file names and contents
-PAGE, PAYLOAD = 1024, 1020  # of an E57, whose pages end with a checksum
-ABSURD = (0, -1, 1, 127, 255, 0x7FFF, 0xFFFF, 2**31 - 1, 2**32 - 1, 2**63 - 1, 2**63, 10**12)
-WORDS = (
-    *(b"0", b"-1", b"1e308", b"-1e30", b"nan", b"inf", b"4294967295", b"9223372036854775808"),
-    *(b"9" * 5000, b"[" * 20_000, b"{a: " * 5000, "١٢".encode(), b"\0", "☃".encode(), b""),
-    *(b" ", b"\n", b"1_000", b"0x10"),
-)
-FLOATS = (np.nan, np.inf, -np.inf, 1e30, -1e308, 5e-324, 1e18)
 
 
 @dataclass(frozen=True)
@@ -67,133 +59,6 @@ def place(target: Target, seeds: Seeds, rng: np.random.Generator, folder: Path) 
         name = f"case{name[name.index('.') :]}"
     (folder / name).write_bytes(damaged)
     return folder if target.folder else folder / name
-
-
-def damage(data: bytes, rng: np.random.Generator) -> bytes:
-    """One to three kinds of damage."""
-    for _ in range(rng.choice([1, 1, 1, 2, 3])):
-        if data:
-            data = KINDS[rng.integers(len(KINDS))](data, rng)
-    return data
-
-
-def damage_zip(data: bytes, rng: np.random.Generator) -> bytes:
-    """Mostly inside the members, with the sums of the archive right; else the archive itself."""
-    if rng.random() < 0.3:
-        return damage(data, rng)
-    with zipfile.ZipFile(BytesIO(data)) as archive:
-        members = [(i.filename, i.compress_type, archive.read(i)) for i in archive.infolist()]
-    chosen = rng.integers(len(members))
-    buffer = BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for i, (name, how, content) in enumerate(members):
-            archive.writestr(name, damage(content, rng) if i == chosen else content, how)
-    return buffer.getvalue()
-
-
-def truncate(data: bytes, rng: np.random.Generator) -> bytes:
-    return data[: rng.integers(len(data))]
-
-
-def flip_bits(data: bytes, rng: np.random.Generator) -> bytes:
-    changed = bytearray(data)
-    for at in rng.integers(len(data), size=rng.integers(1, 16)):
-        changed[at] ^= 1 << rng.integers(8)
-    return bytes(changed)
-
-
-def splice(data: bytes, rng: np.random.Generator) -> bytes:
-    """A piece left out, repeated, or put elsewhere."""
-    begin, end = sorted(rng.integers(len(data) + 1, size=2))
-    end = min(end, begin + int(rng.choice([1, 4, 30, 1000, 100_000])))
-    piece, at = data[begin:end], rng.integers(len(data) + 1)
-    match rng.integers(4):
-        case 0:
-            return data[:begin] + data[end:]
-        case 1:
-            return data[:at] + piece + data[at:]
-        case 2:
-            return data[:at] + piece + data[at + len(piece) :]
-    return data + piece * int(rng.integers(1, 4))
-
-
-def absurd_number(data: bytes, rng: np.random.Generator) -> bytes:
-    """An integer nobody expects, mostly where headers are."""
-    width = int(rng.choice([1, 2, 4, 8]))
-    reach = len(data) if rng.random() < 0.3 else min(len(data), int(rng.choice([64, 400, 4000])))
-    at = int(rng.integers(reach))
-    if rng.random() < 0.5:
-        at -= at % width
-    value = ABSURD[rng.integers(len(ABSURD))] % (1 << 8 * width)
-    order = "little" if rng.random() < 0.8 else "big"
-    return data[:at] + value.to_bytes(width, order) + data[at + width :]
-
-
-def absurd_float(data: bytes, rng: np.random.Generator) -> bytes:
-    kind = "<d" if rng.random() < 0.5 else "<f"
-    at = int(rng.integers(len(data)))
-    value = FLOATS[rng.integers(len(FLOATS))]
-    with np.errstate(over="ignore"):
-        value = float(np.float32(value)) if kind == "<f" else value
-    return data[:at] + struct.pack(kind, value) + data[at + struct.calcsize(kind) :]
-
-
-def absurd_word(data: bytes, rng: np.random.Generator) -> bytes:
-    """In place of a number or word of a text, mostly near its beginning."""
-    reach = data[: int(rng.choice([300, 3000, len(data)]))]
-    starts = [i for i in range(len(reach)) if reach[i : i + 1].isalnum()]
-    if not starts:
-        return data
-    begin = starts[rng.integers(len(starts))]
-    end = begin
-    while end < len(data) and data[end : end + 1].isalnum():
-        end += 1
-    return data[:begin] + WORDS[rng.integers(len(WORDS))] + data[end:]
-
-
-def other_bytes(data: bytes, rng: np.random.Generator) -> bytes:
-    at, count = int(rng.integers(len(data))), int(rng.choice([1, 3, 50]))
-    new = rng.bytes(count) if rng.random() < 0.5 else WORDS[rng.integers(len(WORDS))]
-    return data[:at] + new + data[at + (len(new) if rng.random() < 0.5 else 0) :]
-
-
-KINDS = [
-    *(truncate, flip_bits, splice, absurd_number, absurd_number),
-    *(absurd_float, absurd_word, absurd_word, other_bytes),
-]
-
-
-def mend_e57(data: bytes, _: np.random.Generator) -> bytes:
-    """Right checksums on every whole page: CRC-32C, most significant byte first."""
-    pages = np.frombuffer(data, np.uint8, len(data) // PAGE * PAGE).reshape(-1, PAGE).copy()
-    pages[:, PAYLOAD:] = crc32c(pages[:, :PAYLOAD]).astype(">u4")[:, None].view(np.uint8)
-    return pages.tobytes() + data[pages.size :]
-
-
-def crc32c(rows: np.ndarray) -> np.ndarray:
-    """Castagnoli's checksum, uint32 (R,), of rows of bytes (R, B)."""
-    table = np.arange(256, dtype=np.uint32)
-    for _ in range(8):
-        table = (table >> 1) ^ np.where(table & 1, np.uint32(0x82F63B78), np.uint32(0))
-    state = np.full(len(rows), 0xFFFFFFFF, np.uint32)
-    for column in rows.T:
-        state = table[(state ^ column) & 0xFF] ^ (state >> 8)
-    return ~state
-
-
-def some_cloud(count: int = 60) -> PointCloud:
-    rng = np.random.default_rng(count)
-    return PointCloud(
-        np.round(rng.random((count, 3)) * 100, 3) + np.array([651000, 6861000, 0]),
-        rgb=rng.integers(0, 256, (count, 3)),
-        intensity=rng.integers(0, 65536, count),
-        label=rng.integers(0, 20, count),
-        attributes={
-            "return_number": rng.integers(1, 5, count).astype(np.uint8),
-            "gps_time": rng.random(count) * 1e8,
-            "confidence": rng.random(count, dtype=np.float32),
-        },
-    )
 
 
 def use_cloud(path: Path) -> None:

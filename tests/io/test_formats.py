@@ -9,27 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clouds import some_cloud
 
 from salanet import io
 from salanet.cloud import PointCloud
 from salanet.errors import DataError, FileError, SalaNetError
 
 every = pytest.mark.parametrize("suffix", io.WRITABLE)
-
-
-def some_cloud(count: int = 50) -> PointCloud:
-    rng = np.random.default_rng(count)
-    return PointCloud(
-        np.round(rng.random((count, 3)) * 100, 3) + np.array([651000, 6861000, 0]),
-        rgb=rng.integers(0, 256, (count, 3)),
-        intensity=rng.integers(0, 65536, count),
-        label=rng.integers(0, 20, count),
-        attributes={
-            "return_number": rng.integers(1, 5, count).astype(np.uint8),
-            "gps_time": rng.random(count) * 1e8,
-            "confidence": rng.random(count, dtype=np.float32),
-        },
-    )
 
 
 @every

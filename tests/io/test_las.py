@@ -8,46 +8,12 @@ from pathlib import Path
 import laspy
 import numpy as np
 import pytest
-from laspy.vlrs.known import WktCoordinateSystemVlr
+from las_files import COUNT, VERSIONS, both, make
 
 from salanet import io
 from salanet.cloud import PointCloud
-from salanet.errors import DataError, FileError
+from salanet.errors import DataError
 from salanet.io import lasfile
-
-COUNT = 40
-VERSIONS = [("1.2", 0), ("1.2", 1), ("1.2", 2), ("1.2", 3), ("1.3", 4), ("1.3", 5), ("1.4", 3)]
-VERSIONS += [("1.4", i) for i in range(6, 11)]
-both = pytest.mark.parametrize("suffix", [".las", ".laz"])
-
-
-def make(path: Path, version: str = "1.4", point_format: int = 7, extra: bool = True) -> None:
-    """A file with random values in every dimension, extra ones, records and a reference system."""
-    rng = np.random.default_rng(point_format)
-    header = laspy.LasHeader(version=version, point_format=point_format)
-    header.scales, header.offsets = [0.001, 0.002, 0.01], [651000.125, 6861000, -100]
-    if extra:
-        header.add_extra_dims(
-            [
-                laspy.ExtraBytesParams("height", "f4", "above ground"),
-                laspy.ExtraBytesParams("ring", "u2"),
-                laspy.ExtraBytesParams("scaled", "i4", scales=[0.01], offsets=[10.0]),
-                laspy.ExtraBytesParams("normal", "3f8"),
-            ]
-        )
-    header.vlrs.append(WktCoordinateSystemVlr('PROJCS["RGF93 / Lambert-93"]'))
-    header.vlrs.append(laspy.VLR("someone", 7, "private", bytes(range(256))))
-    las = laspy.LasData(header)
-    record = laspy.ScaleAwarePointRecord.zeros(COUNT, header=header)
-    raw = rng.integers(0, 256, (COUNT, record.array.dtype.itemsize), dtype=np.uint8)
-    record.array[:] = raw.view(record.array.dtype)[:, 0]
-    if point_format in (9, 10):
-        record["scanner_channel"] = np.zeros(COUNT, np.uint8)
-    record["X"], record["Y"], record["Z"] = rng.integers(-(2**31), 2**31, (3, COUNT))
-    las.points = record
-    if version == "1.4":
-        las.evlrs = laspy.vlrs.vlrlist.VLRList([laspy.VLR("someone", 8, "long", bytes(70000))])
-    las.write(path)
 
 
 def pieces(path: Path) -> tuple[lasfile.LasFile, list[lasfile.Vlr]]:
@@ -343,71 +309,3 @@ def test_real_tiles(ign_tiles: Path, tmp_path: Path) -> None:
         np.testing.assert_array_equal(back.xyz, cloud.xyz)
         np.testing.assert_array_equal(back.label, cloud.label)
         np.testing.assert_array_equal(back.attributes["confidence"], cloud.attributes["confidence"])
-
-
-def patched(path: Path, field: lasfile.Field, *values: int) -> None:
-    data = bytearray(path.read_bytes())
-    struct.pack_into("<" + field.kind, data, field.at, *values)
-    path.write_bytes(data)
-
-
-@both
-@pytest.mark.parametrize(
-    "field, value, message",
-    [
-        (lasfile.COUNT, 1 << 60, "cut short: room for"),
-        (lasfile.COUNT, 1 << 31, "cut short: room for"),
-        (lasfile.VLR_COUNT, 0xFFFFFFFF, "run into the points"),
-        (lasfile.EVLR_COUNT, 0xFFFFFFFF, "cut short: its extended records"),
-        (lasfile.EVLRS_AT, 1 << 40, "extended records"),
-        (lasfile.POINTS_AT, 1 << 31, "points beyond the end"),
-        (lasfile.HEADER_SIZE, 20, "points beyond the end"),
-        (lasfile.RECORD_SIZE, 20, "smaller than their format"),
-        (lasfile.MINOR, 9, "unknown LAS version"),
-        (lasfile.FORMAT, 0x1F, "point format 31"),
-    ],
-)
-def test_headers_that_lie(
-    tmp_path: Path, suffix: str, field: lasfile.Field, value: int, message: str
-) -> None:
-    path = tmp_path / f"a{suffix}"
-    make(path)
-    patched(path, field, value)
-    with pytest.raises(FileError, match=message):
-        io.read(path)
-
-
-def test_no_points(tmp_path: Path) -> None:
-    laspy.LasData(laspy.LasHeader()).write(tmp_path / "a.las")
-    with pytest.raises(FileError, match=r"a\.las: holds no points"):
-        io.read(tmp_path / "a.las")
-
-
-def test_a_small_laz_does_not_fill_the_memory(tmp_path: Path) -> None:
-    """One chunk that claims ten million points, and a header that agrees."""
-    make(tmp_path / "a.laz", extra=False)
-    las = lasfile.read(tmp_path / "a.laz")
-    data = (tmp_path / "a.laz").read_bytes()
-    laszip = next(vlr.data for vlr in las.vlrs if vlr.key == lasfile.LASZIP)
-    lie = laszip[:12] + (10_000_000).to_bytes(4, "little") + laszip[16:]
-    (tmp_path / "a.laz").write_bytes(data.replace(laszip, lie))
-    patched(tmp_path / "a.laz", lasfile.COUNT, 10_000_000)
-    with pytest.raises(FileError, match=r"would unpack to 0\.3 GiB"):
-        io.read(tmp_path / "a.laz")
-    patched(tmp_path / "a.laz", lasfile.COUNT, 5_000_000)
-    with pytest.raises(FileError, match="damaged or cut short"):
-        io.read(tmp_path / "a.laz")
-
-
-@pytest.mark.parametrize("suffix", [".las", ".laz"])
-def test_a_full_disk(tmp_path: Path, suffix: str) -> None:
-    resource = pytest.importorskip("resource")
-    cloud = PointCloud(np.random.default_rng(0).uniform(0, 100, (20_000, 3)))
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
-    try:
-        with pytest.raises(FileError, match=f"scan{suffix}: cannot write"):
-            io.write(tmp_path / f"scan{suffix}", cloud)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert list(tmp_path.iterdir()) == []
