@@ -5,8 +5,9 @@ from __future__ import annotations
 import glob
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from salanet.cli.console import messages
+from salanet.cli.console import messages, print_json
 from salanet.cli.failures import explain
 from salanet.errors import FileError, SalaNetError
 
@@ -77,3 +78,19 @@ def for_each(files: Sequence[Path], work: Callable[[int], None]) -> dict[Path, s
         for message in failed.values():
             console.print(f"  {message}", soft_wrap=True, markup=False)
     return failed
+
+
+def conclude(done: Sequence[dict[str, Any]], failed: dict[Path, str], name: str, json: bool) -> int:
+    """Print reports and errors as JSON if wanted; returns the exit code.
+
+    Args:
+        done: a report of each file that succeeded.
+        failed: what `for_each` returned.
+        name: under which a report has its file.
+        json: whether to print.
+    """
+    from salanet.cli.main import EXIT_USER_ERROR
+
+    if json:
+        print_json([*done, *({name: str(p), "error": message} for p, message in failed.items())])
+    return EXIT_USER_ERROR if failed else 0

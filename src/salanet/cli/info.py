@@ -30,9 +30,7 @@ def run(
         columns: what the columns of text files are, such as 'x,y,z,intensity'; _ skips one.
         json: print a list with all of it as JSON.
     """
-    from salanet.cli.batch import expand, for_each
-    from salanet.cli.console import print_json
-    from salanet.cli.main import EXIT_USER_ERROR
+    from salanet.cli.batch import conclude, expand, for_each
     from salanet.errors import ConfigError
     from salanet.inference.choose import findings
     from salanet.io import read
@@ -53,10 +51,7 @@ def run(
             show(description, meaning)
 
     failed = for_each(found, work)
-    if json:
-        errors = [{"path": str(path), "error": message} for path, message in failed.items()]
-        print_json([*done, *errors])
-    return EXIT_USER_ERROR if failed else 0
+    return conclude(done, failed, "path", json)
 
 
 def show(found: Description, meaning: Findings) -> None:

@@ -79,9 +79,8 @@ def run(
     """
     from dataclasses import replace
 
-    from salanet.cli.batch import expand, for_each
-    from salanet.cli.console import messages, print_json
-    from salanet.cli.main import EXIT_USER_ERROR
+    from salanet.cli.batch import conclude, expand, for_each
+    from salanet.cli.console import messages
     from salanet.errors import ConfigError
     from salanet.inference.border import touching
     from salanet.inference.fit import FitOptions
@@ -133,10 +132,7 @@ def run(
                 show(report, dry_run)
 
     failed = for_each(found, work)
-    if json:
-        errors = [{"input": str(path), "error": message} for path, message in failed.items()]
-        print_json([*done, *errors])
-    return EXIT_USER_ERROR if failed else 0
+    return conclude(done, failed, "input", json)
 
 
 def model_of(

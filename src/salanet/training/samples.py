@@ -7,6 +7,7 @@ sees exactly the batches it would have seen, and several processes together thos
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from typing import NamedTuple
 
@@ -79,7 +80,27 @@ class Sample(NamedTuple):
     origin: str
 
 
-class Samples:
+class Draws(ABC):
+    """What draws batches, of scenes or of shapes: each process its own, made ahead of use."""
+
+    recipe: Recipe
+    model: Network
+    processes: int
+    on_device: bool
+
+    @abstractmethod
+    def batch(self, epoch: int, number: int) -> Batch:
+        """One batch: this process's share of batch `number` of `epoch`, both counted from 0."""
+
+    def batches(self, first: int, last: int, workers: int = 1) -> Generator[Batch]:
+        """The batches first..last-1, counted over all epochs, made ahead of use."""
+        return ahead(map(self._job, range(first, last)), workers)
+
+    def _job(self, number: int) -> Callable[[], Batch]:
+        return lambda: self.batch(*place_of(number, self.recipe.training, self.processes))
+
+
+class Samples(Draws):
     """Draws the batches of a recipe from scenes.
 
     Args:
@@ -120,15 +141,7 @@ class Samples:
         )
         self.potentials = Potentials(self)
 
-    def batches(self, first: int, last: int, workers: int = 1) -> Generator[Batch]:
-        """The batches first..last-1, counted over all epochs, made ahead of use."""
-        return ahead(map(self._job, range(first, last)), workers)
-
-    def _job(self, number: int) -> Callable[[], Batch]:
-        return lambda: self.batch(*place_of(number, self.recipe.training, self.processes))
-
     def batch(self, epoch: int, number: int) -> Batch:
-        """One batch: this process's share of batch `number` of `epoch`, both counted from 0."""
         own = share_of(number, self.recipe.training, self.rank, self.processes)
         drawn = [self.sample(epoch, index) for index in own]
         clouds, values, labels, origin = zip(*drawn, strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -13,12 +13,11 @@ from salanet.inference.voting import stacked
 from salanet.models import Network
 from salanet.sampling import features
 from salanet.training.recipe import Recipe
-from salanet.training.samples import BEFORE_FIRST, Batch, place_of, share_of
+from salanet.training.samples import BEFORE_FIRST, Batch, Draws, share_of
 from salanet.training.search import pyramid_of
-from salanet.training.workers import ahead
 
 
-class ShapeSamples:
+class ShapeSamples(Draws):
     """Draws the batches of a recipe from shapes: every shape once before any comes again.
 
     Labels number the parts of all categories in one row, see `first_parts`.
@@ -51,15 +50,7 @@ class ShapeSamples:
         self.first = first_parts(model)
         self.heads = [list(model.config.parts).index(one.category) for one in self.shapes]
 
-    def batches(self, first: int, last: int, workers: int = 1) -> Generator[Batch]:
-        """The batches first..last-1, counted over all epochs, made ahead of use."""
-        return ahead(map(self._job, range(first, last)), workers)
-
-    def _job(self, number: int) -> Callable[[], Batch]:
-        return lambda: self.batch(*place_of(number, self.recipe.training, self.processes))
-
     def batch(self, epoch: int, number: int) -> Batch:
-        """One batch: this process's share of batch `number` of `epoch`, both counted from 0."""
         own = share_of(number, self.recipe.training, self.rank, self.processes)
         drawn = [self.sample(epoch, index) for index in own]
         points, labels, heads, origin = zip(*drawn, strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -21,20 +21,9 @@ from salanet.training.finetune import adopt, check_parent
 from salanet.training.optimisation import class_weights
 from salanet.training.processes import Processes
 from salanet.training.recipe import Recipe
-from salanet.training.samples import Batch, Samples, class_counts
+from salanet.training.samples import Draws, Samples, class_counts
 from salanet.training.setup import check_scene, model_for, model_for_shapes
 from salanet.training.shapes import ShapeSamples, part_names
-
-
-class Draws(Protocol):
-    """Where batches come from."""
-
-    model: Network
-    on_device: bool
-
-    def batches(self, first: int, last: int, workers: int = 1) -> Generator[Batch]: ...
-
-    def batch(self, epoch: int, number: int) -> Batch: ...
 
 
 class Task(Protocol):
