@@ -58,7 +58,7 @@ class Opened:
             "async () => {"
             + first
             + """
-              await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+              while (!viewer.state.done) await new Promise(requestAnimationFrame);
               const c = document.getElementById('canvas'), gl = c.getContext('webgl2');
               const all = new Uint8Array(4 * c.width * c.height);
               gl.readPixels(0, 0, c.width, c.height, gl.RGBA, gl.UNSIGNED_BYTE, all);
@@ -155,15 +155,38 @@ def test_mouse_keys_and_wheel_move_the_camera(page: Opened) -> None:
 
 
 def test_fewer_points_while_the_view_moves_slowly(page: Opened) -> None:
-    """Every sixteenth where drawing takes long, all of them again at rest."""
+    """Few and at half the sharpness where drawing takes long, all of them again at rest."""
     page.page.evaluate("viewer.state.size = 0.1")  # so that points do not cover each other
-    full = (page.image() != page.image()[0, 0]).any(axis=2).sum()
-    page.page.evaluate("viewer.state.skip = 16")
-    moving = page.image("viewer.move(); viewer.state.moving = 0")
-    thin = (moving != moving[0, 0]).any(axis=2).sum()
-    assert thin < full / 2
-    page.page.wait_for_timeout(400)
-    assert (page.image("0") != moving[0, 0]).any(axis=2).sum() == full, "by itself"
+    image = page.image()
+    full = (image != image[0, 0]).any(axis=2).sum()
+    width, done = page.page.evaluate(
+        """async () => {
+          pace = () => {}; Object.assign(viewer.state, { share: 1 / 32, moving: Infinity });
+          viewer.draw();
+          const first = viewer.state.frames;
+          while (viewer.state.frames < first + 2) await new Promise(requestAnimationFrame);
+          return [document.getElementById('canvas').width, viewer.state.done];
+        }"""
+    )
+    assert width == 350 and not done
+    page.page.evaluate("viewer.state.moving = 0")
+    image = page.image("0")
+    assert (image != image[0, 0]).any(axis=2).sum() == full, "by itself"
+
+
+def test_a_part_of_the_points_is_spread_evenly(page: Opened) -> None:
+    """The first 1/64, 1/32, ... of the buffers are every 64th, 32nd, ... point."""
+    slots = np.array(page.page.evaluate("[...thinnestFirst(1000)]"))
+    assert np.array_equal(np.sort(slots), np.arange(1000))
+    for every in (64, 32, 8, 2):
+        first = np.argsort(slots)[: -(-1000 // every)]
+        assert np.array_equal(np.sort(first), np.arange(0, 1000, every))
+
+
+@pytest.mark.parametrize("share", [1, 1 / 2, 1 / 64])
+def test_a_picture_made_in_parts_is_the_same(page: Opened, share: float) -> None:
+    at_once = page.image("pace = () => {}; viewer.state.share = 1; viewer.draw()")
+    assert np.array_equal(page.image(f"viewer.state.share = {share}; viewer.draw()"), at_once)
 
 
 def test_two_views_turn_together(browser: Any, tmp_path: Path) -> None:

@@ -17,20 +17,31 @@ async function bytesOf(panel, index) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
+// Where each point goes so that any first 1/64, 1/32, … 1/2 of them is every 64th, 32nd, … 2nd:
+// the points i ≡ r (mod 64) together, the residues r by their bits in reverse.
+function thinnestFirst(n) {
+  const slots = new Uint32Array(n);
+  for (let k = 0, slot = 0; k < 64; k++) {
+    const r = parseInt(k.toString(2).padStart(6, "0").split("").reverse().join(""), 2);
+    for (let i = r; i < n; i += 64) slots[i] = slot++;
+  }
+  return slots;
+}
+
 // Coordinates are differences to the point before, high bytes first; the rest is a byte each.
 function unpack(panel, bytes) {
-  const n = panel.shown, place = new Uint16Array(4 * n), paint = new Uint8Array(4 * n), more = new Uint8Array(4 * n);
+  const n = panel.shown, slots = thinnestFirst(n), place = new Uint16Array(4 * n), paint = new Uint8Array(4 * n), more = new Uint8Array(4 * n);
   for (let axis = 0; axis < 3; axis++) {
     const high = 2 * axis * n, low = high + n;
     for (let i = 0, sum = 0; i < n; i++) {
       sum = (sum + (bytes[high + i] << 8) + bytes[low + i]) & 0xffff;
-      place[4 * i + axis] = sum;
+      place[4 * slots[i] + axis] = sum;
     }
   }
   const spots = { label: [more, 0], truth: [more, 1], confidence: [more, 2], intensity: [more, 3], red: [paint, 0], green: [paint, 1], blue: [paint, 2] };
   panel.parts.forEach((name, part) => {
     const [array, spot] = spots[name], start = (6 + part) * n;
-    for (let i = 0; i < n; i++) array[4 * i + spot] = bytes[start + i];
+    for (let i = 0; i < n; i++) array[4 * slots[i] + spot] = bytes[start + i];
   });
   return { place, paint, more };
 }

@@ -81,39 +81,51 @@ function setPalette(hidden) {
   texture(2, gl.RGBA8, 256, 6, gl.RGBA, gl.UNSIGNED_BYTE, table);
 }
 
-function resize(width, height) {
-  if (canvas.width === width && canvas.height === height && target) return;
-  canvas.width = width; canvas.height = height;
+function fitTarget(width, height) {
+  if (target && target.width === width && target.height === height) return;
   if (target) { gl.deleteFramebuffer(target.frame); target.textures.forEach((t) => gl.deleteTexture(t)); }
   const textures = [texture(0, gl.RGBA8, width, height, gl.RGBA, gl.UNSIGNED_BYTE, null),
     texture(1, gl.DEPTH_COMPONENT24, width, height, gl.DEPTH_COMPONENT, gl.UNSIGNED_INT, null)];
   const frame = gl.createFramebuffer();
   gl.bindFramebuffer(gl.FRAMEBUFFER, frame);
   [gl.COLOR_ATTACHMENT0, gl.DEPTH_ATTACHMENT].forEach((spot, i) => gl.framebufferTexture2D(gl.FRAMEBUFFER, spot, gl.TEXTURE_2D, textures[i], 0));
-  target = { frame, textures };
+  target = { frame, textures, width, height };
 }
 
-// Every `skip`th point, for as long as the view moves on a slow machine: by a longer stride.
-function drawPanel(panel, box, look, skip) {
+// Changing its size clears it, so only when something is about to be shown.
+function fitCanvas(width, height) {
+  if (canvas.width !== width) canvas.width = width;
+  if (canvas.height !== height) canvas.height = height;
+}
+
+function drawPanel(panel, box, look, [from, to], grown) {
   gl.viewport(...box); gl.scissor(...box);
   gl.uniformMatrix4fv(points.view, false, look.matrix);
   gl.uniform3fv(points.base, panel.base); gl.uniform3fv(points.step_, panel.step); gl.uniform2fv(points.span, panel.height);
-  gl.uniform1f(points.cut, look.cut(panel)); gl.uniform1f(points.size, 1.5 * panel.spacing * look.size * look.pixels * Math.sqrt(skip));
+  gl.uniform1f(points.cut, look.cut(panel)); gl.uniform1f(points.size, 1.5 * panel.spacing * look.size * look.pixels * grown);
   gl.uniform1f(points.most, 24 * devicePixelRatio); gl.uniform1i(points.mode, MODES.indexOf(look.mode(panel)));
   panel.buffers.forEach((buffer, i) => {
     gl.bindBuffer(gl.ARRAY_BUFFER, buffer); gl.enableVertexAttribArray(i);
-    gl.vertexAttribPointer(i, 4, i ? gl.UNSIGNED_BYTE : gl.UNSIGNED_SHORT, false, skip * (i ? 4 : 8), 0);
+    gl.vertexAttribPointer(i, 4, i ? gl.UNSIGNED_BYTE : gl.UNSIGNED_SHORT, false, 0, 0);
   });
-  gl.drawArrays(gl.POINTS, 0, Math.ceil(panel.shown / skip));
+  const first = Math.ceil(from * panel.shown);
+  gl.drawArrays(gl.POINTS, first, Math.ceil(to * panel.shown) - first);
 }
 
-function drawAll(panels, boxes, looks, skip, shading, ground) {
-  gl.bindFramebuffer(gl.FRAMEBUFFER, target.frame);
-  gl.disable(gl.SCISSOR_TEST); gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
+// The points of a part, from and to as shares of all, into the target or (null) the canvas itself.
+function drawPoints(panels, boxes, looks, part, { frame, grown = 1, ground = [0, 0, 0] }) {
+  gl.bindFramebuffer(gl.FRAMEBUFFER, frame);
+  gl.disable(gl.SCISSOR_TEST); gl.clearColor(...ground, 1);
+  if (part[0] === 0) gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
   gl.enable(gl.DEPTH_TEST); gl.enable(gl.SCISSOR_TEST); gl.useProgram(points.made); gl.uniform1i(points.palette, 2);
-  panels.forEach((panel, i) => panel.buffers && drawPanel(panel, boxes[i], looks[i], skip));
+  panels.forEach((panel, i) => panel.buffers && drawPanel(panel, boxes[i], looks[i], part, grown));
+}
+
+// The target to the canvas, darkened at edges of depth.
+function show(boxes, looks, shading, ground) {
+  fitCanvas(target.width, target.height);
   gl.bindFramebuffer(gl.FRAMEBUFFER, null); gl.disable(gl.DEPTH_TEST); gl.useProgram(light.made);
   gl.uniform1i(light.colours, 0); gl.uniform1i(light.depths, 1); gl.uniform3fv(light.ground, ground);
-  gl.uniform1f(light.strength, shading && skip < 16 ? 4.5 : 0); gl.uniform1i(light.reach, Math.round(Math.max(1, 1.5 * devicePixelRatio)));
+  gl.uniform1f(light.strength, shading ? 4.5 : 0); gl.uniform1i(light.reach, Math.round(Math.max(1, 1.5 * devicePixelRatio)));
   boxes.forEach((box, i) => { gl.viewport(...box); gl.scissor(...box); gl.uniform2fv(light.range, looks[i].range); gl.drawArrays(gl.TRIANGLES, 0, 3); });
 }

@@ -3,7 +3,7 @@ const $ = (id) => document.getElementById(id);
 const panels = head.panels, cameras = [];
 const LABELS = { class: "Class", truth: "Truth", error: "Error", rgb: "RGB", confidence: "Confidence", intensity: "Intensity", height: "Height" };
 const hidden = { class: new Set(), error: new Set() };
-const state = { mode: head.mode, size: 1, shade: true, linked: head.linked, skip: 1, frames: 0, ready: false, moved: false, moving: 0 };
+const state = { mode: head.mode, size: 1, shade: true, linked: head.linked, share: 1 / 16, frames: 0, ready: false, done: false, moving: 0 };
 const count = (n) => n.toLocaleString("en");
 const cameraOf = (i) => cameras[state.linked ? 0 : i];
 const modeOf = (panel) => panel.modes.includes(state.mode) ? state.mode : panel.modes.includes("rgb") ? "rgb" : "height";
@@ -21,39 +21,61 @@ function boxes() {
   return panels.map((_, i) => upright ? [0, h * i / n, w, h / n] : [w * i / n, 0, w / n, h]);
 }
 
-let asked = false;
-function draw() { if (!asked) { asked = true; requestAnimationFrame(frame); } }
+// A picture of as many points as can be drawn at once; then, at rest, one of all of them, made in
+// several frames where that takes long, so that no movement ever waits for it.
+let asked = false, refined = null, issued = null;
+function draw() { refined = null; state.done = false; next(); }
+function next() { if (!asked) { asked = true; requestAnimationFrame(frame); } }
+function move() { state.moving = performance.now() + 160; draw(); }
 
-// While the view moves, fewer points are drawn if a frame takes long, and more if it does not.
-let last = 0;
+// The share of the points in a frame follows from what the last one took.
 function pace(took) {
-  for (; took > 60 && state.skip < 16; took /= 2) state.skip *= 2;
-  if (took < 20 && state.skip > 1) state.skip /= 2;
+  for (; took > 80 && state.share > 1 / 64; took /= 2) state.share /= 2;
+  if (took < 35) state.share = Math.min(1, 2 * state.share);
 }
 
 function frame() {
   asked = false;
   if (!state.ready) return;
-  const now = performance.now(), moving = state.moved || now < state.moving;
-  if (moving && last) pace(now - last);
-  last = moving ? now : 0;
-  state.moved = false;
-  const ratio = Math.min(devicePixelRatio, 2), all = boxes();
-  resize(Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio));
-  const looks = panels.map((panel, i) => ({ ...cameraOf(i).look(all[i][2] * ratio, all[i][3] * ratio), size: state.size, mode: modeOf, cut }));
-  const places = all.map(([x, y, w, h]) => [x, canvas.clientHeight - y - h, w, h].map((v) => Math.round(v * ratio)));
-  const ground = getComputedStyle(document.documentElement).getPropertyValue("--ground").trim().match(/\w\w/g).map((v) => parseInt(v, 16) / 255);
-  drawAll(panels, places, looks, moving ? state.skip : 1, state.shade, ground);
-  state.frames++;
-  if (now < state.moving) draw();
+  const now = performance.now();
+  if (issued) {
+    if (gl.getSyncParameter(issued.fence, gl.SYNC_STATUS) !== gl.SIGNALED) { next(); return; }
+    pace(now - issued.at); gl.deleteSync(issued.fence); issued = null;
+  }
+  const moving = now < state.moving;
+  if (refined === null || moving) quick(); else refine();
+  state.done = refined === 1 && !moving;
+  issued = state.done ? null : { fence: gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0), at: now };
+  gl.flush();
+  if (!state.done) next();
 }
 
-// Shown in full again a moment after the last movement.
-let rest;
-function move() {
-  state.moved = true; state.moving = performance.now() + 160;
-  clearTimeout(rest); rest = setTimeout(() => { state.moving = 0; draw(); }, 260);
-  draw();
+// Half as sharp where only few points can be drawn, and without shading.
+function quick() {
+  const share = state.share, rough = share < 1 / 8, view = sight(rough ? 0.5 : 1), grown = Math.min(4, Math.sqrt(1 / share));
+  if (rough) fitCanvas(view.width, view.height); else fitTarget(view.width, view.height);
+  drawPoints(panels, view.boxes, view.looks, [0, share], { frame: rough ? null : target.frame, grown, ground: view.ground });
+  if (!rough) show(view.boxes, view.looks, state.shade, view.ground);
+  refined = share < 1 ? 0 : 1; state.frames++;
+}
+
+function refine() {
+  const view = sight(1), to = Math.min(1, refined + state.share);
+  fitTarget(view.width, view.height);
+  drawPoints(panels, view.boxes, view.looks, [refined, to], { frame: target.frame });
+  refined = to;
+  if (refined === 1) { show(view.boxes, view.looks, state.shade, view.ground); state.frames++; }
+}
+
+// What is seen from where, for a canvas of this sharpness.
+function sight(sharp) {
+  const ratio = Math.min(devicePixelRatio, 2) * sharp, all = boxes();
+  return {
+    width: Math.round(canvas.clientWidth * ratio), height: Math.round(canvas.clientHeight * ratio),
+    looks: panels.map((panel, i) => ({ ...cameraOf(i).look(all[i][2] * ratio, all[i][3] * ratio), size: state.size, mode: modeOf, cut })),
+    boxes: all.map(([x, y, w, h]) => [x, canvas.clientHeight - y - h, w, h].map((v) => Math.round(v * ratio))),
+    ground: getComputedStyle(document.documentElement).getPropertyValue("--ground").trim().match(/\w\w/g).map((v) => parseInt(v, 16) / 255),
+  };
 }
 
 const cut = (panel) => { const v = +$("cut").value; return v >= 1 ? 1e30 : panel.base[2] + panel.tall * v; };
