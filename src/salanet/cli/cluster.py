@@ -56,7 +56,7 @@ def plan_tiles(
     network = load(model)
     near = neighbourhoods(network, files) if border else [()] * len(files)
     tiles = [
-        Tile(path, part, replace(wanted, border=beside))
+        Tile(path, part, replace(wanted, border=beside, strips=True))
         for path, to, beside in zip(files, outputs, near, strict=True)
         for wanted, part in parts(path, to, options, separate)
     ]
@@ -88,6 +88,7 @@ def predict_on_cluster(
     from salanet.inference.cluster import connect, predict_tiles
     from salanet.inference.journal import Journals
     from salanet.inference.outputs import make_folder
+    from salanet.inference.strips import kept_for
     from salanet.inference.workfolder import model_identity
 
     for to in {tile.to.parent: tile.to for tile in tiles}.values():
@@ -100,18 +101,19 @@ def predict_on_cluster(
     view = View(console, len(waiting))
     if there:
         console.print(f"{len(there):,} of {len(tiles):,} results are there already")
-    if waiting:
-        with connect(None if address == HERE else address, workers) as client:
-            console.print(_where(client), soft_wrap=True)
+    with kept_for(tile.to for tile in tiles):
+        if waiting:
+            with connect(None if address == HERE else address, workers) as client:
+                console.print(_where(client), soft_wrap=True)
 
-            def done(i: int, report: dict[str, Any]) -> None:
-                if "error" not in report:
-                    journals.add(waiting[i], report["points"])
-                view.add(report)
+                def done(i: int, report: dict[str, Any]) -> None:
+                    if "error" not in report:
+                        journals.add(waiting[i], report["points"])
+                    view.add(report)
 
-            threads = max(1, cores // workers) if address == HERE else 1
-            with view:
-                predict_tiles(client, waiting, model, done, device=device, threads=threads)
+                threads = max(1, cores // workers) if address == HERE else 1
+                with view:
+                    predict_tiles(client, waiting, model, done, device=device, threads=threads)
     if json:
         print_json([*(_skipped(tile, journals) for tile in there), *view.reports])
     else:

@@ -87,6 +87,7 @@ def run(
     from salanet.inference.memory import parse_memory
     from salanet.inference.outputs import MARK, plan_outputs
     from salanet.inference.predict import PredictOptions
+    from salanet.inference.strips import kept_for
 
     if not files:
         raise ConfigError("name at least one file to label")
@@ -124,14 +125,15 @@ def run(
         for wanted, to in parts(found[i], outputs[i], options, scans == "separate"):
             network, why = models(found[i], wanted)
             if border:
-                wanted = replace(wanted, border=touching(network, found[i], found))
+                wanted = replace(wanted, border=touching(network, found[i], found), strips=True)
             report = predict(network, found[i], to, wanted, dry_run, console)
             report["remarks"] = [*why, *report["remarks"]]
             done.append(report)
             if not json:
                 show(report, dry_run)
 
-    failed = for_each(found, work)
+    with kept_for(() if dry_run else outputs):
+        failed = for_each(found, work)
     return conclude(done, failed, "input", json)
 
 

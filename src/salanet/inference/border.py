@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,11 @@ from numpy.typing import NDArray
 from salanet.cloud import PointCloud
 from salanet.errors import SalaNetError
 from salanet.inference.fit import Fit
+from salanet.inference.strips import Strip
 from salanet.io import lasfile
-from salanet.io.stream import open_stream
+from salanet.io.atomic import reason
+from salanet.io.lasstream import LasStream
+from salanet.io.stream import Stream, open_stream
 from salanet.models import Network
 from salanet.sampling import features
 from salanet.sampling.boxes import HALO_RADII
@@ -83,49 +88,107 @@ def close(a: NDArray[np.float64], b: NDArray[np.float64], reach: float) -> bool:
     return bool((apart[:2] <= reach).all())
 
 
-def border_points(
-    model: Network,
-    path: Path,
-    fit: Fit,
-    bounds: NDArray[np.float64],
-    keep: Collection[str],
-    size: int,
-    remarks: list[str],
-) -> Iterator[PointCloud]:
-    """The points of a neighbouring file just beyond the edge of another, as the network sees them.
+@dataclass
+class Border:
+    """What other files have just beyond the edge of a file, as the network sees it.
 
-    What lies within the other's bounds, seen from above, is left out.
+    What lies within the file's own bounds, seen from above, is left out.
 
-    Args:
-        path: the neighbouring file.
+    Attributes:
+        model: what is to see it.
+        to: the result of the file.
         fit: how the file itself becomes what the model expects.
         bounds: any two opposite corners (2, 3) of the file itself, in metres.
         keep: the arrays wanted.
         size: points at once.
-        remarks: gets a line if the file cannot be used.
+        strips: keep what is near the edges of those files beside the result, for the next file
+            that looks; see `salanet.inference.strips`.
+        remarks: gets a line for each file that cannot be used.
     """
-    reach = reach_of(model, fit.zoom)
-    low, high = bounds.min(axis=0)[:2], bounds.max(axis=0)[:2]
-    try:
-        stream = open_stream(path, path)
-        if stream is None:
-            remarks.append(f"{path.name} cannot be read piece by piece: its points are not seen")
-            return
-        lacking = {*keep} - {*stream.names, HEIGHT, *(name for name, _ in fit.fill)}
-        if lacking:
-            remarks.append(f"{path.name} has no {', '.join(sorted(lacking))}: it is not seen")
-            return
-        for cloud in stream.clouds(size, keep):
-            xy = fit.apply(cloud.xyz)[:, :2]
-            near = ((xy >= low - reach) & (xy <= high + reach)).all(axis=1)  # NaN is not
-            own = ((xy >= low) & (xy <= high)).all(axis=1)  # two strips would be twice as dense
-            part = part_of(cloud, np.asarray(near & ~own & np.isfinite(cloud.xyz[:, 2])))
-            if "rgb" in keep and part.rgb is None:  # all of that file is black
-                part.rgb = np.zeros((len(part), 3), np.uint8)
-            if len(part):
-                yield fit.cloud(part)
-    except SalaNetError as error:
-        remarks.append(f"its points are not seen beyond the edge: {error}")
+
+    model: Network
+    to: Path
+    fit: Fit
+    bounds: NDArray[np.float64]
+    keep: Collection[str]
+    size: int
+    strips: bool
+    remarks: list[str]
+
+    def clouds(self, paths: Sequence[Path]) -> Iterator[PointCloud]:
+        """The points of some files, in their order."""
+        strips = [self._strip(path) for path in paths]
+        for path, strip in zip(paths, strips, strict=True):
+            yield from self._of(path, strip)
+
+    def _of(self, path: Path, strip: Strip | None) -> Iterator[PointCloud]:
+        fit, keep = self.fit, self.keep
+        (low, high), reach = self._box, self._reach
+        try:
+            stream = strip.stream if strip else open_stream(path, path)
+            if stream is None:
+                why = "cannot be read piece by piece: its points are not seen"
+                self.remarks.append(f"{path.name} {why}")
+                return
+            lacking = {*keep} - {*stream.names, HEIGHT, *(name for name, _ in fit.fill)}
+            if lacking:
+                why = f"has no {', '.join(sorted(lacking))}: it is not seen"
+                self.remarks.append(f"{path.name} {why}")
+                return
+            for cloud in self._near(stream, strip):
+                xy = fit.apply(cloud.xyz)[:, :2]
+                near = ((xy >= low - reach) & (xy <= high + reach)).all(axis=1)  # NaN is not
+                own = ((xy >= low) & (xy <= high)).all(axis=1)  # two strips would be twice as dense
+                part = part_of(cloud, np.asarray(near & ~own & np.isfinite(cloud.xyz[:, 2])))
+                if "rgb" in keep and part.rgb is None:  # all of that file is black
+                    part.rgb = np.zeros((len(part), 3), np.uint8)
+                if len(part):
+                    yield fit.cloud(part)
+        except SalaNetError as error:
+            self.remarks.append(f"its points are not seen beyond the edge: {error}")
+
+    def _near(self, stream: Stream, strip: Strip | None) -> Iterator[PointCloud]:
+        """The clouds of a file, or what a strip has of each."""
+        done = 0
+        try:
+            if strip is not None and strip.ready(self.size):
+                for cloud in strip.clouds(self.size):
+                    yield cloud
+                    done += 1
+                return
+        except (OSError, SalaNetError):  # the file itself has all that a strip has
+            pass
+        yield from islice(stream.clouds(self.size, self.keep), done, None)
+
+    def _strip(self, path: Path) -> Strip | None:
+        """The strip of a file, which another process may be at; None if there can be none."""
+        bounds = header_bounds(path) if self.strips and not self.fit.y_up else None
+        if bounds is None:
+            return None
+        scale, more = np.array(self.fit.scale)[:2], 1.001 * self._reach  # a hair, for rounding
+        low, high = self._box
+        box = np.stack([low - more, high + more]) / scale
+        try:
+            reach = float((self._reach / scale).max())
+            strip = Strip.beside(self.to, LasStream(path), bounds, box, reach, self.keep)
+            strip.ready(self.size, patience=0)
+        except SalaNetError:  # of the file: its turn will say so
+            return None
+        except OSError as error:
+            self.strips = False
+            why = reason(error, self.to.parent)
+            self.remarks.append(f"nothing can be kept of neighbouring files, each is read: {why}")
+            return None
+        return strip
+
+    @property
+    def _box(self) -> NDArray[np.float64]:
+        """Least and greatest x and y (2, 2) of the file itself, in metres."""
+        return np.stack([self.bounds.min(axis=0), self.bounds.max(axis=0)])[:, :2]
+
+    @property
+    def _reach(self) -> float:
+        return reach_of(self.model, self.fit.zoom)
 
 
 def part_of(cloud: PointCloud, rows: NDArray[np.bool_]) -> PointCloud:

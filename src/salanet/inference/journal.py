@@ -12,8 +12,8 @@ from salanet.inference.cluster import Tile
 from salanet.inference.predict import PredictOptions
 
 NAME = "salanet-journal.jsonl"
-# Neither changes a result: how the work is divided, and where it is taken up.
-NOT_RESULTS = ("memory", "resume")
+# None changes a result: how the work is divided, where it is taken up, what others get of it.
+NOT_RESULTS = ("memory", "resume", "strips")
 
 
 class Journal:

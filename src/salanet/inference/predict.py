@@ -45,6 +45,8 @@ class PredictOptions:
         resume: continue what a killed run left behind.
         fit: what is known of the file's units, density and axes; the rest is found out.
         border: neighbouring files; their points near this file's are seen, but not written.
+        strips: keep what lies near the edges of those beside the result, where other files with
+            the same neighbours find it (`salanet.inference.strips.kept_for` removes it).
     """
 
     probabilities: bool = False
@@ -57,6 +59,7 @@ class PredictOptions:
     resume: bool = False
     fit: FitOptions = field(default_factory=FitOptions)
     border: tuple[Path, ...] = ()
+    strips: bool = False
 
 
 def predict_file(

@@ -25,7 +25,7 @@ import numpy as np
 from salanet import __version__
 from salanet.cloud import PointCloud
 from salanet.errors import FileError
-from salanet.inference.border import border_points
+from salanet.inference.border import Border
 from salanet.inference.celling import Celling, CellStore
 from salanet.inference.facts import Facts, gather_facts
 from salanet.inference.fit import Fit, examine
@@ -101,6 +101,7 @@ class Work:
 
     def _identity(self) -> dict[str, Any]:
         options = asdict(self.options) | {"border": None, "resume": None}
+        options.pop("strips")  # nor does it matter what helps other files
         return {
             "version": __version__,
             "model": model_identity(self.model),
@@ -147,15 +148,14 @@ class Work:
                     spool.add(f"{OWN}-{i}", fit.cloud(cloud))
                 done += len(cloud)
                 self.progress("spool", done, self.stream.count)
-        run = 0
         if self.options.border:
             count = len(self.options.border)
             self.remarks.append(f"points of {count} neighbouring files were seen at the edges")
-        for path in self.options.border:
-            for cloud in border_points(self.model, path, fit, corners, keep, size, self.remarks):
-                if not spool.has(f"{BORDER}-{run}"):
-                    spool.add(f"{BORDER}-{run}", cloud)
-                run += 1
+        strips, remarks = self.options.strips, self.remarks
+        border = Border(self.model, self.to, fit, corners, keep, size, strips, remarks)
+        for run, cloud in enumerate(border.clouds(self.options.border)):
+            if not spool.has(f"{BORDER}-{run}"):
+                spool.add(f"{BORDER}-{run}", cloud)
         return spool
 
     def _ground(self, path: Path, spool: Spool, names: list[str]) -> Ground | None:

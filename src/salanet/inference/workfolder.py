@@ -43,7 +43,7 @@ def work_folder(
     folder, remarks = folder_of(to), []
     described = json.dumps(identity)
     if folder.exists():
-        with _locked(folder, to):
+        with _claimed(folder, to):
             if resume and _read(folder / IDENTITY) == described:
                 remarks.append("continued what an earlier run left unfinished")
             else:
@@ -53,7 +53,7 @@ def work_folder(
     elif resume:
         remarks.append("there was nothing to resume: started anew")
     folder.mkdir(exist_ok=True)
-    with _locked(folder, to):
+    with _claimed(folder, to):
         save(folder / IDENTITY, lambda path: path.write_text(described))
         try:
             yield folder, remarks
@@ -64,22 +64,35 @@ def work_folder(
 
 
 @contextmanager
-def _locked(folder: Path, to: Path) -> Iterator[None]:
-    """Keep other processes out; the system ends the lock of a process that is killed."""
+def _claimed(folder: Path, to: Path) -> Iterator[None]:
+    with locked(folder) as alone:
+        if not alone:
+            raise FileError(to, "another run is at work on this result")
+        yield
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Keep other processes and threads out; gives whether none of them is in.
+
+    The system ends the lock of a process that is killed. Where it knows no locks, nobody is kept
+    out. `path` is a folder, or a file that is made.
+    """
     try:
         import fcntl
     except ImportError:  # not on this system
-        yield
+        yield True
         return
-    handle = os.open(folder, os.O_RDONLY)
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT)
     try:
+        alone = True
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise FileError(to, "another run is at work on this result") from None
+            alone = False
         except OSError:  # a file system without locks
             pass
-        yield
+        yield alone
     finally:
         os.close(handle)
 

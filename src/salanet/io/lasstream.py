@@ -21,20 +21,24 @@ SCAN = 1 << 18  # points at once when looking for colours
 
 
 class LasStream:
-    """A LAS or LAZ file, its points a few at a time."""
+    """A LAS or LAZ file, its points a few at a time.
+
+    Attributes:
+        source: the file without its points.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         with path.open("rb") as file:
             reader = lasfile.Reader(path, file)
         self.count = reader.count
-        self._source = las.source_of(reader.las)
+        self.source = las.source_of(reader.las)
         self.point_bytes = reader.las.points.shape[1]
         self.remarks: list[str] = []
 
     @property
     def names(self) -> list[str]:
-        empty = las.to_cloud(self._source, deep=False).arrays()
+        empty = las.to_cloud(self.source, deep=False).arrays()
         return [*empty]
 
     def clouds(self, size: int, keep: Collection[str]) -> Generator[PointCloud, None, None]:
@@ -42,15 +46,15 @@ class LasStream:
         deep = self._deep if colours else None
         if colours and deep is None:
             keep = {*keep} - {"rgb"}
-        for source in self._sources(size):
+        for source in self.sources(size):
             yield las.to_cloud(source, keep, deep)
 
     def copy(self, to: Path, size: int, sample: PointCloud, labelled: Labelled) -> Iterator[int]:
-        head, unfit, self.remarks = _plan(self._source, sample)
+        head, unfit, self.remarks = _plan(self.source, sample)
         done = 0
         with to.open("wb+") as file:
             writer = lasfile.Writer(file, head, to.suffix.lower() == ".laz")
-            for source in ahead(self._sources(size)):
+            for source in ahead(self.sources(size)):
                 count = len(source.file.points)
                 placed = las.set_dimensions(
                     source, source.record(), labelled(done, done + count), unfit
@@ -61,18 +65,19 @@ class LasStream:
                 yield done
             writer.finish()
 
-    def _sources(self, size: int) -> Iterator[LasSource]:
+    def sources(self, size: int) -> Iterator[LasSource]:
+        """The file with `size` of its points at a time."""
         with self.path.open("rb") as file:
             reader = lasfile.Reader(self.path, file)
             for start in range(0, self.count, size):
                 points = reader.read(min(size, self.count - start))
-                yield _with_points(self._source, points)
+                yield with_points(self.source, points)
 
     @cached_property
     def _deep(self) -> bool | None:
         """The colours have 16 bits; None if all are black."""
         bright = False
-        for source in self._sources(SCAN):
+        for source in self.sources(SCAN):
             rgb = las.stored_colours(source.record())
             if rgb is None:
                 return None
@@ -82,7 +87,8 @@ class LasStream:
         return False if bright else None
 
 
-def _with_points(source: LasSource, points: NDArray[np.uint8]) -> LasSource:
+def with_points(source: LasSource, points: NDArray[np.uint8]) -> LasSource:
+    """The source with other points (n, record size)."""
     file = source.file
     file = replace(file, points=points, header=bytearray(file.header), vlrs=list(file.vlrs))
     return replace(source, file=file)
@@ -91,7 +97,7 @@ def _with_points(source: LasSource, points: NDArray[np.uint8]) -> LasSource:
 def _plan(source: LasSource, sample: PointCloud) -> tuple[LasFile, set[str], list[str]]:
     """The new file without its points, dimensions not to be used, and remarks."""
     points = np.zeros((len(sample), source.file.points.shape[1]), np.uint8)
-    source = _with_points(source, points)
+    source = with_points(source, points)
     placed = las.set_dimensions(source, source.record(), sample)
     # As if all of them changed: the points that do not are yet to come.
     lasdims.forget_limits(source.file, placed.stored)
