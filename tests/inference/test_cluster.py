@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from salanet.inference.border import touching
 from salanet.inference.cluster import Tile, connect, neighbourhoods, predict_tiles
 from salanet.inference.journal import NAME, Journal
 from salanet.inference.predict import PredictOptions, predict_file
+from salanet.inference.strips import FOLDER, kept_for
 from salanet.models import create_model
 
 pytest.importorskip("distributed")
@@ -78,7 +80,9 @@ def test_a_killed_worker_costs_no_result(
 ) -> None:
     model = salanet.load(model_file)
     work = [
-        Tile(path, tmp_path / path.name, PredictOptions(probabilities=True, border=near))
+        Tile(
+            path, tmp_path / path.name, PredictOptions(probabilities=True, border=near, strips=True)
+        )
         for path, near in zip(tiles, neighbourhoods(model, tiles), strict=True)
     ]
     reports: dict[int, dict[str, Any]] = {}
@@ -89,7 +93,9 @@ def test_a_killed_worker_costs_no_result(
         assert i not in reports
         reports[i] = report
 
-    predict_tiles(client, work, model, done)
+    with kept_for(tile.to for tile in work):
+        predict_tiles(client, work, model, done)
+        assert len([*(tmp_path / FOLDER).glob("*/")]) == 6
     assert sorted(reports) == list(range(6))
     assert not [report["error"] for report in reports.values() if "error" in report]
     assert len({report["pid"] for report in reports.values()}) > 1
@@ -97,7 +103,7 @@ def test_a_killed_worker_costs_no_result(
     model.fold()
     for i, tile in enumerate(work):
         alone = tmp_path / "alone.laz"
-        report = predict_file(model, tile.path, alone, tile.options)
+        report = predict_file(model, tile.path, alone, replace(tile.options, strips=False))
         assert tile.to.read_bytes() == alone.read_bytes()
         assert reports[i]["points"] == report["points"]
         assert salanet.read(alone).attributes["p_a"].std() > 0
@@ -172,7 +178,7 @@ def test_the_journal_knows_what_is_made(tmp_path: Path) -> None:
         file.write('{"output": {"na')  # killed while it wrote
     journal = Journal(tmp_path, "a model")
     assert journal.has(path, to, options) and journal.points(to) == 7
-    assert journal.has(path, to, PredictOptions(resume=True, memory=10**9))
+    assert journal.has(path, to, PredictOptions(resume=True, memory=10**9, strips=True))
     assert not journal.has(path, to, PredictOptions(votes=2))
     assert not Journal(tmp_path, "another model").has(path, to, options)
     assert not journal.has(path, tmp_path / "other.laz", options)
