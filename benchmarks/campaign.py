@@ -6,9 +6,10 @@ benchmarks/results/campaign_rates.{csv,md}. From these, `python benchmarks/campa
 benchmarks/results/campaign.{csv,md}.
 
 The model is simple: a core works on one tile at a time, and all nodes share one storage. A tile is
-decoded three times (to survey it, to spool it, to copy it), and once for each of its eight
-neighbours, which look for the points near their borders. Cores scale; the storage does not: the
-campaign takes as long as the slower of the two.
+decoded three times (to survey it, to spool it, to copy it), which reads it once, and once more for
+the strips along its borders, from which its eight neighbours read what they see of it. The tile
+measured stands for one of a kilometre: its own neighbours reach into it as far in proportion.
+Cores scale; the storage does not: the campaign takes as long as the slower of the two.
 """
 
 from __future__ import annotations
@@ -18,25 +19,30 @@ import csv
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from salanet.models import Network
 
 RESULTS = Path(__file__).parent / "results"
 TILES, POINTS, NEIGHBOURS = 100_000, 20_000_000, 8
 NODES, CORES = (1, 10, 100, 1000), (2, 8, 32)
 STORAGE = 5e9  # bytes per second, in and out together
+PIECE = 1_000_000  # points at once
 PART = 8 << 20  # bytes of one request to object storage
-DECODING = "reading 8 neighbours"
-STORED = ("stored, in", "stored, out")
+SIDE = 1000.0  # metres of a tile
+ENDS = 2 << 20  # bytes by which a file is known to be the same one
+KEEPING, READING = "keeping strips", "reading strips of 8 neighbours"
+STORED = ("stored, in", "stored, out", "strips, out", "strips, in")
 PER_MILLION = "per million points"
 
 
 def measure(model_path: Path, tile: Path) -> list[dict[str, object]]:
     """Processor seconds of each phase, for a million points of one tile."""
-    import numpy as np
     import torch
 
     import salanet
     from salanet.inference.predict import PredictOptions, predict_file
-    from salanet.io.stream import open_stream
 
     torch.set_num_threads(1)
     model = salanet.load(model_path).fold()
@@ -53,41 +59,71 @@ def measure(model_path: Path, tile: Path) -> list[dict[str, object]]:
             report = predict_file(model, tile, to, options)
         finally:
             time.perf_counter = wall
-        stream = open_stream(tile, to)
-        assert stream is not None
-        start = time.process_time()
-        read = sum(len(np.asarray(part.xyz)) for part in stream.clouds(1_000_000, stream.names))
-        decoding = NEIGHBOURS * (time.process_time() - start)
-        sizes = (tile.stat().st_size / read, to.stat().st_size / read)
+        read = len(cloud)
+        keeping, reading, kept, seen = strips(model, tile, to)
+        sizes = (tile.stat().st_size, to.stat().st_size, kept, seen)
     spent = {k.removeprefix("seconds_"): v for k, v in report.items() if k.startswith("seconds_")}
-    spent[DECODING] = decoding
+    spent |= {KEEPING: keeping, READING: reading}
     rows: list[dict[str, object]] = [
         {"phase": name, PER_MILLION: f"{1e6 * seconds / read:.2f} core seconds"}
         for name, seconds in spent.items()
     ]
     rows += [
-        {"phase": name, PER_MILLION: f"{size:.2f} MB"}
+        {"phase": name, PER_MILLION: f"{size / read:.2f} MB"}
         for name, size in zip(STORED, sizes, strict=True)
     ]
     return rows
 
 
-def rates() -> tuple[dict[str, float], float, float]:
-    """What `measure` wrote: core seconds per million points by phase; bytes of a point."""
+def strips(model: Network, tile: Path, to: Path) -> tuple[float, float, int, int]:
+    """Processor seconds to keep the strips of a tile, and of its neighbours to read theirs.
+
+    The eight neighbours are tiles of the same size and content. Also returns the bytes kept, and
+    those that all neighbours together read.
+    """
+    import numpy as np
+
+    from salanet.inference.border import header_bounds, reach_of
+    from salanet.inference.segment import feature_names
+    from salanet.inference.strips import Strip
+    from salanet.io.lasstream import LasStream
+    from salanet.sampling import features
+
+    bounds = header_bounds(tile)
+    assert bounds is not None
+    side = (bounds[1] - bounds[0])[:2]
+    reach = reach_of(model) * float(side.max()) / SIDE
+    keep = features.required(feature_names(model))
+    seen = 0
+    clock = [time.process_time()]
+    for step in [(0, 1), *((x, y) for x in (-1, 0, 1) for y in (-1, 0, 1) if x or y)]:
+        box = bounds[:, :2] + side * step + np.array([[-reach], [reach]])
+        strip = Strip.beside(to, LasStream(tile), bounds, box, reach, keep)
+        strip.ready(PIECE)
+        if len(clock) > 1:  # the first one makes it
+            sum(map(len, strip.clouds(PIECE)))
+            seen += sum((strip.folder / f"{n}.laz").stat().st_size for n in strip.numbers)
+        clock.append(time.process_time())
+    kept = sum(path.stat().st_size for path in strip.folder.iterdir())
+    return clock[1] - clock[0], clock[-1] - clock[1], kept, seen
+
+
+def rates() -> tuple[dict[str, float], list[float]]:
+    """What `measure` wrote: core seconds per million points by phase; bytes of a point (4)."""
     with (RESULTS / "campaign_rates.csv").open() as file:
         found = {phase: float(value.split()[0]) for phase, value in list(csv.reader(file))[1:]}
-    bytes_in, bytes_out = (found.pop(name) for name in STORED)
-    return found, bytes_in, bytes_out
+    sizes = [found.pop(name) for name in STORED]
+    return found, sizes
 
 
 def campaign(nodes: int, cores: int) -> dict[str, object]:
     """One row: hours, what limits, and what the storage has to deliver at that pace."""
-    phases, bytes_in, bytes_out = rates()
+    phases, (tile_in, tile_out, strips_out, strips_in) = rates()
     tile_seconds = sum(phases.values()) * POINTS / 1e6
     computing = TILES * tile_seconds / (nodes * cores)
-    # Three passes of its own read from the node's cache once; the neighbours come over the wire.
-    read = TILES * POINTS * bytes_in * (1 + NEIGHBOURS)
-    written = TILES * POINTS * bytes_out
+    # The three passes of its own come over the wire once, the others from the node's cache.
+    read = TILES * (POINTS * (2 * tile_in + strips_in) + NEIGHBOURS * ENDS)
+    written = TILES * POINTS * (tile_out + strips_out)
     seconds = max(computing, (read + written) / STORAGE)
     return {
         "nodes": nodes,

@@ -108,6 +108,7 @@ def measure(model_path: Path, folder: Path, side: float, density: float, workers
     import salanet
     from salanet.inference.cluster import Tile, neighbourhoods
     from salanet.inference.predict import PredictOptions
+    from salanet.inference.strips import kept_for
 
     (folder / "whole").mkdir()
     paths, town = make_tiles(folder, side, density)
@@ -119,7 +120,9 @@ def measure(model_path: Path, folder: Path, side: float, density: float, workers
     def tiles(name: str, borders: list[tuple[Path, ...]]) -> list[Any]:
         (folder / name).mkdir()
         given = zip(paths, borders, strict=True)
-        return [Tile(p, folder / name / p.name, PredictOptions(border=b)) for p, b in given]
+        return [
+            Tile(p, folder / name / p.name, PredictOptions(border=b, strips=True)) for p, b in given
+        ]
 
     rows = []
     share = max(1, cores // workers)
@@ -136,7 +139,8 @@ def measure(model_path: Path, folder: Path, side: float, density: float, workers
     }
     for name, (title, run) in runs.items():
         work = tiles(name, near)
-        seconds = run(work)
+        with kept_for(tile.to for tile in work):
+            seconds = run(work)
         made = [tile.to for tile in work]
         same = sum(
             a.read_bytes() == (folder / "one" / a.name).read_bytes() for a in made if a.exists()

@@ -58,7 +58,7 @@ def main() -> None:
             found = []
             for tile in arguments.tiles:
                 border = touching(model, tile, arguments.tiles) if seen else ()
-                predict_file(model, tile, to, PredictOptions(border=border))
+                predict_file(model, tile, to, PredictOptions(border=border, strips=True))
                 found.append(salanet.read(to).label)
             same = np.concatenate(found) == expected
             lines.append(f"| {title} | {same.mean():.3%} | {same[near].mean():.3%} |")
