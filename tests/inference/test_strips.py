@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import errno
-import multiprocessing
-import tracemalloc
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import salanet
 from salanet.cli.main import main
 from salanet.datasets.town import town
-from salanet.inference import strips as strips_module
 from salanet.inference.border import Border, header_bounds, part_of, touching
 from salanet.inference.fit import Fit
 from salanet.inference.predict import PredictOptions, predict_file
-from salanet.inference.strips import FOLDER, INDEX, MIDDLE, Cut, Strip, kept_for
-from salanet.inference.workfolder import locked
-from salanet.io.las import LasSource
+from salanet.inference.strips import FOLDER, INDEX, Strip, kept_for
 from salanet.io.lasrows import RowReader, RowWriter
-from salanet.io.lasstream import LasStream
 from salanet.models import Network, create_model
 
 SIDE = 20.0  # metres of a tile; the network reaches 6 m
@@ -83,20 +74,6 @@ def expected(
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-@pytest.fixture
-def passes(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often each file was begun to be decoded."""
-    counts: Counter[str] = Counter()
-    sources = LasStream.sources
-
-    def counted(self: LasStream, size: int) -> Iterator[LasSource]:
-        counts[self.path.name] += size > 1  # one point tells the format
-        return sources(self, size)
-
-    monkeypatch.setattr(LasStream, "sources", counted)
-    return counts
-
-
 def label(
     model: Network, tiles: list[Path], folder: Path, strips: bool = True, only: int | None = None
 ) -> list[str]:
@@ -107,15 +84,6 @@ def label(
         options = PredictOptions(probabilities=True, border=near, strips=strips)
         remarks += predict_file(model, path, folder / path.name, options)["remarks"]
     return remarks
-
-
-def strip_of(path: Path, to: Path, side: str = "west") -> Strip:
-    """The strip of a file for a neighbour of the same size on one side."""
-    bounds = header_bounds(path)
-    assert bounds is not None
-    box = bounds[:, :2] + np.array([[-6.0, -6.0], [6.0, 6.0]])
-    step = {"west": (-SIDE, 0), "north east": (SIDE, SIDE)}[side]
-    return Strip.beside(to, LasStream(path), bounds, box + step, 6.0, KEEP)
 
 
 def test_the_same_results_and_every_tile_decoded_once_more(
@@ -186,52 +154,13 @@ def test_a_strip_of_another_version_of_the_file_is_not_used(
     assert (out / paths[0].name).read_bytes() == found
 
 
-def make(path: Path, to: Path) -> bool:
-    return strip_of(path, to).ready(1000)
-
-
-def test_two_processes_at_once(tiles: list[Path], tmp_path: Path) -> None:
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
-        assert pool.starmap(make, [(tiles[4], tmp_path / "out.laz")] * 2) == [True, True]
-    strip = strip_of(tiles[4], tmp_path / "out.laz")
-    names = {path.name for path in strip.within.iterdir()}
-    assert names == {strip.folder.name, f"{strip.folder.name}.lock"}
-    assert sum(map(len, strip.clouds(999))) > 100
-
-
-@pytest.mark.parametrize("locks", [True, False])
-def test_two_threads_at_once(
-    tiles: list[Path],
-    passes: Counter[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    locks: bool,
-) -> None:
-    @contextmanager
-    def none(_: Path) -> Iterator[bool]:
-        yield True
-
-    if not locks:
-        monkeypatch.setattr(strips_module, "locked", none)
-    with ThreadPoolExecutor(4) as pool:
-        assert all(pool.map(make, [tiles[4]] * 4, [tmp_path / "out.laz"] * 4))
-    assert passes[tiles[4].name] == 1 or not locks
-    strip = strip_of(tiles[4], tmp_path / "out.laz")
-    assert strip.ready(1000) and len([*strip.within.glob("[!.]*/")]) == 1
-    assert not [*strip.within.glob(".*")]
-
-
-def test_nobody_waits_for_ever(
+def test_a_strip_that_takes_too_long_is_done_without(
     model: Network,
     tiles: list[Path],
     expected: dict[str, bytes],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    strip = strip_of(tiles[4], tmp_path / "out.laz")
-    strip.within.mkdir()
-    with locked(strip.folder.with_suffix(".lock")) as alone:
-        assert alone and not strip.ready(1000, patience=0.2)
     monkeypatch.setattr(Strip, "ready", lambda *_, **__: False)
     label(model, tiles, tmp_path, only=4)
     assert (tmp_path / tiles[4].name).read_bytes() == expected[tiles[4].name]
@@ -319,88 +248,6 @@ def test_resumed_with_strips_or_without(
     report = predict_file(model, tiles[4], to, replace(options, strips=False))
     assert report["remarks"][0].startswith("continued")
     assert to.read_bytes() == expected[to.name]
-
-
-@pytest.mark.parametrize("suffix", [".las", ".laz"])
-@pytest.mark.parametrize("colours", ["none", "black", "8 bits", "16 bits"])
-def test_clouds_are_those_of_the_file(tmp_path: Path, suffix: str, colours: str) -> None:
-    path = tmp_path / f"a{suffix}"
-    cloud = town(1, size=SIDE, density=4)
-    if colours != "none":
-        rgb = np.random.default_rng(0).integers(0, 256, (len(cloud), 3))
-        cloud.rgb = (rgb * (colours != "black")).astype(np.uint8)
-    salanet.write(path, cloud)
-    if colours == "8 bits":
-        import laspy
-
-        las = laspy.read(path)
-        for name in ("red", "green", "blue"):
-            las[name] = las[name] // 256
-        las.write(path)
-    for side, numbers in (("west", [0, 3, 6]), ("north east", [8])):
-        strip = strip_of(path, tmp_path / "out.laz", side)
-        assert strip.ready(700) and [*strip.numbers] == numbers
-        for size in (300, 100_000):
-            whole = [*strip.stream.clouds(size, KEEP)]
-            found = [*strip.clouds(size)]
-            assert len(found) == len(whole)
-            for part, full in zip(found, whole, strict=True):
-                inside = np.isin(strip.cut.parts(full.xyz[:, :2]), numbers)
-                np.testing.assert_array_equal(part.xyz, full.xyz[inside])
-                assert part.arrays().keys() == full.arrays().keys()
-                for name, array in full.arrays().items():
-                    np.testing.assert_array_equal(part.arrays()[name], array[inside], name)
-
-
-numbers = st.floats(-50, 50, allow_nan=False)
-boxes = st.tuples(numbers, numbers, numbers, numbers).map(
-    lambda c: np.sort(np.reshape(c, (2, 2)), axis=0)
-)
-
-
-@given(boxes, boxes, st.floats(0.01, 40), st.integers(0, 2**32 - 1))
-@settings(max_examples=300, deadline=None)
-def test_the_parts_hold_all_that_is_near(
-    bounds: np.ndarray, own: np.ndarray, reach: float, seed: int
-) -> None:
-    box = own + np.array([[-reach], [reach]])
-    cut = Cut.around(bounds, box, reach)
-    touched = cut.touched(box)
-    assert MIDDLE not in touched
-    rng = np.random.default_rng(seed)
-    low, high = np.minimum(bounds[0], box[0]) - 1, np.maximum(bounds[1], box[1]) + 1
-    xy = np.concatenate([rng.uniform(low, high, (500, 2)), bounds, box, [cut.low, cut.high]])
-    near = ((xy >= box[0]) & (xy <= box[1])).all(axis=1)
-    assert np.isin(cut.parts(xy[near]), touched).all()
-
-
-def test_tiles_that_overlap_have_wider_strips() -> None:
-    bounds = np.array([[0.0, 0.0], [1000.0, 1000.0]])
-    reach = 90.0
-    for overlap, width in ((-5, 94.5), (0, 94.5), (4, 94.5), (5, 189), (100, 378)):
-        own = bounds - [1000 - overlap, 0]
-        cut = Cut.around(bounds, own + np.array([[-reach], [reach]]), reach)
-        assert cut.low == (width, width) and cut.high == (1000 - width, 1000 - width)
-    within = np.array([[450.0, 450.0], [550.0, 550.0]])
-    cut = Cut.around(bounds, within, reach)
-    assert cut.low > cut.high
-    assert MIDDLE not in cut.parts(np.linspace(0, 1000, 99)[:, None] * [1, 0.5])
-
-
-def test_memory_is_bounded(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    xyz = np.sort(rng.uniform(0, SIDE, (600_000, 3)), axis=0).round(3)
-    path = tmp_path / "a.las"
-    salanet.write(path, salanet.PointCloud(xyz, intensity=np.ones(len(xyz), np.float32)))
-    del xyz
-    strip = strip_of(path, tmp_path / "out.las")
-    tracemalloc.start()
-    assert strip.ready(5_000)
-    count = sum(map(len, strip.clouds(5_000)))
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert count > 50_000 and path.stat().st_size > 18e6
-    assert peak < 8e6, f"{peak / 1e6:.1f} MB"
 
 
 def test_from_the_command_line(
