@@ -151,13 +151,12 @@ class Celling:
         return rows[order], self._levels(cells, block, len(blocks))
 
     def _levels(self, cells: Cells, block: NDArray[np.int64], blocks: int) -> NDArray[np.int64]:
-        place = np.floor(cells.coord / self.fit.grid).astype(np.int64) % EDGE
-        held = []
-        for level in range(self.depth):
-            x, y, z = (place >> level).T
-            codes = np.unique(((block * EDGE + x) * EDGE + y) * EDGE + z)
+        x, y, z = np.floor(cells.coord.T / self.fit.grid).astype(np.int64) % EDGE
+        codes = _distinct(((block * EDGE + x) * EDGE + y) * EDGE + z)
+        held = [np.bincount(block, minlength=blocks)]  # rounding puts no cell elsewhere
+        for _ in range(1, self.depth):
+            codes = _distinct(_halved(codes))
             held.append(np.bincount(codes // EDGE**3, minlength=blocks))
-        held[0] = np.bincount(block, minlength=blocks)  # rounding puts no cell elsewhere
         return np.stack(held, axis=1)
 
     def _points(self, places: list[NDArray[np.int64]]) -> PointCloud:
@@ -178,6 +177,20 @@ class Celling:
         # Heights above the lowest cell wait until that is known: until then they are z.
         cells.arrays["height"] = cells.coord[:, 2]
         return cell_features(cells, self.names, self.fit.intensity_scale, self.where)
+
+
+def _distinct(codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Each code once, ascending; several times as fast as np.unique, which hashes them."""
+    codes = np.sort(codes)
+    return codes[np.r_[True, codes[1:] != codes[:-1]]]
+
+
+def _halved(codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The cells twice as wide: (block, x, y, z) with x, y and z halved."""
+    within = codes % EDGE**3
+    # What leaves one place arrives as the highest bit of the next, where no halved one has any.
+    kept = (EDGE // 2 - 1) * (EDGE * EDGE + EDGE + 1)
+    return codes - within + ((within >> 1) & kept)
 
 
 def _cuts(counts: NDArray[np.int64], points: int) -> list[int]:
