@@ -32,6 +32,23 @@ def test_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert "unknown command 'segment'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", [n for n in cli.COMMANDS if n not in ("demo", "profile")])
+def test_a_command_alone_says_what_it_wants(
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    try:
+        code = cli.main([name])
+    except SystemExit as asked:  # as the argument parser ends
+        code = asked.code
+    said = capsys.readouterr()
+    assert code in (0, 2) and said.out + said.err
+    assert not [*tmp_path.iterdir()], "nothing is written"
+
+
 @pytest.mark.parametrize(
     ("raised", "code", "line"),
     [

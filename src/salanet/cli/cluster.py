@@ -29,8 +29,9 @@ MOST_REMARKS = 5
 def with_address(argv: Sequence[str]) -> list[str]:
     """The arguments, with an address after `--cluster` whether one was given or not."""
     filled = []
-    for word, after in zip(argv, [*argv[1:], ""], strict=True):
+    for i, word in enumerate(argv):
         filled.append(word)
+        after = argv[i + 1] if i + 1 < len(argv) else ""
         if word == "--cluster" and after != HERE and not ADDRESS.fullmatch(after):
             filled.append(HERE)
     return filled
