@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -149,6 +150,14 @@ def test_two_runs_do_not_share_a_folder(model: Network, scan: Path, tmp_path: Pa
     with work_folder(to, {}, False), pytest.raises(FileError, match="another run is at work"):
         stream_file(model, scan, to)
     assert not folder_of(to).exists()
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
+    to = tmp_path / "out.laz"
+    said = f"kept in {folder_of(to)}: --resume goes on"
+    with pytest.raises(KeyboardInterrupt, match=re.escape(said)), work_folder(to, {}, False):
+        raise KeyboardInterrupt
+    assert folder_of(to).is_dir()
 
 
 def test_work_folders_are_no_input(tmp_path: Path) -> None:

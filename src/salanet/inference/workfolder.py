@@ -61,6 +61,11 @@ def work_folder(
         except (SalaNetError, OSError):
             shutil.rmtree(folder, ignore_errors=True)
             raise
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"interrupted; what is done is kept in {folder}: --resume goes on with it, and a "
+                "run without removes it"
+            ) from None
         shutil.rmtree(folder)
 
 
