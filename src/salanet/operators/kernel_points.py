@@ -10,7 +10,6 @@ from functools import cache
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
 from torch import Tensor
 
 STARTS = 8
@@ -33,6 +32,8 @@ def kernel_points(count: int) -> Tensor:
 def _disposition(count: int) -> np.ndarray:
     if count == 1:
         return np.zeros((1, 3))
+    from scipy.optimize import minimize  # slow to import, and few models have kernel points
+
     rng = np.random.default_rng(0)
     tries = []
     for _ in range(STARTS):
