@@ -1,8 +1,9 @@
 """Judge a trained model and put it into the package, with what its users must know.
 
-    python benchmarks/weights.py NAME MODEL.safetensors SCENES
+    python benchmarks/weights.py NAME MODEL.safetensors SCENES [--test SCENES]
 
-evaluates the model on the test scenes, as they are and without what it can do without, writes
+evaluates the model on the test scenes, by default those beside the scenes it was trained on, as
+they are and without what it can do without, writes
 src/salanet/weights/NAME.safetensors and brings the tables of the model's card and
 benchmarks/results/weights-NAME.csv and weights.md up to date. How each model is trained stands in
 its card.
@@ -31,7 +32,7 @@ WEIGHTS = ROOT / "src" / "salanet" / "weights"
 ROOMS = {
     "domain": "indoor",
     "licence": "Apache-2.0; trained on generated data alone",
-    "test": "8 generated rooms",
+    "test": "32 generated rooms",
     "without": {"without colour": ("rgb",)},
 }
 RETURNS = ("return_number", "number_of_returns")
@@ -42,7 +43,7 @@ AERIAL = {
     "without": {"without intensity and returns": ("intensity", *RETURNS)},
 }
 DOMAINS = {"indoor": "rooms", "airborne": "airborne LiDAR"}
-MODELS = {"rooms": ROOMS, "aerial": AERIAL}
+MODELS = {"rooms": ROOMS, "rooms-large": ROOMS, "aerial": AERIAL}
 
 
 def neutral(scene: Scene, names: tuple[str, ...]) -> Scene:
@@ -116,10 +117,11 @@ def main() -> None:
     parser.add_argument("name", choices=MODELS)
     parser.add_argument("model", type=Path)
     parser.add_argument("scenes", type=Path)
+    parser.add_argument("--test", type=Path, help="test scenes from elsewhere")
     arguments = parser.parse_args()
     about = MODELS[arguments.name]
     model = load(arguments.model)
-    test = open_scenes(arguments.scenes, "test")
+    test = open_scenes(arguments.test or arguments.scenes, "test")
     variants = {"as trained": (), **about["without"]}
     rows = {
         title: percent(evaluate(model, [neutral(scene, names) for scene in test]))
