@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,8 +39,25 @@ class Level(NamedTuple):
     upsample: NDArray[np.int32] | None
 
 
+_chosen: ContextVar[int | None] = ContextVar("threads", default=None)
+
+
+@contextmanager
+def use_threads(count: int | None) -> Iterator[None]:
+    """Inside the block, the kernels called from here use so many threads; None for the usual."""
+    before = _chosen.set(count)
+    try:
+        yield
+    finally:
+        _chosen.reset(before)
+
+
 def threads() -> int:
-    """As many as PyTorch uses where it is loaded, else OMP_NUM_THREADS or every core allowed."""
+    """As many as PyTorch uses where it is loaded, else OMP_NUM_THREADS or every core allowed;
+    or as `use_threads` says."""
+    chosen = _chosen.get()
+    if chosen is not None:
+        return chosen
     if "torch" in sys.modules:
         return int(sys.modules["torch"].get_num_threads())
     wanted = os.environ.get("OMP_NUM_THREADS", "")

@@ -10,12 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+import salanet
 from salanet.edge.network import SalaNetwork
 from salanet.errors import ConfigError, FileError, MissingExtraError
 from salanet.geometry import Level
 
 # The key of our JSON document in the metadata of either kind of file.
 KEY = "salanet"
+# The models that come with the package; see `salanet.models.zoo`, which needs PyTorch.
+SHIPPED = Path(salanet.__file__).parent / "weights"
 
 # Features (N, C) and the levels of one cloud -> logits (N, classes).
 Runner = Callable[[NDArray[np.float32], list[Level]], NDArray[np.float32]]
@@ -27,6 +30,21 @@ class ModelFile(NamedTuple):
     config: dict[str, Any]
     metadata: dict[str, Any]
     run: Runner
+
+
+def find(model: str | Path) -> Path:
+    """The file of a model: as given, or of one that comes with the package, by its name.
+
+    Raises:
+        ConfigError: it is no file, and no model of that name comes with the package.
+    """
+    path = Path(model)
+    if path.name != str(model) or path.suffix or path.is_file():
+        return path
+    shipped = {file.stem: file for file in sorted(SHIPPED.glob("*.safetensors"))}
+    if path.name not in shipped:
+        raise ConfigError(f"there is no model '{model}'; there are {', '.join(shipped)}")
+    return shipped[path.name]
 
 
 def load(path: Path, threads: int) -> ModelFile:

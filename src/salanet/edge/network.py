@@ -66,7 +66,7 @@ class Sala:
     ) -> None:
         names = ("lift.weight", "lift.bias", "hidden.weight", "hidden.bias")
         self.mlp = [weights[name] for name in (*names, "score.weight", "score.bias")]
-        lifted, hidden, groups = (len(bias) for bias in self.mlp[1::2])
+        lifted, hidden, groups = (bias.size for bias in self.mlp[1::2])
         if (
             lifted > kernels.max_lifted
             or hidden > kernels.max_hidden
@@ -80,8 +80,18 @@ class Sala:
         split = lifted if options.get("positional", True) else 0
         position, features = both[:, :split], both[:, split:]
         self.scale, self.shift = weights.under("norm").norm()
+        per_neighbour = options.get("norm", "point") == "neighbour"
+        channels = len(both) // groups
+        # The kernels trust the shapes they are given.
+        shapes = [(lifted, 3), (hidden, lifted), (groups, hidden)]
+        wanted = [shape for rows in shapes for shape in (rows, rows[:1])]
+        wanted += [(groups * channels, both.shape[-1])]
+        wanted += [(len(both) if per_neighbour else channels,)] * 2
+        given = [array.shape for array in (*self.mlp, both, self.scale, self.shift)]
+        if given != wanted:
+            raise ValueError(f"an aggregation of shapes {given} instead of {wanted}")
         self.bias = None
-        if options.get("norm", "point") == "neighbour":
+        if per_neighbour:
             position, features = position * self.scale[:, None], features * self.scale[:, None]
             self.bias = self.shift
         self.features = np.ascontiguousarray(features.T)

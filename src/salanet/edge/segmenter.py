@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from salanet import geometry
 from salanet.cloud import PointCloud
-from salanet.edge.files import load
-from salanet.errors import FileError
+from salanet.edge.arrays import as_cloud, matrix, require_resolution
+from salanet.edge.files import find, load
+from salanet.errors import ConfigError, DataError, FileError
+from salanet.inference import fit as fitting
+from salanet.inference.fit import Fit, FitOptions
 from salanet.sampling import features
 from salanet.sampling.boxes import HALO_RADII, TILE_POINTS, tiles
 from salanet.sampling.cells import cell_features, to_cells
+from salanet.sampling.survey import survey
+
+WHERE = "point cloud"  # what errors call it
 
 
 class Segmenter:
@@ -21,13 +29,14 @@ class Segmenter:
 
     A `.safetensors` file with the operator SALA runs by the fused kernels and NumPy; an `.onnx`
     file, of any operator, by ONNX Runtime, in several times the time and memory. Either way the
-    cloud takes the path of `salanet predict` (cells, features, pyramid, tiles), so the labels are
-    the same.
+    cloud takes the path of `salanet predict` (units and axes, missing arrays, cells, features,
+    pyramid, tiles), so the labels are the same. One may be used by several Python threads.
 
     Args:
-        path: the model file.
-        threads: of the kernels or of ONNX Runtime; None for as many as
-            `salanet.geometry.threads`.
+        model: the model file; or the name of a model that comes with the package.
+        threads: of the kernels and of ONNX Runtime; None for as many as
+            `salanet.geometry.threads`. NumPy's matrix products have threads of their own
+            (OMP_NUM_THREADS, before NumPy is imported).
 
     Attributes:
         classes: class names, in the order of the labels.
@@ -38,17 +47,22 @@ class Segmenter:
     Raises:
         MissingExtraError: onnxruntime is not installed.
         FileError: the file is absent, damaged or not one of ours.
-        ConfigError: the model labels object parts, not scenes; or it is no SALA and no ONNX file.
+        ConfigError: the model labels object parts, not scenes; or it is no SALA and no ONNX file;
+            or there is none of that name; or a number of threads below 1.
     """
 
-    def __init__(self, path: str | Path, *, threads: int | None = None) -> None:
-        model = load(Path(path), threads or geometry.threads())
-        self.config, self.metadata, self._run = model
+    def __init__(self, model: str | Path, *, threads: int | None = None) -> None:
+        if threads is not None and (not isinstance(threads, int) or threads < 1):
+            raise ConfigError(f"threads must be a whole number above 0, not {threads}")
+        path = find(model)
+        self._threads = threads
+        self.config, self.metadata, self._run = load(path, threads or geometry.threads())
         try:
             self.classes: list[str] = list(self.config["classes"])
             self._names = features.normalise_names(self.config["features"])
             self._grid = float(self.config["grid"])
             self._radius = float(self.config["radius_cells"]) * self._grid
+            self._try(path)
         except (ValueError, KeyError, TypeError) as error:
             raise FileError(path, f"its metadata is damaged ({error})") from error
         count = len(self.classes)
@@ -57,50 +71,141 @@ class Segmenter:
 
     def predict(
         self,
-        xyz: ArrayLike,
+        xyz: PointCloud | ArrayLike,
         *,
         rgb: ArrayLike | None = None,
         intensity: ArrayLike | None = None,
+        units: str = "auto",
+        up: str = "auto",
+        fit: Fit | None = None,
         tile_points: int = TILE_POINTS,
-        **attributes: ArrayLike,
+        **attributes: ArrayLike | None,
     ) -> NDArray[np.int64]:
         """The class of every point.
 
         Args:
-            xyz: (N, 3), finite, in the units of the training data; absolute coordinates are fine.
+            xyz: a cloud, as `salanet.read` gives it; or coordinates (N, 3), finite. Absolute ones
+                are fine, as float64.
             rgb: uint8 (N, 3).
             intensity: (N,), as the source stores it.
+            units, up, fit: see `examine`; a fit decides all of it.
             tile_points: most cells of one pass; bounds the memory.
-            attributes: further arrays of N rows that the model's features need, such as
-                return_number and number_of_returns.
+            attributes: further arrays of N rows, such as return_number and number_of_returns;
+                those that the model has no use for are left alone.
 
         Returns:
             int64 (N,), rows of `classes`.
 
         Raises:
-            DataError: the cloud is empty, has NaN or infinite coordinates, or lacks an attribute.
+            DataError: the cloud is empty, has NaN or infinite coordinates, coordinates too coarse
+                for their type, arrays of a wrong shape or type, or lacks one that the model cannot
+                do without; or its file is in degrees.
+            ConfigError: no such units or axis, or arrays beside a cloud.
         """
-        cloud = PointCloud(
-            np.asarray(xyz, np.float64),
-            rgb=None if rgb is None else np.asarray(rgb),
-            intensity=None if intensity is None else np.asarray(intensity, np.float32),
-            attributes={name: np.asarray(array) for name, array in attributes.items()},
-        )
-        where = "point cloud"
-        cells = to_cells(cloud, self._grid, keep=features.required(self._names), where=where)
-        scale = self.metadata.get("intensity_scale") or None
-        seen = cell_features(cells, self._names, scale, where)
+        if tile_points < 1:
+            raise ConfigError(f"tile_points must be at least 1, not {tile_points}")
+        cloud = self._cloud(xyz, {"rgb": rgb, "intensity": intensity, **attributes})
+        with geometry.use_threads(self._threads):
+            fit = fit or self._examine(cloud, FitOptions(units=units, up=up))
+            require_resolution(xyz, fit.grid / max(fit.scale))
+            return self._label(cloud, fit, tile_points)
+
+    def examine(
+        self,
+        xyz: PointCloud | ArrayLike,
+        *,
+        rgb: ArrayLike | None = None,
+        intensity: ArrayLike | None = None,
+        units: str = "auto",
+        up: str = "auto",
+        grid: float | str | None = None,
+        **attributes: ArrayLike | None,
+    ) -> Fit:
+        """How a cloud becomes what the model expects, decided as `salanet predict` does.
+
+        Its `remarks` say in words what was decided and what is doubtful. Clouds of one sensor
+        share a fit: `predict(cloud, fit=fit)`.
+
+        Args:
+            xyz, rgb, intensity, attributes: as for `predict`.
+            units: m, ft, us-ft, mm or cm; auto: what the file's reference system says, else found
+                out.
+            up: z or y; auto: z, unless the cloud plainly lies on its side.
+            grid: size in metres of the cells to work with; None for the model's, auto for larger
+                ones where the points are much sparser than in training.
+
+        Raises:
+            DataError, ConfigError: as `predict`.
+        """
+        cloud = self._cloud(xyz, {"rgb": rgb, "intensity": intensity, **attributes})
+        return self._examine(cloud, FitOptions(units=units, up=up, grid=grid))
+
+    def logits(self, points: ArrayLike, features: ArrayLike) -> NDArray[np.float32]:
+        """Logits (N, classes) of points (N, 3), one per cell of the grid, and features (N, C).
+
+        Raises:
+            DataError: another shape or type, no points, NaN or infinite values.
+        """
+        points = matrix(points, "points", None, 3)
+        features = matrix(features, "features", len(points), self._channels())
+        with geometry.use_threads(self._threads):
+            return self._logits(points, features)
+
+    def _cloud(
+        self, xyz: PointCloud | ArrayLike, arrays: dict[str, ArrayLike | None]
+    ) -> PointCloud:
+        needed = features.required(self._names)
+        cloud = as_cloud(xyz, arrays, needed)
+        cloud.require_finite(WHERE)
+        if not isinstance(xyz, PointCloud):
+            model = self._described()
+            for name in fitting.lacking(model, cloud.arrays()):
+                if name not in fitting.optional(model):
+                    raise DataError(
+                        f"the model needs '{name}', and cannot do without: give {name}=…, one for "
+                        "each point, or a whole cloud that has it"
+                    )
+        return cloud
+
+    def _examine(self, cloud: PointCloud, options: FitOptions) -> Fit:
+        return fitting.examine(self._described(), survey(cloud), options, WHERE)
+
+    def _described(self) -> fitting.Described:
+        """The model as those see it who look at its configuration and metadata."""
+        known = SimpleNamespace(config=SimpleNamespace(**self.config), metadata=self.metadata)
+        return cast(fitting.Described, known)
+
+    def _label(self, cloud: PointCloud, fit: Fit, tile_points: int) -> NDArray[np.int64]:
+        """As `salanet.inference.segment`."""
+        keep = features.required(self._names)
+        cells = to_cells(fit.cloud(cloud), fit.grid, keep=keep, black=True, where=WHERE)
+        seen = cell_features(cells, self._names, fit.intensity_scale, WHERE)
+        points = cells.coord * np.float32(fit.zoom)
         labels = np.empty(len(seen), np.int64)
-        for rows, core in tiles(cells.coord, tile_points, HALO_RADII * self._radius):
-            logits = self.logits(cells.coord[rows], seen[rows])
-            labels[rows[core]] = logits[core].argmax(1)
+        for rows, core in tiles(points, tile_points, HALO_RADII * self._radius):
+            labels[rows[core]] = self._logits(points[rows], seen[rows])[core].argmax(1)
         return labels[cells.of_point]
 
-    def logits(
+    def _logits(
         self, points: NDArray[np.float32], features: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Logits (N, classes) of points (N, 3), one per cell of the grid, and features (N, C)."""
         levels = geometry.pyramid(
             points, grid=self._grid, radius=self._radius, neighbours=self.config["neighbours"]
         )
         return self._run(features, levels)
+
+    def _channels(self) -> int:
+        return features.width(self._names)
+
+    def _try(self, path: Path) -> None:
+        """One point through the network: weights that do not fit show now, not in the middle."""
+        shape: Any
+        try:
+            shape = self._logits(
+                np.zeros((1, 3), np.float32), np.zeros((1, self._channels()), np.float32)
+            ).shape
+        except Exception as error:  # onnxruntime's own classes derive from nothing narrower
+            reason = " ".join(str(error).split())[:200]
+            raise FileError(path, f"its weights do not fit its architecture ({reason})") from error
+        if shape != (1, len(self.classes)):
+            raise FileError(path, f"has {shape[-1]} outputs for {len(self.classes)} classes")
