@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Range = tuple[float, float]
+from salanet.sampling.features import NEUTRAL
 
-# What stands in for an array that a cloud lacks, in training as in use.
-NEUTRAL = {"rgb": 0, "intensity": 0, "return_number": 1, "number_of_returns": 1}
+Range = tuple[float, float]
 
 
 class Augmentation(BaseModel):

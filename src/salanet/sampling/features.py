@@ -47,6 +47,8 @@ NEEDS = {
     "returns": ("return_number", "number_of_returns"),
     "height_above_ground": ("height_above_ground",),
 }
+# What stands in for an array that a cloud lacks, in training as in use.
+NEUTRAL = {"rgb": 0, "intensity": 0, "return_number": 1, "number_of_returns": 1}
 INTENSITY_PERCENTILE = 95
 INTENSITY_CLIP = 2.0
 RETURNS_CLIP = 1.5
