@@ -287,13 +287,21 @@ def _narrow(
     return _as(coord, np.float32), offset
 
 
+def _replaceable(folder: Path, header: str) -> bool:
+    """Whether nothing of anybody else's is lost if the folder goes."""
+    return folder.is_dir() and ((folder / header).is_file() or not any(folder.iterdir()))
+
+
 def write_folder(
     folder: Path, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any], header: str = HEADER
 ) -> None:
     """Write ``ARRAY.npy`` files and a JSON file into a folder that appears only when complete.
 
-    An existing folder is replaced. Raises FileError if it cannot be written.
+    One that it has written before, or that is empty, is replaced. Raises FileError if there is
+    something else in its place, or it cannot be written.
     """
+    if folder.exists() and not _replaceable(folder, header):
+        raise FileError(folder, "exists, and is not a prepared scene; move it, or write elsewhere")
     remove_stale(folder)
     new, old = temporary_name(folder), temporary_name(folder)
     try:

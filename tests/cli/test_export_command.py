@@ -62,7 +62,7 @@ def test_a_dry_run_writes_nothing(model: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["-o", "{model}"], "is the model itself"),
+        (["-o", "{model}"], "would be overwritten"),
         (["-o", "{folder}/m.safetensors"], "would be the model again"),
         (["-o", "{folder}/m.pb"], "ends in .onnx or .safetensors"),
         (["-o", "{folder}/m.onnx", "--precision", "int8"], "int8 needs --calibrate"),

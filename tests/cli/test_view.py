@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from salanet.cli.main import main
-from salanet.cli.view import number, read
+from salanet.cli.view import find, number, read
 from salanet.datasets.town import town
 from salanet.errors import ConfigError
 from salanet.io import write
@@ -49,7 +49,7 @@ def test_page_and_picture(
 def test_files_beside_each_other_are_compared_only_if_they_are_the_same(scans: Path) -> None:
     both = read((scans / "truth.laz", scans / "other.laz"), 10_000, None, None, False)
     assert both[1].truth is None and [s.name for s in both] == ["truth.laz", "other.laz"]
-    (one,) = read((scans,), 10_000, None, None, True)
+    (one,) = read(find((scans,)), 10_000, None, None, True)
     assert len(one) <= 10_000 and one.name == "3 files"
 
 
@@ -70,6 +70,9 @@ def test_what_is_refused(scans: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     refused("two commands", truth, "--png", image, "--html", html)
     refused("goes with one file", truth, truth + "x", "--truth", truth, "--html", html)
     refused("does not exist", truth, "--html", str(tmp_path / "none" / "a.html"))
+    refused("page.txt: name a file that ends in .html or .htm", truth, "--html", "page.txt")
+    refused("a.html: name a file that ends in .png", truth, "--png", html)
+    refused("--png name: name a file that ends in .png", truth, "--png", "name")
     refused("no such model", truth, "-m", str(tmp_path / "m.safetensors"), "--html", html)
     assert not any(tmp_path.iterdir())
 

@@ -60,10 +60,16 @@ def run(
     """
     from salanet.cli.console import load_model
     from salanet.evaluation import merge_folds
-    from salanet.inference.outputs import make_folder
+    from salanet.inference.outputs import check_writable, make_folder
+    from salanet.io.atomic import spare
 
+    # Before the work, not after it.
+    if output is not None:
+        spare(output, [model, *folds])
+        check_writable(output)
     if report is not None:
-        make_folder(report / "report.html")  # before the work, not after it
+        spare(report / "report.html", [model, *folds])
+        make_folder(report / "report.html")
     if folds:
         if model or data:
             raise ConfigError("--folds adds saved results; leave --model and --data out")

@@ -47,14 +47,15 @@ def run(
     """
     from salanet import load
     from salanet.cli.console import print_json, results
-    from salanet.errors import ConfigError, FileError
+    from salanet.errors import ConfigError
     from salanet.export import FlatNetwork, export, save_float16, verify
     from salanet.inference.outputs import check_writable
+    from salanet.io.atomic import spare
+    from salanet.models.zoo import locate
 
     to = output or model.with_suffix(".onnx")
     weights = to.suffix.lower() == ".safetensors"
-    if to.resolve() == model.resolve():
-        raise FileError(to, "is the model itself and would be overwritten; name another output")
+    spare(to, [locate(model)])
     if weights and precision != "float16":
         raise ConfigError(f"{to} would be the model again; .safetensors is for --precision float16")
     if not weights and to.suffix.lower() != ".onnx":

@@ -12,8 +12,9 @@ import tyro
 from salanet.cli.console import duration, messages
 from salanet.datasets.partnet import Shapes, open_shapes
 from salanet.errors import ConfigError
+from salanet.io.atomic import spare
 from salanet.scenes import Scene, check_alike, open_scenes
-from salanet.training import Recipe, Trainer, load_recipe
+from salanet.training import Recipe, Run, Trainer, load_recipe
 from salanet.training.finetune import open_parent, recipe_from
 from salanet.training.processes import start_others
 from salanet.training.stopping import Stopped
@@ -70,6 +71,8 @@ def main(argv: list[str]) -> int:
     if parent is not None:
         recipe = recipe_from(recipe, parent)
     folder = arguments.output or Path("runs") / Path(arguments.recipe).stem
+    if not arguments.resume:
+        _spare_inputs(folder, arguments)
     budget = duration(arguments.budget) if arguments.budget else None
     open_data = shapes if recipe.sampling.shape == "whole" else scenes
     train, validation = open_data(arguments.data, recipe)
@@ -99,6 +102,13 @@ def main(argv: list[str]) -> int:
     for other in others:
         other.wait()
     return 0
+
+
+def _spare_inputs(folder: Path, arguments: Arguments) -> None:
+    """Raise FileError if the run would write over its own recipe or parent."""
+    run = Run(folder)
+    for path in (run.recipe, run.best, run.last):
+        spare(path, [arguments.recipe, arguments.weights])
 
 
 def shapes(data: Path, recipe: Recipe) -> tuple[list[Shapes], list[Shapes]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,6 +14,7 @@ from salanet.errors import ConfigError, FileError
 if TYPE_CHECKING:
     from salanet.view import Classes, Sample
 
+SUFFIXES = {"--html": (".html", ".htm"), "--png": (".png",)}
 Mode = Literal["class", "truth", "error", "rgb", "height", "intensity", "confidence"]
 
 
@@ -62,7 +64,11 @@ def run(
 
     if html and png:
         raise ConfigError("--html and --png are two commands; run them one after the other")
-    samples = read(files, number(points), truth, columns, together)
+    found = find(files)
+    for option, path in (("--html", html), ("--png", png)):
+        if path is not None:
+            _check_output(option, path, [*found, truth, model])
+    samples = read(found, number(points), truth, columns, together)
     classes = Classes.of_samples(samples, _metadata(model))
     if png is not None:
         _picture(samples, classes, png, colour, size, view, point_size)
@@ -76,18 +82,23 @@ def run(
         _serve(samples, classes, colour, browser, port)
 
 
-def read(
-    files: tuple[Path, ...], limit: int, truth: Path | None, columns: str | None, together: bool
-) -> list[Sample]:
-    """A sample of each file, or one of all; the first's labels are the truth of the same points."""
+def find(files: tuple[Path, ...]) -> list[Path]:
+    """The files and prepared scenes meant, in the order they are named."""
     from salanet.cli.batch import expand
-    from salanet.view import sample
 
     if not files:
         raise ConfigError("name at least one file to look at")
     scenes = [path for path in files if (path / "coord.npy").is_file()]
     found = scenes + expand([path for path in files if path not in scenes])
-    found.sort(key=lambda path: files.index(path) if path in files else len(files))
+    return sorted(found, key=lambda path: files.index(path) if path in files else len(files))
+
+
+def read(
+    found: Sequence[Path], limit: int, truth: Path | None, columns: str | None, together: bool
+) -> list[Sample]:
+    """A sample of each file, or one of all; the first's labels are the truth of the same points."""
+    from salanet.view import sample
+
     if truth is not None and len(found) != 1:
         raise ConfigError("--truth goes with one file")
     if together:
@@ -104,6 +115,18 @@ def read(
             except (FileError, ValueError):  # other points: shown beside each other, not compared
                 samples[i].name = path.name
     return samples
+
+
+def _check_output(option: str, path: Path, inputs: Sequence[Path | None]) -> None:
+    """Find before the work what would go wrong after it, and what must not be overwritten."""
+    from salanet.inference.outputs import check_writable
+    from salanet.io.atomic import spare
+
+    known = SUFFIXES[option]
+    if path.suffix.lower() not in known:
+        raise ConfigError(f"{option} {path}: name a file that ends in {' or '.join(known)}")
+    spare(path, inputs)
+    check_writable(path)
 
 
 def number(text: str) -> int:

@@ -14,6 +14,7 @@ from salanet.cloud import PointCloud
 from salanet.errors import ConfigError, FileError
 from salanet.inference.segment import Segmentation
 from salanet.io import SUFFIXES, WRITABLE, require_writable
+from salanet.io.atomic import require_folder
 from salanet.models import Network
 
 # Before the suffix of an output whose name was not given.
@@ -74,6 +75,7 @@ def check_writable(path: Path) -> None:
     """Raise FileError unless a file can be created beside `path` and it is no folder."""
     if path.is_dir():
         raise FileError(path, "cannot write here, this is a folder")
+    require_folder(path)
     try:
         with tempfile.TemporaryFile(dir=path.parent):
             pass

@@ -10,7 +10,7 @@ import shutil
 import socket
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -44,8 +44,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     if target.exists() and not target.is_file():
         kind = "a folder" if target.is_dir() else "not a regular file"
         raise FileError(path, f"cannot write here, this is {kind}")
-    if not target.parent.is_dir():
-        raise FileError(path, f"cannot write here, the folder {target.parent} does not exist")
+    require_folder(path)
     remove_stale(target)
     temporary = temporary_name(target)
     try:
@@ -59,6 +58,26 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def require_folder(path: str | Path) -> None:
+    """Raise FileError unless the folder that a file is to be written into exists."""
+    folder = Path(path).resolve().parent
+    if not folder.is_dir():
+        raise FileError(path, f"cannot write here, the folder {folder} does not exist")
+
+
+def spare(path: str | Path, inputs: Iterable[str | Path | None]) -> None:
+    """Raise FileError if writing to `path` would replace one of the inputs, whatever its name.
+
+    Folders among the inputs, None, and what does not exist are passed over.
+    """
+    target = Path(path)
+    if not target.is_file():
+        return
+    for source in map(Path, filter(None, inputs)):
+        if source.is_file() and target.samefile(source):
+            raise FileError(path, "is an input and would be overwritten; name another output")
 
 
 def temporary_name(target: Path) -> Path:

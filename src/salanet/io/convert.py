@@ -9,8 +9,8 @@ import numpy as np
 
 from salanet import io
 from salanet.cloud import PointCloud
-from salanet.errors import FileError
 from salanet.io import copc, crs, lasfile
+from salanet.io.atomic import spare
 from salanet.io.describe import remarks
 
 TOLERANCE = 1e-6  # in the files' units: what adding an offset may round
@@ -44,8 +44,7 @@ def convert(
     """
     source, target = Path(source), Path(target)
     io.require_writable(target)
-    if target.exists() and target.samefile(source):
-        raise FileError(target, "is the input and would be overwritten; name another output")
+    spare(target, [source])
     if bounds is None and resolution is None:
         cloud = io.read(source, columns=columns, scan=scan)
     else:

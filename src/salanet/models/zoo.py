@@ -137,7 +137,12 @@ def load(model: str | Path) -> Network:
         FileError: the file is absent, damaged, not one of ours, or from an incompatible version.
         ConfigError: it is no file, and no model of that name comes with the package.
     """
+    return files.load(locate(model))
+
+
+def locate(model: str | Path) -> Path:
+    """The file that `load` would read; ConfigError for a name that no shipped model has."""
     path = Path(model)
     if path.name == str(model) and not path.suffix and not path.is_file():
-        path = find(path.name).path
-    return files.load(path)
+        return find(path.name).path
+    return path

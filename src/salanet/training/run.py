@@ -44,6 +44,7 @@ class Run:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
+        self.recipe = self.folder / "recipe.yaml"
         self.checkpoint = self.folder / "checkpoint.pt"
         self.previous = self.folder / "checkpoint.previous.pt"
         self.best = self.folder / "best.safetensors"
@@ -63,7 +64,7 @@ class Run:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FileError(self.folder, f"cannot be created ({error.strerror})") from error
-        with atomic_path(self.folder / "recipe.yaml") as temporary:
+        with atomic_path(self.recipe) as temporary:
             temporary.write_text(recipe.dump(), encoding="utf-8")
         write_json(self.folder / "run.json", about | provenance())
 
@@ -81,8 +82,8 @@ class Run:
         if not self.has_checkpoint:
             raise FileError(self.folder, "has no checkpoint.pt to resume from")
         try:
-            text = (self.folder / "recipe.yaml").read_text(encoding="utf-8")
-            started = parse_recipe(yaml.safe_load(text), str(self.folder / "recipe.yaml"))
+            text = self.recipe.read_text(encoding="utf-8")
+            started = parse_recipe(yaml.safe_load(text), str(self.recipe))
         except (OSError, yaml.YAMLError) as error:
             reason = " ".join(str(error).split())[:200]
             raise FileError(self.folder, f"cannot be resumed: {reason}") from error
