@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from salanet.errors import DataError
+
+MOST_NAMES, LONGEST_NAME = 1024, 100  # of codes, and in characters
 
 
 @dataclass
@@ -23,6 +27,8 @@ class PointCloud:
         attributes: every further per-point array by name, each of length N, its dtype untouched.
         source: what the reader needs to write the same file again (headers, VLRs, raw records),
             opaque to everyone but the format's own writer; None for clouds made in memory.
+        class_names: what codes of `label` are called, by code, where somebody said so; files
+            carry them. Names are printable, of 1 to 100 characters, without blanks at the ends.
     """
 
     xyz: NDArray[np.float64]
@@ -31,6 +37,7 @@ class PointCloud:
     label: NDArray[np.int32] | None = None
     attributes: dict[str, NDArray[Any]] = field(default_factory=dict)
     source: Any = None
+    class_names: dict[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.check()
@@ -53,6 +60,7 @@ class PointCloud:
             self.intensity = np.asarray(self.intensity, dtype=np.float32)
         if self.label is not None:
             self.label = _integers(self.label, "label", np.int32, (len(self),))
+        self.class_names = _names(self.class_names)
 
     def __len__(self) -> int:
         return len(self.xyz)
@@ -74,6 +82,34 @@ class PointCloud:
                 f"coordinates (the first is point {first}: {self.xyz[first].tolist()}); "
                 "remove them before segmenting"
             )
+
+
+def usable_names(pairs: Iterable[tuple[int, str]]) -> dict[int, str]:
+    """Names by code that a cloud can have, of those that anybody may have written anywhere.
+
+    What cannot be printed becomes a blank; without a name, and after the first of a code, a pair
+    is left out. More than `MOST_NAMES` are hardly names of classes: none are taken.
+    """
+    found: dict[int, str] = {}
+    few = list(islice(pairs, MOST_NAMES + 1))
+    for code, text in few if len(few) <= MOST_NAMES else []:
+        name = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        if name and abs(code) < 1 << 31:
+            found.setdefault(int(code), name[:LONGEST_NAME].rstrip())
+    return found
+
+
+def _names(names: Any) -> dict[int, str]:
+    """The names of codes by rising code, or DataError if one is none."""
+    found = {int(code): str(name) for code, name in names.items()}
+    usable = usable_names(found.items())
+    for code, name in found.items():
+        if usable.get(code) != name:
+            raise DataError(
+                f"{name[:LONGEST_NAME]!r} cannot be the name of the code {code}: codes are int32, "
+                f"and up to {MOST_NAMES} names printable, with up to {LONGEST_NAME} characters"
+            )
+    return dict(sorted(usable.items()))
 
 
 def _integers(array: Any, name: str, dtype: type, shape: tuple[int, ...]) -> NDArray[Any]:

@@ -82,7 +82,7 @@ def show(found: Description, meaning: Findings) -> None:
             classes.add_column(name, justify="left" if name == "class" else "right")
         for code, count in found.classes.items():
             share = f"{count / found.points:.1%}"
-            classes.add_row(str(code), class_name(found, code), f"{count:,}", share)
+            classes.add_row(str(code), found.class_names.get(code, ""), f"{count:,}", share)
         console.print(classes)
     for warning in found.warnings:
         console.print(f"note: {warning}", soft_wrap=True)
@@ -120,10 +120,3 @@ def limits(attribute: Attribute) -> tuple[str, str]:
     if attribute.low is None or attribute.high is None:
         return "", ""
     return f"{attribute.low:.10g}", f"{attribute.high:.10g}"
-
-
-def class_name(found: Description, code: int) -> str:
-    """ASPRS names, which hold for LAS alone."""
-    from salanet.datasets.classes import ASPRS
-
-    return ASPRS.get(code, "") if found.path.lower().endswith((".las", ".laz")) else ""

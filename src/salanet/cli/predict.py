@@ -215,11 +215,12 @@ def show(report: dict[str, Any], dry_run: bool) -> None:
             console.print(f"note: {remark}", soft_wrap=True)
         return
     table = Table()
+    table.add_column("code", justify="right")
     table.add_column("class")
     table.add_column("points", justify="right")
     table.add_column("share", justify="right")
-    for name, count in report["classes"].items():
-        table.add_row(name, f"{count:,}", f"{count / report['points']:.1%}")
+    for code, (name, count) in zip(report["codes"], report["classes"].items(), strict=True):
+        table.add_row(str(code), name, f"{count:,}", f"{count / report['points']:.1%}")
     console.print(report["output"], soft_wrap=True)
     console.print(table)
     for remark in report["remarks"]:

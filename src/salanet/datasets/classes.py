@@ -15,22 +15,6 @@ from salanet.io.yamlfile import read_yaml
 
 IGNORED = -1
 CATCH_ALL = "*"
-# Names of the codes that LAS files share.
-ASPRS = {
-    0: "never classified",
-    1: "unclassified",
-    2: "ground",
-    3: "low vegetation",
-    4: "medium vegetation",
-    5: "high vegetation",
-    6: "building",
-    7: "low noise",
-    9: "water",
-    10: "rail",
-    11: "road",
-    17: "bridge",
-    18: "high noise",
-}
 UNCLASSIFIED = 1  # ASPRS: what a class made of '*' alone writes
 
 Code = int | Annotated[str, Field(pattern=r"^\*$")]

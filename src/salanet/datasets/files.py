@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -19,9 +20,10 @@ from numpy.typing import NDArray
 import salanet
 from salanet import io
 from salanet.cloud import PointCloud
-from salanet.datasets.classes import ASPRS, IGNORED, ClassMap
+from salanet.datasets.classes import IGNORED, ClassMap
 from salanet.errors import ConfigError, DataError, FileError
 from salanet.io import crs
+from salanet.io.asprs import ASPRS
 from salanet.sampling.cells import KEPT, Cells, to_cells
 from salanet.scenes import Scene
 
@@ -306,7 +308,9 @@ def suggest_classes(
     """A class map for the codes of one file, to start from: ``ground=2,building=6``."""
     cloud = io.read(source, columns=columns)
     codes = np.unique(labels_of(cloud, label_field, str(source))).tolist()
-    return ",".join(f"{ASPRS.get(code, f'class {code}')}={code}" for code in codes)
+    names = cloud.class_names if label_field is None and cloud.class_names else ASPRS
+    named = {code: re.sub("[,=]", " ", names.get(code, f"class {code}")) for code in codes}
+    return ",".join(f"{name}={code}" for code, name in named.items())
 
 
 def fingerprint(source: Path) -> dict[str, Any]:

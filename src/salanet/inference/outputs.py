@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from salanet.cloud import PointCloud
+from salanet.cloud import PointCloud, usable_names
 from salanet.errors import ConfigError, FileError
 from salanet.inference.segment import Segmentation
 from salanet.io import SUFFIXES, WRITABLE, require_writable
@@ -101,7 +101,7 @@ def label_cloud(
     Returns:
         A remark for each name that the cloud had taken already, and that became another.
     """
-    cloud.label = class_codes(model)[found.labels]
+    cloud.label, cloud.class_names = class_codes(model)[found.labels], class_names(model)
     if found.probabilities is None:
         return []
     wanted = {"probabilities": probabilities, "confidence": confidence, "entropy": entropy}
@@ -171,6 +171,14 @@ def class_codes(model: Network) -> np.ndarray:
     if isinstance(codes, list) and len(codes) == count:
         return np.asarray(codes, dtype=np.int32)
     return np.arange(count, dtype=np.int32)
+
+
+def class_names(model: Network) -> dict[int, str]:
+    """The name of each code; of both classes where two are written as one."""
+    named: dict[int, list[str]] = {}
+    for code, name in zip(class_codes(model).tolist(), model.config.classes, strict=True):
+        named.setdefault(code, []).append(str(name))
+    return usable_names((code, "/".join(names)) for code, names in named.items())
 
 
 def _output(path: Path, output: Path | None, count: int) -> Path:

@@ -20,7 +20,7 @@ from salanet.inference.memory import (
     points_bytes,
     unstreamed_bytes,
 )
-from salanet.inference.outputs import label_cloud, make_folder
+from salanet.inference.outputs import class_codes, label_cloud, make_folder
 from salanet.inference.segment import cloud_input, segment
 from salanet.inference.stream import Work, disk_bytes
 from salanet.io import read, write
@@ -79,7 +79,8 @@ def predict_file(
         progress: called with (phase, done, total).
 
     Returns:
-        The report: points, cells, seconds of each phase, points of each class, remarks.
+        The report: points, cells, seconds of each phase, points of each class, the codes
+        of the classes in their order, remarks.
 
     Raises:
         FileError: a file cannot be read or written.
@@ -202,5 +203,6 @@ def _whole(
         "seconds_write": writing,
         "points_per_second": len(cloud) / (clock[-1] - clock[0]),
         "classes": dict(zip(model.config.classes, counts, strict=True)),
+        "codes": class_codes(model).tolist(),
         "remarks": remarks,
     }

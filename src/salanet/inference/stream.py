@@ -30,7 +30,7 @@ from salanet.inference.celling import Celling, CellStore
 from salanet.inference.facts import Facts, gather_facts
 from salanet.inference.fit import Fit, examine
 from salanet.inference.memory import Plan
-from salanet.inference.outputs import class_codes, extra_columns, extra_names
+from salanet.inference.outputs import class_codes, class_names, extra_columns, extra_names
 from salanet.inference.segment import feature_names
 from salanet.inference.spool import BORDER, OWN, Spool
 from salanet.inference.tilework import Tiling
@@ -96,6 +96,7 @@ class Work:
             **{f"seconds_{phase}": spent for phase, spent in self.seconds.items()},
             "points_per_second": self.stream.count / seconds,
             "classes": dict(zip(self.model.config.classes, counts, strict=True)),
+            "codes": class_codes(self.model).tolist(),
             "remarks": self.remarks,
         }
 
@@ -234,6 +235,7 @@ class Work:
             np.zeros((len(occurring), 3)),
             label=codes[occurring],
             attributes={n: np.full(len(occurring), SAMPLE_VALUE, np.float32) for n in extra},
+            class_names=class_names(self.model),
         )
 
         def labelled(start: int, stop: int) -> PointCloud:

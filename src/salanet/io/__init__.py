@@ -127,7 +127,8 @@ def write(
                 f"labels go from {cloud.label.min()} to {cloud.label.max()}, "
                 f"there are codes for 0 to {len(codes) - 1}"
             )
-        cloud = replace(cloud, label=codes[cloud.label])
+        names = {int(codes[i]): n for i, n in cloud.class_names.items() if 0 <= i < len(codes)}
+        cloud = replace(cloud, label=codes[cloud.label], class_names=names)
     with atomic_path(path) as temporary:
         remarks: list[str] = module.write(temporary, cloud)
     return remarks

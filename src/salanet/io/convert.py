@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from salanet import io
 from salanet.cloud import PointCloud
 from salanet.io import copc, crs, lasfile
 from salanet.io.atomic import spare
-from salanet.io.describe import remarks
+from salanet.io.describe import meanings, remarks
 
 TOLERANCE = 1e-6  # in the files' units: what adding an offset may round
 DESCRIBED = {lasfile.LASZIP, (b"LASF_Spec", 4)}
@@ -49,10 +50,17 @@ def convert(
         cloud = io.read(source, columns=columns, scan=scan)
     else:
         cloud = copc.read_part(source, bounds, resolution)
-    said = [*remarks(cloud), *io.write(target, cloud)]
+    said = [*remarks(cloud), *io.write(target, _named(cloud, target))]
     back = io.read(target)
     lost = [r for r in losses(cloud, back) if not any(r.split("' ")[0] + "'" in s for s in said)]
     return [*said, *lost]
+
+
+def _named(cloud: PointCloud, target: Path) -> PointCloud:
+    """The cloud with the standard's names for codes, where its new format does not imply them."""
+    if cloud.label is None or target.suffix.lower() in (".las", ".laz"):
+        return cloud
+    return replace(cloud, class_names=meanings(cloud, np.unique(cloud.label).tolist()))
 
 
 def scan_targets(source: Path, target: Path) -> list[tuple[int, Path]]:
@@ -80,6 +88,8 @@ def losses(before: PointCloud, after: PointCloud) -> list[str]:
             found.append(f"'{name}' is not kept under that name")
         elif not _equal(flat, again.reshape(len(again), -1)):
             found.append(f"'{name}' lost digits: {array.dtype} became {again.dtype}")
+    if before.class_names and before.class_names != after.class_names:
+        found.append("the names of the classes are not kept")
     return found + _lost_beside(before.source, after.source)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from salanet import io
 from salanet.cloud import PointCloud
 from salanet.io import crs, lasfile
+from salanet.io.asprs import ASPRS, contradictions
+from salanet.io.las import LasSource
 
 POINTS_PER_CELL = 16  # of the cells that the density is counted over
 MOST_CELLS = 1 << 62  # that can be numbered
@@ -43,6 +46,7 @@ class Description:
         density: points per square unit of x and y over the occupied area; None if there is none.
         attributes: fields and attributes beside the coordinates.
         classes: points of each label code; empty without labels.
+        class_names: what codes of `classes` are called; see `meanings`.
         warnings: what may surprise whoever works with the file, one line each.
     """
 
@@ -56,6 +60,7 @@ class Description:
     density: float | None
     attributes: list[Attribute]
     classes: dict[int, int]
+    class_names: dict[int, str]
     warnings: list[str] = field(default_factory=list)
 
 
@@ -70,7 +75,7 @@ def describe(
     cloud = io.read(path, columns=columns) if cloud is None else cloud
     finite = cloud.xyz[np.isfinite(cloud.xyz).all(axis=1)]
     system = crs.of_source(cloud.source)
-    types = _stored_types(cloud.source)
+    types, classes = _stored_types(cloud.source), _classes(cloud.label)
     return Description(
         path=str(path),
         format=_format(path, cloud.source),
@@ -81,7 +86,8 @@ def describe(
         crs=system,
         density=density(finite),
         attributes=[_attribute(n, a, types.get(n, a.dtype)) for n, a in cloud.arrays().items()],
-        classes=_classes(cloud.label),
+        classes=classes,
+        class_names={c: name for c, name in meanings(cloud, classes).items() if c in classes},
         warnings=[*remarks(cloud), *_warnings(cloud, finite, system)],
     )
 
@@ -89,6 +95,17 @@ def describe(
 def remarks(cloud: PointCloud) -> list[str]:
     """What the reader could not take over from the file as it is, one line each."""
     return list(getattr(cloud.source, "remarks", []))
+
+
+def meanings(cloud: PointCloud, codes: Iterable[int]) -> dict[int, str]:
+    """What label codes are called: as the file says, else as the LAS standard does for LAS.
+
+    `codes` are those that occur; the standard's names of others are left out.
+    """
+    source, names = cloud.source, cloud.class_names
+    if not isinstance(source, LasSource) or not source.classified or contradictions(names):
+        return names
+    return {code: ASPRS[code] for code in codes if code in ASPRS} | names
 
 
 def density(xyz: NDArray[np.float64]) -> float | None:

@@ -10,14 +10,15 @@
 Every other dimension is an attribute under laspy's name for it. A cloud read from LAS is written
 over its own records: what the cloud does not change stays bit for bit, stored integers, records
 (VLRs, EVLRs), reference system, scales and offsets included. Attributes that the point format
-does not know become extra dimensions. COPC is read, and written as plain LAZ.
+does not know become extra dimensions. Names of classes are records (`salanet.io.lookup`). COPC is
+read, and written as plain LAZ.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 from salanet import __version__
 from salanet.cloud import PointCloud
 from salanet.errors import DataError, FileError
-from salanet.io import lasdims, lasfile
+from salanet.io import lasdims, lasfile, lookup
 from salanet.io.lasfile import LasFile
 
 COLOURS = ("red", "green", "blue")
@@ -43,6 +44,12 @@ class LasSource:
     format: laspy.PointFormat
     described: bytes  # the file's description of its extra dimensions, if it is sound
     rest: int  # bytes of a point that nothing describes
+    names: dict[int, str] = field(default_factory=dict)  # of label codes
+
+    @property
+    def classified(self) -> bool:
+        """The labels are the classification, not a dimension of their own."""
+        return _label_dimension(self.format) == "classification"
 
     def record(self) -> laspy.PackedPointRecord:
         """The points by dimension: a view, not a copy."""
@@ -79,6 +86,7 @@ def to_cloud(
         label=np.array(record[label]).astype(np.int32) if "label" in wanted else None,
         attributes={name: np.array(record[name]) for name in others if name in wanted},
         source=source,
+        class_names=source.names if "label" in wanted else {},
     )
 
 
@@ -99,7 +107,8 @@ def source_of(file: LasFile) -> LasSource:
     if rest:
         name = lasdims.short_name("ExtraBytes", set(point_format.dimension_names))
         point_format.add_extra_dimension(laspy.ExtraBytesParams(name, lasdims.several("u1", rest)))
-    return LasSource(file, point_format, extra, rest)
+    source = LasSource(file, point_format, extra, rest)
+    return replace(source, names=lookup.read(file, source.classified))
 
 
 def _label_dimension(point_format: laspy.PointFormat) -> str:
@@ -154,6 +163,7 @@ def write(path: Path, cloud: PointCloud) -> list[str]:
     lasdims.forget_limits(file, placed.changed)
     if not np.array_equal(before["return_number"], record["return_number"]):
         count_returns(file, record)
+    name_classes(source, cloud, placed)
     add_extras(source, placed.extras, placed.remarks)
     lasfile.write(path, file, compress=path.suffix.lower() == ".laz")
     return placed.remarks
@@ -292,6 +302,13 @@ def _assign(
         record[name][:] = cast
     changed.add(name)
     return True
+
+
+def name_classes(source: LasSource, cloud: PointCloud, placed: Placed) -> None:
+    """Name the labels in the header's records, once they are placed."""
+    if cloud.label is not None:
+        classified = source.classified and "label" not in placed.extras
+        placed.remarks.extend(lookup.put(source.file, cloud.class_names, classified))
 
 
 def count_returns(file: LasFile, record: laspy.PackedPointRecord) -> None:

@@ -101,5 +101,6 @@ def _plan(source: LasSource, sample: PointCloud) -> tuple[LasFile, set[str], lis
     placed = las.set_dimensions(source, source.record(), sample)
     # As if all of them changed: the points that do not are yet to come.
     lasdims.forget_limits(source.file, placed.stored)
+    las.name_classes(source, sample, placed)
     las.add_extras(source, placed.extras, placed.remarks)
     return source.file, placed.unfit, placed.remarks

@@ -2,8 +2,9 @@
 
 An .npz (or a structured .npy) holds `xyz`, `points` or `coord` of shape (N, 3), or x, y and z;
 `rgb` or `color` (N, 3); `label` or `segment`; other names as in `salanet.io.table`. Every other
-array of length N is an attribute, the rest is written again as it was. A plain .npy is (N, C)
-with the columns of headerless text, which `columns` may name. Pickles are never loaded.
+array of length N is an attribute, the rest is written again as it was. `class_names` in an .npz
+has a row (code, name) for each class. A plain .npy is (N, C) with the columns of headerless text,
+which `columns` may name. Pickles are never loaded.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from salanet.cloud import PointCloud
+from salanet.cloud import MOST_NAMES, PointCloud, usable_names
 from salanet.errors import DataError, FileError
 from salanet.io import table, text
 from salanet.io.limits import check_npy, check_unpacked
@@ -27,6 +28,7 @@ PARTS = {
     **dict.fromkeys(["rgb", "color", "colors"], ("red", "green", "blue")),
     "segment": ("label",),
 }
+NAMES = "class_names"
 NEW_PARTS = {name: PARTS[name] for name in ("xyz", "rgb")}
 
 
@@ -62,6 +64,9 @@ def read(path: Path, columns: str | None = None) -> PointCloud:
 
 
 def _to_cloud(path: Path, arrays: dict[str, Any], compressed: bool) -> PointCloud:
+    class_names = _names(arrays.get(NAMES))
+    if class_names:
+        del arrays[NAMES]
     key = next((n for n in ("xyz", "points", "coord", "coords", "x", "X") if n in arrays), None)
     if key is None:
         raise FileError(path, f"no xyz and no x, y, z among its arrays: {', '.join(arrays)}")
@@ -80,7 +85,26 @@ def _to_cloud(path: Path, arrays: dict[str, Any], compressed: bool) -> PointClou
             columns[name] = array
     cloud, found = table.to_cloud(path, columns)
     cloud.source = NpzSource(parts, rest, compressed, found)
+    cloud.class_names = class_names
     return cloud
+
+
+def _names(array: Any) -> dict[int, str]:
+    """The names of codes in an array as `_named` makes it; none if it is another."""
+    if array is None or array.ndim != 1 or not 0 < len(array) <= MOST_NAMES:
+        return {}
+    kinds = {name: array.dtype[name].kind for name in array.dtype.names or ()}
+    if kinds != {"code": "i", "name": "U"}:
+        return {}
+    try:
+        return usable_names(array.tolist())
+    except (ValueError, SystemError):  # numbers that are no characters
+        return {}
+
+
+def _named(names: dict[int, str]) -> Any:
+    longest = max(map(len, names.values()))
+    return np.array(sorted(names.items()), [("code", "<i4"), ("name", f"<U{longest}")])
 
 
 def _read_plain(path: Path, array: Any, columns: str | None) -> PointCloud:
@@ -142,6 +166,8 @@ def write(path: Path, cloud: PointCloud) -> list[str]:
             whole[name] = array
         _save(path, whole)
         return [f"'{name}' is not per point: left out" for name in source.rest]
+    if cloud.class_names:  # an array of that name that is something else stays
+        arrays = arrays | {NAMES: _named(cloud.class_names)} | arrays
     compression = zipfile.ZIP_DEFLATED if source.compressed else zipfile.ZIP_STORED
     with zipfile.ZipFile(path, "w", compression) as archive:
         for name, array in (arrays | source.rest).items():

@@ -3,8 +3,9 @@
 Every field keeps its name, type, count and place; comments, viewpoint and the rows and columns of
 organised clouds are written again as they were. Colours packed into `rgb` or `rgba` become
 `PointCloud.rgb` (their fourth byte is kept), fields of several values attributes of shape (N, K),
-padding (`_`) stays unseen. New clouds are binary, with coordinates in F 4 where that is exact,
-else F 8. Source: pointclouds.org/documentation/tutorials/pcd_file_format.html.
+padding (`_`) stays unseen. Names of classes are comments, as in `# label 0 ceiling`. New clouds are
+binary, with coordinates in F 4 where that is exact, else F 8.
+Source: pointclouds.org/documentation/tutorials/pcd_file_format.html.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 
 from salanet.cloud import PointCloud
 from salanet.errors import DataError, FileError, MissingExtraError
-from salanet.io import rows, table
+from salanet.io import names, rows, table
 from salanet.io.limits import check_unpacked
 
 TYPES = {"F": (4, 8), "I": (1, 2, 4, 8), "U": (1, 2, 4, 8)}
@@ -70,6 +71,7 @@ def read(path: Path, columns: str | None = None) -> PointCloud:
     }
     recognised.columns = found
     cloud.source = PcdSource(encoding, header, packed, data[end:], recognised)
+    cloud.class_names = names.from_latin(header)
     return cloud
 
 
@@ -216,6 +218,7 @@ def write(path: Path, cloud: PointCloud) -> list[str]:
     stored = {name: _storable(name, column) for name, column in stored.items()}
     encoding = source.encoding if source else "binary"
     header = _new_header(source.header if source else NEW_HEADER, stored, len(cloud))
+    header = names.put(header, cloud.class_names, "# ", 0, latin=True)
     with path.open("wb") as file:
         file.write("\n".join([*header, f"DATA {encoding}", ""]).encode("latin-1", "replace"))
         if encoding == "ascii":

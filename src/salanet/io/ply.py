@@ -1,12 +1,13 @@
 """PLY, ascii and binary of either byte order.
 
 Every vertex property keeps its name, type and place; comments, obj_info and other elements
-(faces, with their lists) are written again as they were. New clouds become binary
-little-endian with double coordinates.
+(faces, with their lists) are written again as they were. Names of classes are comments, as in
+`comment label 0 ceiling`. New clouds become binary little-endian with double coordinates.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 
 from salanet.cloud import PointCloud
 from salanet.errors import DataError, FileError
-from salanet.io import rows, table
+from salanet.io import names, rows, table
 
 TYPES = {
     **{"char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4"},
@@ -72,15 +73,17 @@ def read(path: Path, columns: str | None = None) -> PointCloud:
             body.skip(element)
     cloud, columns_found = table.to_cloud(path, found)
     cloud.source = PlySource(encoding, header, data[start:begin], data[end:], columns_found)
+    cloud.class_names = names.from_latin(header)
     return cloud
 
 
 def parse_header(path: Path, data: bytes) -> tuple[str, list[str], list[Element], int]:
-    end = data.find(b"end_header", 0, HEADER_LIMIT)
+    end = data.find(b"\nend_header", 0, HEADER_LIMIT) + 1
     stop = data.find(b"\n", end) + 1
-    if not data.startswith(b"ply") or end < 0 or not stop:
+    if not data.startswith(b"ply") or not end or not stop:
         raise FileError(path, "not a PLY file, or its header is cut short")
-    lines = data[:end].decode("latin-1").splitlines()
+    # Not `splitlines`: some bytes of UTF-8 are line ends in Latin-1.
+    lines = re.split(r"\r\n|\n|\r", data[: end - 1].decode("latin-1").removesuffix("\r"))
     encoding = ""
     elements: list[Element] = []
     for number, line in enumerate(lines[1:], start=2):
@@ -100,8 +103,8 @@ def parse_header(path: Path, data: bytes) -> tuple[str, list[str], list[Element]
             case _:
                 raise FileError(path, f"line {number} of the PLY header is wrong: {line[:60]!r}")
     for element in elements:
-        names = [name for name, _, _ in element.properties]
-        if len(set(names)) < len(names) or (element.count and not names):
+        called = [name for name, _, _ in element.properties]
+        if len(set(called)) < len(called) or (element.count and not called):
             raise FileError(path, f"element '{element.name}' has doubled or no properties")
     if not encoding:
         raise FileError(path, "the PLY header names no known format")
@@ -118,18 +121,18 @@ class _Body:
 
     def read(self, element: Element) -> dict[str, Any]:
         dtype = element.dtype(self.order)
-        names = [name for name, _, _ in element.properties]
+        called = [name for name, _, _ in element.properties]
         if self.order:
             begin = self.position
             self._advance(element, element.count * dtype.itemsize)
             array = np.frombuffer(self.data, dtype, element.count, begin)
-            native = [array[name].astype(array[name].dtype.newbyteorder("=")) for name in names]
+            native = [array[name].astype(array[name].dtype.newbyteorder("=")) for name in called]
         else:
             first, lines = self._lines(element)
             numbers = range(first, first + len(lines))
-            types = [dtype[name] for name in names]
+            types = [dtype[name] for name in called]
             native = rows.parse(self.path, lines, types, None, numbers)
-        return dict(zip(names, native, strict=True))
+        return dict(zip(called, native, strict=True))
 
     def skip(self, element: Element) -> None:
         if not self.order:
@@ -218,7 +221,7 @@ def write(path: Path, cloud: PointCloud) -> list[str]:
         raise DataError("PLY names hold no spaces, and without them two attributes get one name")
     encoding = source.encoding if source is not None else "binary_little_endian"
     with path.open("wb") as file:
-        file.write(header_bytes(encoding, header, stored))
+        file.write(header_bytes(encoding, header, stored, cloud.class_names))
         file.write(before)
         if encoding == "ascii":
             for block in rows.render(list(stored.values()), " "):
@@ -234,8 +237,12 @@ def write(path: Path, cloud: PointCloud) -> list[str]:
     return remarks
 
 
-def header_bytes(encoding: str, header: list[str], columns: dict[str, Any]) -> bytes:
+def header_bytes(
+    encoding: str, header: list[str], columns: dict[str, Any], class_names: dict[int, str]
+) -> bytes:
     """All that comes before the elements; `header` as in `PlySource`, with these vertex columns."""
+    first = next(i for i, line in enumerate(header) if line.split()[:1] == ["element"])
+    header = names.put(header, class_names, "comment ", first, latin=True)
     lines = ["ply", f"format {encoding} 1.0", *_with_properties(header, columns), "end_header", ""]
     return "\n".join(lines).encode("latin-1", "replace")
 

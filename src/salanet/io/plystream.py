@@ -18,6 +18,7 @@ from salanet.cloud import PointCloud
 from salanet.errors import FileError
 from salanet.io import ply, table
 from salanet.io.ahead import ahead
+from salanet.io.names import from_latin
 from salanet.io.stream import Labelled
 
 COLOUR, LABELS = "u1", ("u1", "i1", "u2", "i2", "i4")
@@ -32,6 +33,7 @@ class PlyStream:
             data = file.read(ply.HEADER_LIMIT + 64)
         encoding, self._header, elements, self._begin = ply.parse_header(path, data)
         self._vertex, self._encoding = elements[0], encoding
+        self._names = from_latin(self._header)
         self.streamable = encoding != "ascii" and self._vertex.name == "vertex"
         self.streamable = self.streamable and not self._vertex.has_lists()
         if not self.streamable:
@@ -65,7 +67,8 @@ class PlyStream:
         done = 0
         with to.open("wb") as file:
             stored = {name: np.empty(0, row[name].newbyteorder("=")) for name in row.names or ()}
-            file.write(ply.header_bytes(self._encoding, self._header, stored))
+            names = sample.class_names
+            file.write(ply.header_bytes(self._encoding, self._header, stored, names))
             for rows in ahead(self._rows(size)):
                 cloud = labelled(done, done + len(rows))
                 given: dict[str, Any] = {
@@ -95,7 +98,9 @@ class PlyStream:
         native = {
             n: rows[n].astype(rows[n].dtype.newbyteorder("=")) for n in rows.dtype.names or ()
         }
-        return table.to_cloud(self.path, native)
+        cloud, columns = table.to_cloud(self.path, native)
+        cloud.class_names = self._names
+        return cloud, columns
 
     def _plan(self, sample: PointCloud) -> tuple[np.dtype[Any], str]:
         """The type of a new row, and which of its columns is the label."""

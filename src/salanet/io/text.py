@@ -12,7 +12,8 @@ header line (plain, or behind # or //), else by their number:
 
 The delimiter is the first of `;`, tab and `,` found in the first row, otherwise blanks. Columns
 of whole numbers stay whole numbers. A line holding only the number of points may come first, as
-in .pts files. New files have a header: plain in .csv, behind # in the others.
+in .pts files. New files have a header: plain in .csv, behind # in the others, which also hold
+the names of classes, as in `# label 0 ceiling`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import numpy as np
 
 from salanet.cloud import PointCloud
 from salanet.errors import DataError, FileError
+from salanet.io import names as class_names
 from salanet.io import rows, table
 
 BY_COUNT = {3: "x,y,z", 4: "x,y,z,intensity", 6: "x,y,z,r,g,b"}
@@ -65,13 +67,14 @@ def read(path: Path, columns: str | None = None) -> PointCloud:
     delimiter = next((d for d in (";", "\t", ",") if d in points[0].strip()), None)
     width = len(points[0].split(delimiter))
     for i, line in enumerate(head):
-        if _header_names(path, line, delimiter, width):
+        if not class_names.is_name(line) and _header_names(path, line, delimiter, width):
             header = i
     named = _header_names(path, head[header], delimiter, width) if header is not None else None
     names = column_names(path, columns, named, width)
     parsed = _parse(path, points, delimiter, width, [i + 1 for i in numbers])
     cloud, found = table.to_cloud(path, dict(zip(names, parsed, strict=True)))
     cloud.source = TextSource(delimiter, newline, counted, head, header, found)
+    cloud.class_names = class_names.from_lines(head)
     return cloud
 
 
@@ -173,6 +176,10 @@ def write(path: Path, cloud: PointCloud) -> list[str]:
         head[source.header] = line + delimiter.join(names)
     elif new != old:
         remarks.append(f"the file has no header; its columns are now {', '.join(new)}")
+    place = source.header or 0
+    # Where nothing else is a comment, readers of the file may not know what one is.
+    if class_names.from_lines(head) or (head and head[place].lstrip().startswith(COMMENTS)):
+        head = class_names.put(head, cloud.class_names, "# ", place)
     with path.open("w", encoding="utf-8", newline="") as file:
         if source.counted:
             file.write(f"{len(cloud)}{source.newline}")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from salanet.datasets.classes import ASPRS
+from salanet.datasets.s3dis import PALETTE as INDOOR
 from salanet.errors import DataError
+from salanet.io.asprs import ASPRS
 
 if TYPE_CHECKING:
     from salanet.view.sample import Sample
@@ -29,20 +30,17 @@ PALETTE: tuple[Colour, ...] = (
     (52, 95, 160), (170, 210, 150), (140, 50, 70), (240, 170, 160), (40, 130, 110),
     (200, 180, 230), (110, 90, 40), (130, 200, 240), (190, 60, 140), (210, 210, 200),
 )  # fmt: skip
-# For names that are common; the longest one that a class's name holds counts.
+# For names that are common, those of the models that come with the package as these have them; the
+# longest one that a class's name holds counts.
 NAMED: dict[str, Colour] = {
-    "ground": (176, 141, 104), "terrain": (176, 141, 104), "road": (120, 120, 128),
-    "low vegetation": (172, 206, 110), "medium vegetation": (112, 178, 84),
-    "high vegetation": (46, 130, 68), "vegetation": (78, 158, 76), "shrub": (142, 190, 92),
-    "ceiling": (214, 214, 204), "floor": (150, 132, 112), "wall": (168, 192, 214),
-    "beam": (236, 202, 94), "column": (190, 120, 190), "window": (104, 200, 220),
-    "door": (204, 142, 84), "table": (146, 112, 196), "chair": (222, 88, 88),
-    "sofa": (226, 134, 160), "bookcase": (70, 160, 110), "board": (70, 110, 170),
-    "clutter": (110, 116, 124), "tree": (46, 130, 68), "building": (214, 96, 77),
-    "car": (86, 120, 210),
+    **INDOOR,
+    "ground": (170, 121, 66), "terrain": (170, 121, 66), "road": (120, 120, 128),
+    "low vegetation": (190, 220, 110), "medium vegetation": (110, 180, 70),
+    "high vegetation": (30, 110, 45), "vegetation": (78, 158, 76), "shrub": (142, 190, 92),
+    "tree": (30, 110, 45), "building": (205, 60, 50), "car": (86, 120, 210),
     "water": (66, 146, 214), "bridge": (240, 180, 80), "rail": (150, 90, 150),
-    "noise": (236, 72, 186), "unclassified": (150, 156, 164), "other": (150, 156, 164),
-    "never classified": (150, 156, 164), "wire": (240, 200, 60), "tower": (120, 84, 190),
+    "noise": (236, 72, 186), "unclassified": (150, 150, 160), "other": (150, 150, 160),
+    "never classified": (150, 150, 160), "wire": (240, 200, 60), "tower": (120, 84, 190),
 }  # fmt: skip
 # Anchors of colour ramps, evenly spaced: after viridis and turbo, but never too dark to see.
 RAMPS: dict[str, tuple[Colour, ...]] = {
@@ -157,8 +155,15 @@ def colour(sample: Sample, mode: Mode, classes: Classes) -> NDArray[np.uint8]:
     if mode == "error":
         states = np.array([RIGHT, WRONG, UNKNOWN], np.uint8)
         return states[errors(sample)]
-    values = sample.xyz[:, 2] if mode == "height" else getattr(sample, mode)
-    return ramp(mode)[scaled(values, mode)]
+    return ramp(mode)[scaled(values(sample, mode), mode)]
+
+
+def values(sample: Sample, mode: Mode) -> NDArray[np.floating[Any]]:
+    """What a ramp of colours stands for, (N,); heights are in the file's units."""
+    if mode == "height":
+        return sample.xyz[:, 1 if sample.y_up else 2]
+    found: NDArray[np.floating[Any]] = getattr(sample, mode)
+    return found
 
 
 def errors(sample: Sample) -> NDArray[np.uint8]:

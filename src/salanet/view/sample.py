@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from salanet import io
 from salanet.cloud import PointCloud
 from salanet.errors import ConfigError, FileError
+from salanet.io import crs
+from salanet.io.asprs import contradictions
+from salanet.io.crs import Crs
 from salanet.io.stream import open_stream
 from salanet.scenes import Scene
 from salanet.view.colours import asprs
@@ -29,11 +32,15 @@ class Sample:
     Attributes:
         name: what it is called on the page.
         total: how many points the cloud has.
-        xyz: float64 (N, 3), finite, in the cloud's own frame.
+        xyz: float64 (N, 3), finite, in the file's own axes and units.
         rgb: uint8 (N, 3), or None.
         intensity, confidence: float32 (N,), or None.
         label, truth: int32 (N,) codes, or None; a negative truth is unknown.
         names: names of codes that the file itself gives.
+        crs: the file's reference system, if it names one.
+        upright: the format itself says that z points up.
+        y_up: the file's y points up, not its z (see `salanet.view.frame`).
+        unit: metres that a unit of the coordinates is long.
     """
 
     name: str
@@ -45,6 +52,17 @@ class Sample:
     confidence: NDArray[np.float32] | None = None
     truth: NDArray[np.int32] | None = None
     names: dict[int, str] = field(default_factory=dict)
+    crs: Crs | None = None
+    upright: bool = False
+    y_up: bool = False
+    unit: float = 1.0
+
+    @property
+    def drawn(self) -> NDArray[np.float64]:
+        """The coordinates (N, 3) with z up, still in the file's units."""
+        if not self.y_up:
+            return self.xyz
+        return np.stack([self.xyz[:, 0], -self.xyz[:, 2], self.xyz[:, 1]], axis=1)
 
     def __len__(self) -> int:
         return len(self.xyz)
@@ -141,7 +159,9 @@ def together(samples: Sequence[Sample], name: str) -> Sample:
         n: np.concatenate([getattr(s, n) for s in samples]) for n in ("xyz", *shared)
     }
     names = {code: text for sample in samples for code, text in sample.names.items()}
-    return Sample(name, sum(s.total for s in samples), names=names, **arrays)
+    first = samples[0]
+    about: dict[str, Any] = {n: getattr(first, n) for n in ("crs", "upright", "y_up", "unit")}
+    return Sample(name, sum(s.total for s in samples), names=names, **arrays, **about)
 
 
 def _finite(xyz: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -169,8 +189,9 @@ def _of_las(path: Path, limit: int) -> Sample:
     ]
     made = together(pieces, path.name)
     own = "classification" in stream.names  # then the labels are a dimension of their own
-    names = {} if own or made.label is None else asprs(np.unique(made.label).tolist())
-    return replace(made, total=stream.count, names=names)
+    if not own and made.label is not None and not contradictions(made.names):
+        made.names = asprs(np.unique(made.label).tolist()) | made.names
+    return replace(made, total=stream.count)
 
 
 def _pieces(
@@ -198,6 +219,9 @@ def _of_rows(cloud: PointCloud, name: str, truth: NDArray[np.integer] | None = N
         label=cloud.label,
         confidence=None if confidence is None else confidence.astype(np.float32),
         truth=None if truth is None else np.asarray(truth, np.int32),
+        names=dict(cloud.class_names),
+        crs=crs.of_source(cloud.source),
+        upright=hasattr(cloud.source, "record"),
     )
 
 

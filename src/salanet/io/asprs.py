@@ -1,0 +1,43 @@
+"""What the label codes of LAS files mean by the standard, and whether others mean something else.
+
+Source: LAS 1.4 R15, table 17.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+ASPRS = {
+    0: "never classified",
+    1: "unclassified",
+    2: "ground",
+    3: "low vegetation",
+    4: "medium vegetation",
+    5: "high vegetation",
+    6: "building",
+    7: "low noise",
+    9: "water",
+    10: "rail",
+    11: "road",
+    17: "bridge",
+    18: "high noise",
+}
+REST = ("other", "unclassified", "unassigned", "unknown")  # what 0 and 1 are called as well
+
+
+def is_standard(names: Mapping[int, str]) -> bool:
+    """Whether these names say what the standard does, so that nobody needs to be told."""
+    return all(
+        name.lower() == ASPRS.get(code) or (code in (0, 1) and name.lower() in REST)
+        for code, name in names.items()
+    )
+
+
+def contradictions(names: Mapping[int, str]) -> dict[int, str]:
+    """What the standard calls those codes that these names make something else of."""
+    known = {code: name.lower() for code, name in names.items() if code in ASPRS}
+    return {
+        code: ASPRS[code]
+        for code, name in known.items()
+        if ASPRS[code].split()[-1] not in name and not (code in (0, 1) and name in REST)
+    }
