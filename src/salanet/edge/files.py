@@ -72,7 +72,7 @@ def _weights(path: Path, threads: int) -> ModelFile:
     config, metadata = _document(path, text, "a safetensors file, but not a SalaNet model")
     try:
         return ModelFile(config, metadata, SalaNetwork(tensors, config, threads))
-    except (KeyError, ValueError, TypeError) as error:
+    except (LookupError, ValueError, TypeError, AttributeError) as error:
         raise FileError(path, f"its weights do not fit its architecture ({error})") from error
 
 

@@ -18,6 +18,7 @@ from salanet.geometry import Level
 Array = NDArray[np.float32]
 EPSILON = 1e-5  # of the batch norms
 ASSIGNMENTS = ("soft", "hard", "none")  # in the order of the kernels' enumeration
+PERCEPTRON = ("lift", "hidden", "score")  # of an aggregation, in order
 
 
 class Weights:
@@ -35,18 +36,29 @@ class Weights:
     def __contains__(self, name: str) -> bool:
         return self._prefix + name in self._tensors
 
-    def norm(self) -> tuple[Array, Array]:
+    def shaped(self, name: str, *shape: int) -> Array:
+        """The tensor, if it has this shape; kernels trust it, and NumPy would spread what is 1."""
+        tensor = self[name]
+        if tensor.shape != shape:
+            raise ValueError(f"{self._prefix}{name} has the shape {tensor.shape}, not {shape}")
+        return tensor
+
+    def norm(self, channels: int) -> tuple[Array, Array]:
         """The batch norm here as a·x + b."""
-        scale = self["weight"] / np.sqrt(self["running_var"] + np.float32(EPSILON))
-        return scale, self["bias"] - self["running_mean"] * scale
+        under = self.under("norm")
+        names = ("weight", "bias", "running_mean", "running_var")
+        weight, bias, mean, variance = (under.shaped(name, channels) for name in names)
+        scale = weight / np.sqrt(variance + np.float32(EPSILON))
+        return scale, bias - mean * scale
 
 
 class Dense:
     """Linear map and batch norm as one product and one sum; see `salanet.models.layers.Dense`."""
 
     def __init__(self, weights: Weights, *, relu: bool = True) -> None:
-        scale, self.bias = weights.under("norm").norm()
-        self.weight = np.ascontiguousarray((weights.under("linear")["weight"] * scale[:, None]).T)
+        weight = weights.under("linear")["weight"]
+        scale, self.bias = weights.norm(len(weight))
+        self.weight = np.ascontiguousarray((weight * scale[:, None]).T)
         self.relu = relu
 
     def __call__(self, x: Array) -> Array:
@@ -64,9 +76,12 @@ class Sala:
     def __init__(
         self, weights: Weights, options: dict[str, Any], radius: float, threads: int
     ) -> None:
-        names = ("lift.weight", "lift.bias", "hidden.weight", "hidden.bias")
-        self.mlp = [weights[name] for name in (*names, "score.weight", "score.bias")]
-        lifted, hidden, groups = (bias.size for bias in self.mlp[1::2])
+        lifted, hidden, groups = (len(weights[f"{name}.weight"]) for name in PERCEPTRON)
+        widths = {"lift": (lifted, 3), "hidden": (hidden, lifted), "score": (groups, hidden)}
+        self.mlp = []
+        for name, shape in widths.items():
+            self.mlp.append(weights.shaped(f"{name}.weight", *shape))
+            self.mlp.append(weights.shaped(f"{name}.bias", shape[0]))
         if (
             lifted > kernels.max_lifted
             or hidden > kernels.max_hidden
@@ -79,17 +94,10 @@ class Sala:
         both = weights["weight"]
         split = lifted if options.get("positional", True) else 0
         position, features = both[:, :split], both[:, split:]
-        self.scale, self.shift = weights.under("norm").norm()
         per_neighbour = options.get("norm", "point") == "neighbour"
-        channels = len(both) // groups
-        # The kernels trust the shapes they are given.
-        shapes = [(lifted, 3), (hidden, lifted), (groups, hidden)]
-        wanted = [shape for rows in shapes for shape in (rows, rows[:1])]
-        wanted += [(groups * channels, both.shape[-1])]
-        wanted += [(len(both) if per_neighbour else channels,)] * 2
-        given = [array.shape for array in (*self.mlp, both, self.scale, self.shift)]
-        if given != wanted:
-            raise ValueError(f"an aggregation of shapes {given} instead of {wanted}")
+        if len(both) % groups:
+            raise ValueError(f"{len(both)} channels are no {groups} equal groups")
+        self.scale, self.shift = weights.norm(len(both) if per_neighbour else len(both) // groups)
         self.bias = None
         if per_neighbour:
             position, features = position * self.scale[:, None], features * self.scale[:, None]
@@ -185,7 +193,9 @@ class SalaNetwork:
         self.up = [Dense(decoder.under(str(s))) for s in stages[:-1]]
         head = weights.under("head")
         self.head = Dense(head.under("0"))
-        self.classifier = head["1.weight"].T.copy(), head["1.bias"]
+        classes = len(head["1.bias"])
+        weight = head.shaped("1.weight", classes, self.head.weight.shape[1])
+        self.classifier = weight.T.copy(), head.shaped("1.bias", classes)
 
     def __call__(self, features: Array, levels: list[Level]) -> Array:
         finest = levels[0]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -62,12 +63,14 @@ class Segmenter:
             self._names = features.normalise_names(self.config["features"])
             self._grid = float(self.config["grid"])
             self._radius = float(self.config["radius_cells"]) * self._grid
-            self._try(path)
-        except (ValueError, KeyError, TypeError) as error:
+            if not (0 < self._grid < math.inf and 0 < self._radius < math.inf):
+                raise ValueError("the grid and its radius must be positive")
+            count = len(self.classes)
+            codes: list[int] = list(self.metadata.get("codes") or [])
+        except (ValueError, KeyError, TypeError, ConfigError) as error:
             raise FileError(path, f"its metadata is damaged ({error})") from error
-        count = len(self.classes)
-        codes: list[int] = self.metadata.get("codes") or []
-        self.codes = list(codes) if len(codes) == count else list(range(count))
+        self.codes = codes if len(codes) == count else list(range(count))
+        self._try(path)
 
     def predict(
         self,
@@ -199,9 +202,8 @@ class Segmenter:
 
     def _try(self, path: Path) -> None:
         """One point through the network: weights that do not fit show now, not in the middle."""
-        shape: Any
         try:
-            shape = self._logits(
+            shape: tuple[int, ...] = self._logits(
                 np.zeros((1, 3), np.float32), np.zeros((1, self._channels()), np.float32)
             ).shape
         except Exception as error:  # onnxruntime's own classes derive from nothing narrower
