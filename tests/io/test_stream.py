@@ -29,6 +29,7 @@ def copy(stream: Stream, to: Path, size: int, values: PointCloud) -> list[str]:
         np.zeros((len(codes), 3)),
         label=codes,
         attributes={n: np.full(len(codes), 0.3, a.dtype) for n, a in values.attributes.items()},
+        class_names=values.class_names,
     )
 
     def part(start: int, stop: int) -> PointCloud:

@@ -10,12 +10,14 @@ import numpy as np
 
 from salanet import io
 from salanet.cloud import PointCloud
-from salanet.io import copc, crs, lasfile
+from salanet.io import copc, crs, lasfile, lookup
+from salanet.io.asprs import is_standard
 from salanet.io.atomic import spare
 from salanet.io.describe import meanings, remarks
+from salanet.io.las import LasSource
 
 TOLERANCE = 1e-6  # in the files' units: what adding an offset may round
-DESCRIBED = {lasfile.LASZIP, (b"LASF_Spec", 4)}
+DESCRIBED = {lasfile.LASZIP, (b"LASF_Spec", 4), lookup.STANDARD, lookup.OURS}
 
 
 def convert(
@@ -89,7 +91,8 @@ def losses(before: PointCloud, after: PointCloud) -> list[str]:
         elif not _equal(flat, again.reshape(len(again), -1)):
             found.append(f"'{name}' lost digits: {array.dtype} became {again.dtype}")
     if before.class_names and before.class_names != after.class_names:
-        found.append("the names of the classes are not kept")
+        implied = type(after.source) is LasSource and is_standard(before.class_names)
+        found += [] if implied else ["the names of the classes are not kept"]
     return found + _lost_beside(before.source, after.source)
 
 

@@ -88,11 +88,16 @@ def _misread(wanted: dict[int, str]) -> list[str]:
     others = asprs.contradictions(wanted)
     if not others:
         return []
-    here, there = (
-        ", ".join(f"{code} {name}" for code, name in [*named.items()][:MOST_SAID])
-        for named in (wanted, others)
-    )
+    # The codes that say nothing of what a point is come last.
+    telling = sorted(others, key=lambda code: (code < 2, code))
+    there = {code: others[code] for code in telling}
     return [
-        f"labels are {here}; the file names them (Classification Lookup), but a program that does "
-        f"not look there reads the codes of the LAS standard: {there}"
+        f"the labels are {_listed(wanted, MOST_SAID)}; the file names them (record Classification "
+        f"Lookup), but programs that do not look there take them for the codes of the LAS "
+        f"standard: {_listed(there, 2)}"
     ]
+
+
+def _listed(named: dict[int, str], most: int) -> str:
+    said = [f"{code} {name}" for code, name in named.items()]
+    return ", ".join(said[:most]) + (", …" if len(said) > most else "")

@@ -49,8 +49,8 @@ class Stream(Protocol):
         Args:
             to: the copy, which is made; its suffix is one of the same format.
             size: points at once.
-            sample: labels that hold every code that occurs, and attributes of the same names
-                and types as in `labelled`.
+            sample: labels that hold every code that occurs, the names of codes, and attributes
+                of the same names and types as in `labelled`.
             labelled: what to put in.
 
         Yields:
