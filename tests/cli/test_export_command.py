@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_json_tells_size_and_agreement(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", str(model), "--json"]) == 0
-    report = json.loads(capsys.readouterr().out)
+    told = capsys.readouterr()
+    report = json.loads(told.out)
+    begins, checks = told.err.splitlines()
+    assert "converting it to ONNX, float32; this takes up to a minute" in begins
+    assert "comparing its logits and labels with PyTorch's on a generated cloud" in checks
     written = model.with_suffix(".onnx")
     assert report["output"] == str(written) and report["bytes"] == written.stat().st_size
     assert report["precision"] == "float32"
@@ -82,6 +87,32 @@ def test_refusals(
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])
+def test_a_missing_package_is_found_before_the_work(
+    package: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)  # importing it fails
+    for more in ([], ["--dry-run"]):
+        assert main(["export", "rooms", "-o", str(tmp_path / "rooms.onnx"), *more]) == 2
+        error = capsys.readouterr().err
+        assert f"'{package}', which is not installed: pip install 'salanet[export]'" in error
+        assert error.count("\n") == 1 and not list(tmp_path.iterdir())
+
+
+def test_a_shipped_model_by_its_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", "rooms", "--dry-run"]) == 0
+    assert "rooms would be written to rooms.onnx as float32" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["export", "--help"])
+    assert "name of one that comes with the package" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_network_that_cannot_be_exported_is_named(

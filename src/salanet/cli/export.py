@@ -38,17 +38,20 @@ def run(
     model file of half the size. See docs/export.md, also for labelling scans without PyTorch.
 
     Args:
-        model: model file (.safetensors).
-        output: the file to write. Default: the model's name with the suffix .onnx.
+        model: model file (.safetensors), or the name of one that comes with the package (`salanet
+            models`).
+        output: the file to write. Default: the model's name with the suffix .onnx, beside its file;
+            for a model that comes with the package, here.
         precision: of the weights; int8 also of the products, and needs --calibrate.
         calibrate: folder of prepared scenes like those to be labelled, such as the training data.
         json: print what was done as JSON.
-        dry_run: check the model and the output, and write nothing.
+        dry_run: check the model, the output and the packages needed, and write nothing.
     """
     from salanet import load
-    from salanet.cli.console import print_json, results
+    from salanet.cli.console import messages, print_json, results
     from salanet.errors import ConfigError
-    from salanet.export import FlatNetwork, export, save_float16, verify
+    from salanet.export import FlatNetwork, export, require_packages, save_float16, verify
+    from salanet.export.verify import VERIFIED_POINTS
     from salanet.inference.outputs import check_writable
     from salanet.io.atomic import spare
     from salanet.models.zoo import locate
@@ -63,7 +66,9 @@ def run(
     if (precision == "int8") != (calibrate is not None):
         raise ConfigError("--precision int8 needs --calibrate SCENES, and nothing else does")
     check_writable(to)
-    network = load(model)
+    if not weights:
+        require_packages()
+    network, console = load(model), messages()
     clouds = calibration(network, calibrate) if calibrate else ()
     report: dict[str, object] = {"output": str(to), "precision": precision}
     if dry_run:
@@ -74,7 +79,18 @@ def run(
         if weights:
             save_float16(network, to)
         else:
+            how = f", calibrated on {calibrate}" if calibrate else ""
+            console.print(
+                f"{model}: tracing the network and converting it to ONNX, {precision}{how}; this "
+                "takes up to a minute",
+                soft_wrap=True,
+            )
             export(network, to, precision=precision, calibration=clouds)
+        console.print(
+            f"{to}: comparing its logits and labels with PyTorch's on a generated cloud of up to "
+            f"{VERIFIED_POINTS:,} points",
+            soft_wrap=True,
+        )
         agreement, size = verify(network, to), to.stat().st_size
         report |= {"bytes": size} | agreement._asdict()
         text = (

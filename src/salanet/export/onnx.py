@@ -7,6 +7,7 @@ import io
 import logging
 import warnings
 from collections.abc import Iterable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 Precision = Literal["float32", "float16", "int8"]
 
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 OPSET = 20
 # Points of the cloud a network is traced with; any other number works afterwards.
 TRACED_POINTS = 4000
@@ -62,7 +64,7 @@ def export(
         FileError: the file cannot be written.
     """
     flat = FlatNetwork(model)
-    _require("onnx", "onnxscript")
+    require_packages("onnx", "onnxscript")
     inputs = flat_inputs(*sample_input(model, TRACED_POINTS))
     converted = convert(flat, inputs, _rows(inputs), flat.outputs, model.config.operator)
     converted.model.metadata_props[KEY] = header(model, {"precision": precision})
@@ -73,6 +75,16 @@ def export(
         graph = quantise(graph, calibration)
     with atomic_path(path) as temporary:
         temporary.write_bytes(graph.SerializeToString())
+
+
+def require_packages(*packages: str) -> None:
+    """Raise MissingExtraError unless these are installed; by default all that exporting, and
+    checking what was exported, takes."""
+    for package in packages or PACKAGES:
+        try:
+            import_module(package)
+        except ImportError as error:
+            raise MissingExtraError(package, "export") from error
 
 
 def trace(model: Network) -> ExportedProgram:
@@ -164,14 +176,6 @@ def _explained(name: str) -> Iterator[None]:
     except (RuntimeError, torch._dynamo.exc.UserError, torch._dynamo.exc.Unsupported) as error:
         reason = " ".join(str(error).split())[:300]
         raise ConfigError(f"the operator '{name}' cannot be exported: {reason}") from error
-
-
-def _require(*packages: str) -> None:
-    for package in packages:
-        try:
-            __import__(package)
-        except ImportError as error:
-            raise MissingExtraError(package, "export") from error
 
 
 @contextlib.contextmanager
