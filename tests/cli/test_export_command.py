@@ -59,6 +59,21 @@ def test_int8_is_calibrated_on_scenes(
     assert report["precision"] == "int8" and report["labels"] > 0.5  # of a hardly trained model
 
 
+def test_scenes_to_calibrate_on_are_looked_for_before_the_work(
+    model: Path, town_scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = ["export", str(model), "-o", str(tmp_path / "m.onnx"), "--precision", "int8"]
+    for scenes, message in {
+        tmp_path / "none": "none",
+        town_scenes / "train": "was prepared with cells of 0.5, but the model works on 0.04",
+    }.items():
+        for more in ([], ["--dry-run"]):
+            assert main([*wanted, "--calibrate", str(scenes), *more]) == 2
+            error = capsys.readouterr().err
+            assert message in error and error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_dry_run_writes_nothing(model: Path, tmp_path: Path) -> None:
     assert main(["export", str(model), "-o", str(tmp_path / "m.onnx"), "--dry-run"]) == 0
     assert not list(tmp_path.iterdir())

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -146,6 +147,22 @@ def test_float16_halves_the_file(model: Network, exported: Path, tmp_path: Path)
         assert path.stat().st_size < 0.6 * exported.stat().st_size
         agreement = verify(model, path)
         assert 0 < agreement.difference < 0.05 and agreement.labels > 0.99
+
+
+def test_weights_beyond_float16_are_refused(exported: Path, tmp_path: Path) -> None:
+    big = network()
+    big.get_parameter("encoder.input.linear.weight").data[0, 0] = 1e5
+    with pytest.raises(ConfigError, match=r"encoder\.input\.linear\.weight reaches 100000"):
+        save_float16(big, tmp_path / "half.safetensors")
+    graph = onnx.load(exported)
+    matrices = [t for t in graph.graph.initializer if len(t.dims) > 1]
+    large = max(matrices, key=lambda t: np.prod(t.dims))
+    values = onnx.numpy_helper.to_array(large).copy()
+    values.flat[0] = np.nan
+    large.CopyFrom(onnx.numpy_helper.from_array(values, large.name))
+    with pytest.raises(ConfigError, match="reaches nan"):
+        halve(graph)
+    assert not list(tmp_path.iterdir())
 
 
 def test_int8_is_calibrated(model: Network, exported: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from salanet.models import Network
     from salanet.pyramid import Pyramid
+    from salanet.scenes import Scene
 
 # Points of one calibrating pass, and passes: enough for extremes that hold.
 CALIBRATION_POINTS = 20_000
@@ -105,12 +106,23 @@ def run(
 
 
 def calibration(model: Network, root: Path) -> Iterator[tuple[Tensor, Pyramid]]:
-    """Features and pyramids of pieces of scenes, evenly from all of them."""
-    from salanet.inference.segment import scene_input
-    from salanet.sampling.boxes import HALO_RADII, tiles
+    """Features and pyramids of pieces of scenes, evenly from all of them.
+
+    Scenes that are not there or do not suit the model raise before the first piece is asked for.
+    """
+    from salanet.inference.segment import require_grid
     from salanet.scenes import open_scenes
 
     scenes = open_scenes(root)
+    for scene in scenes:
+        require_grid(model, scene)
+    return pieces(model, scenes)
+
+
+def pieces(model: Network, scenes: list[Scene]) -> Iterator[tuple[Tensor, Pyramid]]:
+    from salanet.inference.segment import scene_input
+    from salanet.sampling.boxes import HALO_RADII, tiles
+
     passes = max(1, CALIBRATION_PASSES // len(scenes))
     for scene in scenes[:CALIBRATION_PASSES]:
         seen = scene_input(model, scene)

@@ -33,9 +33,10 @@ def save_float16(model: Network, path: str | Path) -> None:
 
     Raises:
         FileError: the file cannot be written.
+        ConfigError: a weight is beyond what float16 can hold.
     """
     tensors = {
-        name: (tensor.half() if tensor.dim() > 1 else tensor).contiguous().cpu()
+        name: (_half(name, tensor) if tensor.dim() > 1 else tensor).contiguous().cpu()
         for name, tensor in model.state_dict().items()
     }
     document = header(model, {"precision": "float16"})
@@ -55,6 +56,7 @@ def halve(model: onnx.ModelProto) -> None:
         if tensor.data_type != TensorProto.FLOAT or _size(tensor) < SMALLEST:
             continue
         name = tensor.name
+        _require_range(name, np.abs(numpy_helper.to_array(tensor)).max())
         half = numpy_helper.to_array(tensor).astype(np.float16)
         tensor.CopyFrom(numpy_helper.from_array(half, f"{name}.float16"))
         widening.append(helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT))
@@ -136,6 +138,17 @@ class _Reader:
         for features, pyramid in clouds:
             inputs = flat_inputs(features, pyramid)
             yield {name: value.numpy() for name, value in inputs.items() if name in names}
+
+
+def _half(name: str, tensor: Tensor) -> Tensor:
+    _require_range(name, float(tensor.abs().max()))
+    return tensor.half()
+
+
+def _require_range(name: str, largest: float) -> None:
+    limit = float(np.finfo(np.float16).max)
+    if not largest <= limit:
+        raise ConfigError(f"{name} reaches {largest:g}, and float16 {limit:g}: keep float32")
 
 
 def _size(tensor: onnx.TensorProto) -> int:
