@@ -175,8 +175,8 @@ class Segmenter:
 
     def _described(self) -> fitting.Described:
         """The model as those see it who look at its configuration and metadata."""
-        known = SimpleNamespace(config=SimpleNamespace(**self.config), metadata=self.metadata)
-        return cast(fitting.Described, known)
+        config = SimpleNamespace(**self.config | {"radius": self._radius})
+        return cast(fitting.Described, SimpleNamespace(config=config, metadata=self.metadata))
 
     def _label(self, cloud: PointCloud, fit: Fit, tile_points: int) -> NDArray[np.int64]:
         """As `salanet.inference.segment`."""
