@@ -170,10 +170,13 @@ def process(way: str, path: Path, scan: Path) -> Row:
     if way == "torch":
         from salanet import load
         from salanet.inference import segment
+        from salanet.inference.fit import examine
+        from salanet.sampling.survey import survey
 
         model = load(path).fold()
         ready = time.perf_counter()
-        labels = segment(model, cloud_of(scan)).labels
+        cloud = cloud_of(scan)
+        labels = segment(model, cloud, fit=examine(model, survey(cloud))).labels
     else:
         import numpy as np
 
@@ -233,6 +236,7 @@ def precisions(model: Path, scenes: Path, calibrate: Path, repeats: int) -> list
                     "labels as float32": f"{(found == first).mean():.3%}",
                 }
             )
+            print(rows[-1], file=sys.stderr)
     return rows
 
 
@@ -269,7 +273,7 @@ def score(network: Any, run: Any, scenes: list[Any], repeats: int) -> tuple[Any,
 def isolated(*arguments: str | int | Path) -> Row:
     """One row, measured in a process of its own."""
     command = [sys.executable, __file__, *map(str, arguments)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     row: Row = json.loads(done.stdout.splitlines()[-1])
     print(row, file=sys.stderr)
     return row
@@ -298,6 +302,9 @@ def main() -> None:
     parser.add_argument("--row", help="OPERATOR:WIDTH, this row alone, as JSON")
     parser.add_argument("--process", choices=WAYS, help="this process alone, as JSON")
     options = parser.parse_args()
+    scored = options.only == "precisions" or options.scenes or options.calibrate
+    if scored and not (options.model and options.scenes and options.calibrate):
+        parser.error("the table of precisions takes --model, --scenes and --calibrate")
     if options.process:
         print(json.dumps(process(options.process, options.model, options.scan)))
         return
@@ -313,14 +320,16 @@ def main() -> None:
         common = ("--scan", scan, "--repeats", options.repeats)
         if "operators" in wanted:
             others = [name for name in OPERATORS if name != "sala"]
-            rows = ["sala:18", "sala:36", *(f"{operator}:36" for operator in others)]
-            write("export", [isolated(*common, "--row", row) for row in rows])
+            rows: list[Row] = []
+            for row in ("sala:18", "sala:36", *(f"{operator}:36" for operator in others)):
+                rows.append(isolated(*common, "--row", row))
+                write("export", rows)  # a run that is cut short leaves what it has
         if "processes" in wanted:
             path = Path(name) / "model.safetensors"
             make("sala", 36, scan, path)
             given = ("--model", path, "--scan", scan)
             write("export_process", [isolated(*given, "--process", way) for way in WAYS])
-    if "precisions" in wanted and options.model:
+    if "precisions" in wanted and scored:
         given = (options.model, options.scenes, options.calibrate, options.repeats)
         write("export_precision", precisions(*given))
 
