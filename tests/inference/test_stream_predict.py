@@ -93,6 +93,9 @@ def test_as_if_in_memory(model: Network, scan: Path, streamed: Path, tmp_path: P
     assert report["points"] == len(found)
     assert (whole.label == found.label).mean() >= 0.999
     assert len(np.unique(found.label)) >= 3
+    named = {1: "car", 2: "ground", 4: "shrub", 5: "tree", 6: "building"}
+    assert whole.class_names == found.class_names == named
+    assert whole.source.file.vlrs == found.source.file.vlrs
     assert whole.arrays().keys() == found.arrays().keys()
     for name, array in whole.attributes.items():
         near = np.isclose(array, found.attributes[name], atol=0.02)

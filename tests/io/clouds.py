@@ -19,4 +19,5 @@ def some_cloud(count: int = 50) -> PointCloud:
             "gps_time": rng.random(count) * 1e8,
             "confidence": rng.random(count, dtype=np.float32),
         },
+        class_names={2: "ground", 8: "Straße", 19: "longer than 15 bytes"},
     )

@@ -181,7 +181,7 @@ def test_conversions_say_what_is_lost(tmp_path: Path) -> None:
 def test_conversions_never_touch_the_input(tmp_path: Path) -> None:
     with_crs(tmp_path / "a.laz")
     before = (tmp_path / "a.laz").read_bytes()
-    with pytest.raises(FileError, match="is the input"):
+    with pytest.raises(FileError, match="is an input"):
         convert(tmp_path / "a.laz", tmp_path / "a.laz")
     with pytest.raises(FileError, match="read only"):
         convert(tmp_path / "a.laz", tmp_path / "a.e57")
