@@ -49,7 +49,7 @@ __all__ = [
 
 
 class _Package(ModuleType):
-    """`segment` and `evaluate` are functions, whether or not the modules they live in are loaded."""
+    """`segment` and `evaluate` are functions, whether or not their modules are loaded."""
 
     def __getattr__(self, name: str) -> Any:
         if name not in _LAZY:
