@@ -237,3 +237,23 @@ def test_it_fits_a_phone(browser: Any, tmp_path: Path) -> None:
     opened.page.tap("#fold")
     assert opened.page.is_visible("#mode") and opened.count(COLOURS[0]) > 500
     opened.page.close()
+
+
+def test_a_click_tells_the_files_coordinates_where_y_is_up(browser: Any, tmp_path: Path) -> None:
+    flat = halves()
+    x, north, height = (flat.xyz - (650_000, 6_860_000, 50)).T
+    flat.xyz = np.stack([x + 1000, height + 77, -north - 3000], axis=1)
+    flat.y_up = True
+    write_page([flat], tmp_path / "page.html")
+    page = Opened(browser, (tmp_path / "page.html").as_uri())
+    page.page.keyboard.press("t")
+    page.image()
+    assert "y is up" in page.page.inner_text("#captions")
+    page.page.mouse.click(350, 250)
+    rows = [row.split() for row in page.page.inner_text("#info").split("\n")]
+    found = {row[0]: row for row in rows}
+    assert abs(float(found["x"][-1].replace(",", "")) - 1005) < 2
+    assert found["y"][1] == "(up)" and float(found["y"][-1]) == 77
+    assert abs(float(found["z"][-1].replace(",", "")) + 3005) < 2
+    assert page.errors == []
+    page.page.close()

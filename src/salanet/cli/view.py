@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -34,6 +35,9 @@ def run(
     size: str = "1600x1000",
     view: Literal["oblique", "top"] = "oblique",
     point_size: int | None = None,
+    legend: bool = True,
+    up: Literal["auto", "z", "y"] = "auto",
+    units: Literal["auto", "m", "ft", "us-ft", "mm", "cm"] = "auto",
     columns: str | None = None,
     browser: bool = True,
     port: int = 0,
@@ -56,6 +60,10 @@ def run(
         size: of the picture in pixels.
         view: of the picture: aslant, or from above.
         point_size: of the picture's points in pixels. Default: large enough to close gaps.
+        legend: of the picture: what its colours mean, with the share of each class.
+        up: the axis that points up; auto: z, unless the cloud plainly lies on its side.
+        units: of the coordinates, to know rooms, whose ceiling is cut. By default what the file's
+            reference system says, else found out.
         columns: what the columns of text files are, such as 'x,y,z,intensity'; _ skips one.
         browser: open the browser.
         port: of the server. Default: any that is free.
@@ -69,9 +77,10 @@ def run(
         if path is not None:
             _check_output(option, path, [*found, truth, model])
     samples = read(found, number(points), truth, columns, together)
+    samples = _framed(samples, up, units)
     classes = Classes.of_samples(samples, _metadata(model))
     if png is not None:
-        _picture(samples, classes, png, colour, size, view, point_size)
+        _picture(samples, classes, png, colour, size, view, point_size, legend)
     elif html is not None:
         from salanet.cli.console import results
         from salanet.view import write_page
@@ -97,6 +106,8 @@ def read(
     found: Sequence[Path], limit: int, truth: Path | None, columns: str | None, together: bool
 ) -> list[Sample]:
     """A sample of each file, or one of all; the first's labels are the truth of the same points."""
+    from dataclasses import replace
+
     from salanet.view import sample
 
     if truth is not None and len(found) != 1:
@@ -108,13 +119,26 @@ def read(
     if len(found) > 4:
         raise ConfigError(f"{len(found)} files beside each other are too many; add --together")
     samples = [sample.load(path, limit, truth=truth, columns=columns) for path in found]
-    for i, path in enumerate(found[1:], start=1):
+    if len({one.name for one in samples}) < len(samples):  # of several folders
+        samples = [replace(one, name=str(path)) for one, path in zip(samples, found, strict=True)]
+    for i in range(1, len(found)):
         if samples[0].label is not None and samples[i].label is not None:
-            try:
+            # Other points are shown beside each other, not compared.
+            with suppress(FileError, ValueError):
                 samples[i] = sample.with_truth(samples[i], samples[0], found[0])
-            except (FileError, ValueError):  # other points: shown beside each other, not compared
-                samples[i].name = path.name
     return samples
+
+
+def _framed(samples: list[Sample], up: str, units: str) -> list[Sample]:
+    """The samples, knowing what is up, and a note of what is not as usual."""
+    from salanet.cli.console import messages
+    from salanet.view import frame
+
+    known = frame.alike(samples, up, units)
+    for one in known:
+        for remark in frame.said(one, up, units):
+            messages().print(f"note: {remark}", soft_wrap=True, markup=False)
+    return known
 
 
 def _check_output(option: str, path: Path, inputs: Sequence[Path | None]) -> None:
@@ -146,30 +170,28 @@ def _picture(
     size: str,
     view: Literal["oblique", "top"],
     point: int | None,
+    legend: bool,
 ) -> None:
     from salanet.cli.console import results
-    from salanet.view import picture, write_png
-    from salanet.view.colours import best_mode, colour
-    from salanet.view.picture import look
+    from salanet.view import sheet, write_png
 
     match = re.fullmatch(r"(\d{2,5})x(\d{2,5})", size)
     if not match or not 0 < int(match[1]) * int(match[2]) <= 50_000_000:
         raise ConfigError(f"'{size}' is no size of a picture; write 1600x1000")
     if point is not None and not 1 <= point <= 50:
         raise ConfigError(f"--point-size {point}: 1 to 50 pixels are possible")
-    if len(samples) != 1:
-        raise ConfigError("a picture is of one file, or of several with --together")
-    (one,) = samples
-    shape = int(match[1]), int(match[2])
-    image = picture(
-        one.xyz,
-        colour(one, mode or best_mode(one), classes),
-        camera=look(one.xyz, view, shape[0] / shape[1]),
-        size=shape,
+    image = sheet(
+        samples,
+        classes=classes,
+        mode=mode,
+        size=(int(match[1]), int(match[2])),
+        view=view,
         point=point,
+        legend=legend,
     )
     write_png(path, image)
-    results().print(f"{path}: {len(one):,} of {one.total:,} points", soft_wrap=True)
+    shown = [f"{len(one):,} of {one.total:,} points" for one in samples]
+    results().print(f"{path}: {' | '.join(shown)}", soft_wrap=True, markup=False)
 
 
 def _serve(

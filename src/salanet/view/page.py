@@ -42,6 +42,8 @@ from salanet.view.sample import Sample
 
 STEPS = 65535  # of a coordinate
 CELLS = 192  # along the longest side, to find how far points are apart
+# Of the file's x, y and z: which drawn axis each is, and with which sign.
+FILE_AXES = {"z": ((0, 1), (1, 1), (2, 1)), "y": ((0, 1), (2, 1), (1, -1))}
 SCRIPTS = ("data.js", "draw.js", "camera.js", "page.js")
 
 
@@ -114,11 +116,11 @@ def make_page(
     if mode is not None and not any(mode in modes(sample) for sample in samples):
         there = dict.fromkeys(m for sample in samples for m in modes(sample))
         raise DataError(f"nothing here can be coloured by {mode}; there is {', '.join(there)}")
-    alike = _overlap(samples)
-    middle = _middle(samples[0])
+    alike = overlap(samples)
+    middle = _middle(samples[0].drawn)
     panels, payloads = [], []
     for sample in samples:
-        panel, payload = _panel(sample, classes, middle if alike else _middle(sample))
+        panel, payload = _panel(sample, classes, middle if alike else _middle(sample.drawn))
         panels.append(panel)
         payloads.append(payload)
     first = panels[0]
@@ -156,13 +158,14 @@ def packaged(name: str) -> str:
 def _panel(
     sample: Sample, classes: Classes, shift: NDArray[np.float64]
 ) -> tuple[dict[str, Any], bytes]:
-    low, high = sample.xyz.min(axis=0), sample.xyz.max(axis=0)
+    xyz = sample.drawn
+    low, high = xyz.min(axis=0), xyz.max(axis=0)
     step = np.maximum((high - low) / STEPS, 1e-12)
-    inner_low, inner_high = np.percentile(sample.xyz, (0.2, 99.8), axis=0)
-    top = ceiling(sample.xyz)
-    planes = _coordinates(np.rint((sample.xyz - low) / step).astype(np.uint16))
+    inner_low, inner_high = np.percentile(xyz, (0.2, 99.8), axis=0)
+    top = ceiling(xyz, sample.unit)
+    planes = _coordinates(np.rint((xyz - low) / step).astype(np.uint16))
     parts = _parts(sample, classes)
-    ends = {"height": span(sample.xyz[:, 2]), "confidence": (0.0, 1.0)}
+    ends = {"height": span(xyz[:, 2]), "confidence": (0.0, 1.0)}
     if sample.intensity is not None:
         ends["intensity"] = span(sample.intensity)
     panel = {
@@ -171,6 +174,8 @@ def _panel(
         "shown": len(sample),
         "modes": modes(sample),
         "parts": [*parts],
+        "up": "y" if sample.y_up else "z",
+        "axes": FILE_AXES["y" if sample.y_up else "z"],
         "low": low.tolist(),
         "base": (low - shift).tolist(),
         "step": step.tolist(),
@@ -179,7 +184,7 @@ def _panel(
         "half": np.maximum((inner_high - inner_low) / 2, 1e-6).tolist(),
         "height": [v - float(shift[2]) for v in ends["height"]],
         "ends": ends,
-        "spacing": _spacing(sample.xyz - low),
+        "spacing": _spacing(xyz - low),
         "top": float((top - low[2]) / (high[2] - low[2])) if np.isfinite(top) else None,
         "url": None,
     }
@@ -219,14 +224,14 @@ def _spacing(xyz: NDArray[np.float64]) -> float:
     return side * min(1.0, float(np.sqrt(full.sum() / len(xyz))))
 
 
-def _middle(sample: Sample) -> NDArray[np.float64]:
-    return (sample.xyz.min(axis=0) + sample.xyz.max(axis=0)) / 2
+def _middle(xyz: NDArray[np.float64]) -> NDArray[np.float64]:
+    return (xyz.min(axis=0) + xyz.max(axis=0)) / 2
 
 
-def _overlap(samples: Sequence[Sample]) -> bool:
+def overlap(samples: Sequence[Sample]) -> bool:
     """Whether all lie in one place, so that one camera can look at them."""
-    low = np.max([s.xyz.min(axis=0) for s in samples], axis=0)
-    high = np.min([s.xyz.max(axis=0) for s in samples], axis=0)
+    low = np.max([s.drawn.min(axis=0) for s in samples], axis=0)
+    high = np.min([s.drawn.max(axis=0) for s in samples], axis=0)
     return bool((low <= high).all())
 
 

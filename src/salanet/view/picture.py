@@ -49,13 +49,14 @@ class Camera:
     top: float = np.inf
 
 
-def look(xyz: Array, view: View = "oblique", aspect: float = 1.6) -> Camera:
+def look(xyz: Array, view: View = "oblique", aspect: float = 1.6, unit: float = 1.0) -> Camera:
     """A camera that has the points (N, 3) in its picture, as seen from above or aslant.
 
-    Indoors, the ceiling is left out so that one looks into the rooms.
+    Indoors, the ceiling is left out so that one looks into the rooms. `unit` is how many metres
+    one of the coordinates has.
     """
     some = xyz[:: max(1, len(xyz) // 200_000)]
-    top = ceiling(some)
+    top = ceiling(some, unit)
     some = some[some[:, 2] <= top]
     low, high = np.percentile(some, (0.2, 99.8), axis=0)
     centre = (low + high) / 2
@@ -75,11 +76,14 @@ def look(xyz: Array, view: View = "oblique", aspect: float = 1.6) -> Camera:
     return Camera(centre, axes, distance * 1.04, scale, top)
 
 
-def ceiling(xyz: Array) -> float:
-    """The height above which an indoor scan hides its inside; infinite outdoors."""
+def ceiling(xyz: Array, unit: float = 1.0) -> float:
+    """The height above which an indoor scan hides its inside; infinite outdoors.
+
+    In the units of the coordinates (N, 3), which are `unit` metres long.
+    """
     low, high = np.percentile(xyz, (0.5, 99.5), axis=0)
     wide, height = float((high - low)[:2].max()), float(high[2] - low[2])
-    if not 0 < wide <= ROOM or height < 0.04 * wide or not 1.5 < height < 8:
+    if not 0 < wide * unit <= ROOM or height < 0.04 * wide or not 1.5 < height * unit < 8:
         return np.inf
     cells = ((xyz[:, :2] - low[:2]) / wide * 40).astype(np.int64)
     key = cells[:, 0] * 1_000 + cells[:, 1]

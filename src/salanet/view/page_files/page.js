@@ -83,7 +83,7 @@ const cut = (panel) => { const v = +$("cut").value; return v >= 1 ? 1e30 : panel
 function captions() {
   $("captions").replaceChildren(...boxes().map(([x, y, w], i) => {
     const panel = panels[i], shown = panel.shown < panel.total ? `${count(panel.shown)} of ${count(panel.total)} points` : `${count(panel.total)} points`;
-    const mode = modeOf(panel), says = `${shown} · ${LABELS[mode].toLowerCase()}`;
+    const mode = modeOf(panel), says = `${shown} · ${LABELS[mode].toLowerCase()}${panel.up === "y" ? " · y is up" : ""}`;
     const room = innerWidth > 640 && x + w > innerWidth - 10 ? 290 : 0;
     return make("div", [make("b", panel.name), make("span", says)], { style: `left:${x}px;top:${y}px;width:${w - room}px`, class: i ? "edge" : "" });
   }));
@@ -138,7 +138,9 @@ function pick(x, y) {
   }
   if (found < 0) return null;
   const q = [0, 1, 2].map((k) => place[4 * found + k]);
-  return { panel, index: found, local: q.map((v, k) => panel.base[k] + v * panel.step[k]), xyz: q.map((v, k) => panel.low[k] + v * panel.step[k]) };
+  // The file's own coordinates: its axes are the drawn ones, or turned where its y is up.
+  const xyz = panel.axes.map(([k, sign]) => sign * (panel.low[k] + q[k] * panel.step[k]) + 0);
+  return { panel, index: found, local: q.map((v, k) => panel.base[k] + v * panel.step[k]), xyz };
 }
 
 function ask(x, y) {
@@ -148,8 +150,8 @@ function ask(x, y) {
   const { panel, index } = found, more = panel.data.more, paint = panel.data.paint, has = (m) => panel.modes.includes(m), rows = [];
   if (has("class")) rows.push(["class", `${head.classes[more[4 * index]].name} (${head.classes[more[4 * index]].code})`]);
   if (has("truth")) rows.push(["truth", head.classes[more[4 * index + 1]].name]);
-  const digits = panel.step.map((s) => Math.max(0, Math.min(6, Math.ceil(-Math.log10(s)))));
-  "xyz".split("").forEach((axis, k) => rows.push([axis, found.xyz[k].toLocaleString("en", { minimumFractionDigits: digits[k], maximumFractionDigits: digits[k] })]));
+  const digits = panel.axes.map(([k]) => Math.max(0, Math.min(6, Math.ceil(-Math.log10(panel.step[k])))));
+  "xyz".split("").forEach((axis, k) => rows.push([axis === panel.up ? `${axis} (up)` : axis, found.xyz[k].toLocaleString("en", { minimumFractionDigits: digits[k], maximumFractionDigits: digits[k] })]));
   if (has("rgb")) rows.push(["rgb", [...paint.slice(4 * index, 4 * index + 3)].join(" ")]);
   ["confidence", "intensity"].forEach((m, k) => has(m) && rows.push([m, "≈ " + brief(panel.ends[m][0] + (panel.ends[m][1] - panel.ends[m][0]) * more[4 * index + 2 + k] / 255)]));
   info.replaceChildren(make("table", rows.map((row) => make("tr", row.map((cell) => make("td", cell))))));

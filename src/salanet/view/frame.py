@@ -1,0 +1,76 @@
+"""Which axis of a sample is up, and how long its unit is, as `salanet predict` takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from salanet.errors import DataError
+from salanet.inference.fit import FitOptions, examine
+from salanet.inference.units import NAMES, SIZES, plural
+from salanet.models import ModelConfig, new_config
+from salanet.sampling.survey import SAMPLE, Survey
+from salanet.view.sample import Sample, picked
+
+INDOOR_GRID = 0.04  # metres: units and axes only matter to rooms
+
+
+@dataclass(frozen=True)
+class _Anyone:
+    """A model that needs nothing but points, since there may be none at hand."""
+
+    config: ModelConfig
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+def framed(sample: Sample, up: str = "auto", units: str = "auto") -> Sample:
+    """The sample, knowing which of its axes is up and how many metres its unit has.
+
+    Its coordinates stay those of the file.
+
+    Args:
+        up: "z", "y", or "auto": z, unless the cloud plainly lies on its side.
+        units: m, ft, us-ft, mm, cm, or "auto": what the reference system says, else found out.
+
+    Raises:
+        ConfigError: another `up` or `units`.
+    """
+    survey = Survey(
+        points=max(sample.total, 1),
+        xyz=sample.xyz[picked(len(sample), SAMPLE)],
+        crs=sample.crs,
+        upright=sample.upright,
+        arrays={},
+    )
+    options = FitOptions(units=units, up=up)
+    config = new_config(in_channels=1, features=("one",), classes=("any",), grid=INDOOR_GRID)
+    try:
+        fit = examine(_Anyone(config), survey, options, sample.name)
+    except DataError:  # in degrees, which need not stop anybody from looking
+        return replace(sample, y_up=up == "y")
+    return replace(sample, y_up=fit.y_up, unit=fit.scale[0])
+
+
+def alike(samples: Sequence[Sample], up: str = "auto", units: str = "auto") -> list[Sample]:
+    """All of them framed; those of the same points, whose truth is the first, like the first."""
+    first = framed(samples[0], up, units)
+    others = [
+        framed(one, up, units)
+        if one.truth is None
+        else replace(one, y_up=first.y_up, unit=first.unit)
+        for one in samples[1:]
+    ]
+    return [first, *others]
+
+
+def said(sample: Sample, up: str, units: str) -> list[str]:
+    """What was found out about a sample, one line each."""
+    remarks = []
+    if sample.y_up and up == "auto":
+        remarks.append(f"{sample.name}: y is up (--up z if this is wrong)")
+    if sample.unit != 1 and units == "auto":
+        name = next((n for n in NAMES.values() if SIZES[n] == sample.unit), None)
+        unit = plural(name) if name else f"{sample.unit:g} m"
+        remarks.append(f"{sample.name}: coordinates are in {unit} (--units m if this is wrong)")
+    return remarks

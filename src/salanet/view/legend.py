@@ -1,0 +1,202 @@
+"""What the colours of a picture mean, drawn as a strip that stands beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salanet.view.colours import (
+    RAMPS,
+    RIGHT,
+    UNKNOWN,
+    WRONG,
+    Classes,
+    Colour,
+    Mode,
+    errors,
+    ramp,
+    span,
+    values,
+)
+from salanet.view.letters import draw, width
+from salanet.view.sample import Sample
+
+SMALLEST = 7.0  # height in pixels of letters that can be read
+# In heights of a letter: line to line, around everything, of a colour's square, between columns.
+LINE, MARGIN, SQUARE, BETWEEN = 2.1, 1.5, 1.3, 1.2
+BAR, TICKS = 6, 5  # lines that a ramp is high; numbers beside it
+MOST = 0.45  # of a picture's width is for the strip, at most
+GREY: Colour = (110, 116, 124)
+
+
+@dataclass(frozen=True)
+class Key:
+    """The meaning of some colours.
+
+    Attributes:
+        title: what they stand for.
+        rows: colour, name, and the share of the points of each picture; nothing for a ramp.
+        ramp: its colours (256, 3), from its low end to its high one.
+        ends: these two values.
+        more: how many rows are left out.
+    """
+
+    title: str
+    rows: tuple[tuple[Colour, str, tuple[float, ...]], ...] = ()
+    ramp: NDArray[np.uint8] | None = None
+    ends: tuple[float, float] = (0.0, 1.0)
+    more: int = 0
+
+    @property
+    def lines(self) -> int:
+        return 1 + (BAR if self.ramp is not None else len(self.rows) + (self.more > 0))
+
+    def shorter(self) -> Key:
+        """With the row of the smallest shares left out."""
+        least = min(self.rows, key=lambda row: sum(row[2]))
+        kept = tuple(row for row in self.rows if row is not least)
+        return replace(self, rows=kept, more=self.more + 1)
+
+
+def keys(samples: Sequence[Sample], modes: Sequence[Mode], classes: Classes) -> list[Key]:
+    """What the colours of samples mean, each in its mode; the points' own colours mean nothing."""
+    found: list[Key] = []
+    for mode in dict.fromkeys(modes):
+        mine = [sample for sample, its in zip(samples, modes, strict=True) if its == mode]
+        if mode in RAMPS:
+            found += _ramps(mine, mode, len(samples) > 1)
+        elif mode != "rgb":
+            found.append(_rows(mine, mode, classes))
+    return found
+
+
+def strip(keys: Sequence[Key], size: tuple[int, int]) -> NDArray[np.uint8] | None:
+    """The keys as an image uint8 (height, at most 45 % of the width, 3).
+
+    Args:
+        size: width and height of the picture it is for.
+
+    Returns None if there is nothing to tell, or no room to tell it.
+    """
+    letter, shown = _fitting(list(keys), size)
+    wide = int(np.ceil(max((_width(key, letter) for key in shown), default=0)))
+    if not shown or wide > MOST * size[0]:
+        return None
+    image = np.full((size[1], wide, 3), 255, np.uint8)
+    y = MARGIN * letter
+    for key in shown:
+        _draw(image, key, y, letter)
+        y += (key.lines + 1) * LINE * letter
+    return image
+
+
+def letter_of(size: tuple[int, int]) -> float:
+    """How high letters are in a picture of this width and height."""
+    return float(np.clip(min(size) / 75, SMALLEST, 26))
+
+
+def _rows(samples: Sequence[Sample], mode: Mode, classes: Classes) -> Key:
+    names: Sequence[str] = classes.names
+    colours: Sequence[Colour] = classes.colours
+    if mode == "error":
+        names, colours = ("right", "wrong", "truth unknown"), (RIGHT, WRONG, UNKNOWN)
+    shares = []
+    for sample in samples:
+        label = sample.truth if mode == "truth" else sample.label
+        index = errors(sample) if mode == "error" else classes.index(np.asarray(label))
+        shares.append(np.bincount(index, minlength=len(names)) / max(len(sample), 1))
+    columns = np.array(shares).T
+    rows = [
+        (colour, name, tuple(share.tolist()))
+        for colour, name, share in zip(colours, names, columns, strict=True)
+        if share.any()
+    ]
+    return Key(mode.capitalize(), tuple(rows))
+
+
+def _ramps(samples: Sequence[Sample], mode: Mode, several: bool) -> list[Key]:
+    """One for all samples whose ends are the same."""
+    found: dict[tuple[float, float], Key] = {}
+    for sample in samples:
+        ends = (0.0, 1.0) if mode == "confidence" else span(values(sample, mode))
+        title = mode.capitalize() + (f", {sample.name}" if several and mode != "confidence" else "")
+        found.setdefault(ends, Key(title, ramp=ramp(mode), ends=ends))
+    return [*found.values()]
+
+
+def _fitting(keys: list[Key], size: tuple[int, int]) -> tuple[float, list[Key]]:
+    """As large letters as fit, and as many rows as fit with the smallest."""
+    letter = letter_of(size)
+
+    def room() -> float:
+        lines = sum(key.lines for key in keys) + len(keys) - 1
+        return size[1] / letter - lines * LINE - 2 * MARGIN
+
+    def wide() -> bool:
+        return max((_width(key, letter) for key in keys), default=0) > MOST * size[0]
+
+    while (room() < 0 or wide()) and letter > SMALLEST:
+        letter = max(letter * 0.93, SMALLEST)
+    while keys and room() < 0:
+        longest = max(range(len(keys)), key=lambda i: len(keys[i].rows))
+        if len(keys[longest].rows) > 1:
+            keys[longest] = keys[longest].shorter()
+        else:
+            keys.pop()
+    return letter, keys
+
+
+def _width(key: Key, letter: float) -> float:
+    title = width(key.title, letter)
+    if key.ramp is not None:
+        numbers = max(width(text, letter) for _, text in _ticks(key.ends))
+        inside = max(title, (SQUARE + BETWEEN) * letter + numbers)
+    else:
+        names = max(width(name, letter) for _, name, _ in key.rows)
+        columns = len(key.rows[0][2]) * (_column(letter) + BETWEEN * letter)
+        inside = max(title, (SQUARE + BETWEEN) * letter + names + columns)
+    return inside + 2 * MARGIN * letter
+
+
+def _column(letter: float) -> float:
+    return width("100.0%", letter)
+
+
+def _draw(image: NDArray[np.uint8], key: Key, top: float, letter: float) -> None:
+    left, right = MARGIN * letter, image.shape[1] - MARGIN * letter
+    text = left + (SQUARE + BETWEEN) * letter
+    base = top + letter
+    draw(image, key.title, left, base, letter)
+    if key.ramp is not None:
+        first, last = round(base + LINE * letter * 0.6), round(base + LINE * letter * (BAR - 0.4))
+        at = np.linspace(255, 0, last - first).round().astype(int)
+        image[first:last, round(left) : round(left + SQUARE * letter)] = key.ramp[at][:, None]
+        for share, number in _ticks(key.ends):
+            y = last - share * (last - first)
+            draw(image, number, text, y + letter / 2, letter)
+        return
+    for colour, name, shares in key.rows:
+        base += LINE * letter
+        up, side = (1 + SQUARE) / 2 * letter, SQUARE * letter
+        image[round(base - up) : round(base - up + side), round(left) : round(left + side)] = colour
+        draw(image, name, text, base, letter)
+        for column, share in enumerate(reversed(shares)):
+            end = right - column * (_column(letter) + BETWEEN * letter)
+            said = _percent(share)
+            draw(image, said, end - width(said, letter), base, letter, GREY)
+    if key.more:
+        draw(image, f"and {key.more} more", text, base + LINE * letter, letter, GREY)
+
+
+def _ticks(ends: tuple[float, float]) -> list[tuple[float, str]]:
+    """Where numbers stand beside a ramp, as shares of its height, and the numbers."""
+    low, high = ends
+    digits = max(0, 2 - int(np.floor(np.log10(high - low))))
+    return [(s, f"{low + s * (high - low):,.{digits}f}") for s in np.linspace(0, 1, TICKS).tolist()]
+
+
+def _percent(share: float) -> str:
+    return "<0.1%" if 0 < share < 0.001 else f"{share:.1%}" if share else "-"
