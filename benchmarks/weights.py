@@ -5,7 +5,7 @@
 evaluates the model on the test scenes, by default those beside the scenes it was trained on, as
 they are and without what it can do without, writes
 src/salanet/weights/NAME.safetensors and brings the tables of the model's card and
-benchmarks/results/weights-NAME.csv and weights.md up to date. How each model is trained stands in
+benchmarks/results/weights-NAME.csv, weights.md and rooms.md up to date. How each model is trained stands in
 its card.
 """
 
@@ -99,6 +99,19 @@ def overview() -> str:
     return "\n".join(lines)
 
 
+def widths() -> str:
+    """Classes down; the models of rooms, narrow and wide, with and without colours across."""
+    columns = {}
+    for name in ("rooms", "rooms-large"):
+        width = zoo.describe(WEIGHTS / f"{name}.safetensors").config.width
+        with (RESULTS / f"weights-{name}.csv").open(newline="") as file:
+            for row in csv.DictReader(file):
+                variant = row.pop("variant")
+                title = f"C = {width}" + ("" if variant == "as trained" else f", {variant}")
+                columns[title] = {key: float(value) for key, value in row.items()}
+    return markdown(columns)
+
+
 def spacing(scenes: list[Scene]) -> float:
     """Metres between the points of the training cells, as `salanet predict` measures it."""
     from scipy.spatial import cKDTree
@@ -150,6 +163,7 @@ def main() -> None:
         f"{overview()}\n\nIn percent, over every original point, one pass. "
         "`python benchmarks/weights.py`.\n"
     )
+    (RESULTS / "rooms.md").write_text(f"{widths()}\n")
     print(markdown(rows))
 
 
