@@ -75,7 +75,7 @@ def spare(path: str | Path, inputs: Iterable[str | Path | None]) -> None:
     target = Path(path)
     if not target.is_file():
         return
-    for source in map(Path, filter(None, inputs)):
+    for source in (Path(one) for one in inputs if one):
         if source.is_file() and target.samefile(source):
             raise FileError(path, "is an input and would be overwritten; name another output")
 
