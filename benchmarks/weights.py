@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from salanet.datasets.indoor import PALETTE
 from salanet.evaluation import Confusion
 from salanet.inference import evaluate
 from salanet.models import load, save, zoo
@@ -34,6 +35,7 @@ ROOMS = {
     "licence": "Apache-2.0; trained on generated data alone",
     "test": "32 generated rooms",
     "without": {"without colour": ("rgb",)},
+    "colours": [list(colour) for colour in PALETTE.values()],
 }
 RETURNS = ("return_number", "number_of_returns")
 AERIAL = {
@@ -142,6 +144,7 @@ def main() -> None:
     }
     metrics = {f"mIoU % {title}": row["mIoU"] for title, row in rows.items()}
     metadata = {
+        "colours": about.get("colours", model.metadata.get("colours")),
         "domain": about["domain"],
         "licence": about["licence"],
         "spacing": spacing(open_scenes(arguments.scenes, "train")),

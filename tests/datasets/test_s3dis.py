@@ -13,6 +13,7 @@ from miniatures import ROOM, S3DIS_ROOMS, write_s3dis
 
 from salanet.cli.main import main
 from salanet.datasets import s3dis
+from salanet.datasets.indoor import PALETTE
 from salanet.errors import DataError, FileError
 from salanet.sampling import features
 from salanet.scenes import Scene, find_scenes, open_scenes
@@ -64,7 +65,7 @@ def test_a_room_holds_every_point_in_the_order_of_its_files(raw: Path, prepared:
     classes = np.array([s3dis.CLASS_OF[name] for name in named])
     assert len(table) == len(ROOM) * POINTS == scene.meta["figures"]["points"]
     np.testing.assert_array_equal(scene.raw["segment"], classes)
-    assert scene.classes == list(s3dis.PALETTE) and scene.classes[7:9] == ["table", "chair"]
+    assert scene.classes == list(PALETTE) and scene.classes[7:9] == ["table", "chair"]
     assert scene.classes[scene.raw["segment"][named == "stairs"][0]] == "clutter"
 
     to_cell = scene.raw["to_cell"]
@@ -141,7 +142,7 @@ def test_counts_are_compared_with_the_published(
 
 
 def test_counts_pass_where_everything_is_there() -> None:
-    counts = dict.fromkeys(s3dis.PALETTE, 1)
+    counts = dict.fromkeys(PALETTE, 1)
     scenes = {
         f"Area_{area}/{kind}_{i}": {"counts": counts, "points": 273_400_000 // 272}
         for area, kinds in s3dis.ROOMS.items()

@@ -28,15 +28,10 @@ from numpy.typing import NDArray
 from salanet.cloud import PointCloud
 from salanet.datasets import manifest, pointcept
 from salanet.datasets.benchmark import Benchmark, Check, Job, Plan, Raw, check_grid, prepare_scene
+from salanet.datasets.indoor import PALETTE
 from salanet.errors import ConfigError, DataError, FileError
 from salanet.io import rows
 
-PALETTE = {
-    "ceiling": (0, 255, 0), "floor": (0, 0, 255), "wall": (0, 255, 255), "beam": (255, 255, 0),
-    "column": (255, 0, 255), "window": (100, 100, 255), "door": (200, 200, 100),
-    "table": (170, 120, 200), "chair": (255, 0, 0), "sofa": (200, 100, 100),
-    "bookcase": (10, 200, 100), "board": (200, 200, 200), "clutter": (50, 50, 50),
-}  # fmt: skip
 BENCHMARK = Benchmark(
     name="S3DIS v1.2",
     origin="http://buildingparser.stanford.edu/dataset.html (Stanford3dDataset_v1.2.zip)",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from salanet.datasets.s3dis import PALETTE as INDOOR
+from salanet.datasets.indoor import PALETTE as INDOOR
 from salanet.errors import DataError
 from salanet.io.asprs import ASPRS
 
