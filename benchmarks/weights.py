@@ -5,8 +5,8 @@
 evaluates the model on the test scenes, by default those beside the scenes it was trained on, as
 they are and without what it can do without, writes
 src/salanet/weights/NAME.safetensors and brings the tables of the model's card and
-benchmarks/results/weights-NAME.csv, weights.md and rooms.md up to date. How each model is trained stands in
-its card.
+benchmarks/results/weights-NAME.csv, weights.md and rooms.md up to date. How each model is trained
+stands in its card.
 """
 
 from __future__ import annotations
