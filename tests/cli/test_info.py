@@ -59,6 +59,16 @@ def test_what_predict_would_make_of_it(
     assert "note: the file has no reference system; taken to be in metres" in out
 
 
+def test_what_the_user_knows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cloud = town(1, size=30)
+    cloud.xyz = cloud.xyz[:, [0, 2, 1]] * 100
+    write(tmp_path / "a.npz", cloud)
+    assert main(["info", str(tmp_path / "a.npz"), "--units", "cm", "--up", "y", "--json"]) == 0
+    (report,) = json.loads(capsys.readouterr().out)
+    assert report["prediction"]["scale"] == [0.01] * 3
+    assert any("y is up, as asked" in remark for remark in report["prediction"]["remarks"])
+
+
 def test_json_of_a_folder(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(scans), "--json"]) == 0
     first, second = json.loads(capsys.readouterr().out)

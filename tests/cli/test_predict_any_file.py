@@ -66,6 +66,20 @@ def test_y_up_and_larger_cells(
     assert dry["remarks"] == report["remarks"][:1]
 
 
+def test_a_dry_run_says_what_the_run_would(
+    town_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cloud = town(9, size=24)
+    cloud.xyz = cloud.xyz / 0.3048
+    write(tmp_path / "a.laz", cloud)
+    model = ["-m", town_model, "--units", "ft"]
+    for memory in ([], ["--memory", "100MB"]):
+        dry = predicted(capsys, tmp_path / "a.laz", *model, "--dry-run", *memory)
+        assert dry["remarks"][0].startswith("coordinates are in feet, as asked")
+        found = predicted(capsys, tmp_path / "a.laz", *model, *memory)
+        assert set(dry["remarks"]) <= set(found["remarks"])
+
+
 def test_confidence_and_entropy(
     town_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -165,7 +165,7 @@ def test_y_up_is_found_when_evident() -> None:
     upright, lying = survey(room(size=flat)), survey(room(y_up=True, size=flat))
     assert not examine(INDOOR, upright).y_up
     fit = examine(INDOOR, lying)
-    assert fit.y_up and any("y is up: the cloud is flattest along y" in r for r in fit.remarks)
+    assert fit.y_up and any("y is up: most planes lie across y" in r for r in fit.remarks)
     np.testing.assert_allclose(
         fit.apply(room(y_up=True, size=flat).xyz), room(size=flat).xyz, atol=1e-12
     )
@@ -190,7 +190,7 @@ def test_density_and_grid() -> None:
     assert sparse.spacing == pytest.approx(3, rel=0.1)
     fit = examine(model, sparse, FitOptions(**metres))
     assert fit.grid == 0.5 and fit.zoom == 1
-    assert "points are about 3 m apart, the model was trained on 0.6 m: expect" in fit.remarks[0]
+    assert "points are about 3 m apart, 5 times as far as the 0.6 m" in fit.remarks[0]
     fit = examine(model, sparse, FitOptions(**metres, grid="auto"))
     assert fit.grid == pytest.approx(0.5 * np.sqrt(5), rel=0.1)
     assert fit.zoom == pytest.approx(0.5 / fit.grid) and "instead of 0.5 m" in fit.remarks[0]

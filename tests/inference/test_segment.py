@@ -176,6 +176,8 @@ def test_clouds_that_make_no_sense(model: Network) -> None:
 def test_missing_features_are_named(model: Network) -> None:
     bare = PointCloud(np.zeros((3, 3)), intensity=np.ones(3, np.float32))
     with pytest.raises(DataError, match=r"scan\.ply.*'returns' needs 'return_number'.*intensity"):
+        segment(model, bare, where="scan.ply", fit=None)
+    with pytest.raises(DataError, match=r"scan\.ply: the model needs 'return_number'.*intensity"):
         segment(model, bare, where="scan.ply")
 
 
@@ -234,12 +236,12 @@ def test_a_model_that_does_without_colours(cloud: PointCloud) -> None:
         segment(network, given, fit=examine(network, survey(given))).labels
         for given in (bare, black)
     ]
-    found += [segment(network, given).labels for given in (bare, black)]
+    found += [segment(network, given, fit=None).labels for given in (bare, black)]
     assert all((labels == found[0]).all() for labels in found)
     del network.metadata["optional"]
     for given in (bare, black):
         with pytest.raises(DataError, match="needs 'rgb'"):
-            segment(network, given)
+            segment(network, given, fit=None)
 
 
 def test_what_a_model_does_without_may_be_absent(model: Network, cloud: PointCloud) -> None:
@@ -257,3 +259,15 @@ def test_what_a_model_does_without_may_be_absent(model: Network, cloud: PointClo
         assert (segment(model, bare).labels == expected).all()
     finally:
         del model.metadata["optional"]
+
+
+def test_clouds_are_examined_unless_told_otherwise(model: Network, cloud: PointCloud) -> None:
+    plain = segment(model, cloud)
+    assert (plain.labels == segment(model, cloud, fit=None).labels).all()
+    turned = np.stack([cloud.xyz[:, 0], cloud.xyz[:, 2], -cloud.xyz[:, 1]], axis=1)
+    lying = replace(cloud, xyz=turned)
+    with pytest.warns(UserWarning, match="y is up, as asked"):
+        found = segment(model, lying, fit=FitOptions(up="y"))
+    assert (found.labels == plain.labels).all()
+    assert any("y is up, as asked" in remark for remark in found.remarks)
+    assert segment(model, cloud, fit=None).remarks == ()

@@ -53,7 +53,7 @@ def plan_tiles(
 
     if model is None:
         survey = survey_file(files[0], options.columns, options.scan)
-        model = choose(survey, str(files[0]), zoo.require_entries())[0].path
+        model = choose(survey, str(files[0]), zoo.require_entries(), options.fit)[0].path
     network = load(model)
     near = neighbourhoods(network, files) if border else [()] * len(files)
     tiles = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
@@ -20,6 +20,8 @@ def main(argv: list[str]) -> int:
 def run(
     files: tyro.conf.Positional[tuple[Path, ...]],
     columns: str | None = None,
+    units: Literal["auto", "m", "ft", "us-ft", "mm", "cm"] = "auto",
+    up: Literal["auto", "z", "y"] = "auto",
     json: bool = False,
 ) -> int:
     """Describe point clouds: format, points, extent, reference system, attributes, classes, and
@@ -28,11 +30,14 @@ def run(
     Args:
         files: point clouds in any format, folders of them, or patterns such as 'tiles/*.laz'.
         columns: what the columns of text files are, such as 'x,y,z,intensity'; _ skips one.
+        units: of the coordinates. By default what the file's reference system says, else found out.
+        up: the axis that points up; auto: z, unless the cloud plainly lies on its side.
         json: print a list with all of it as JSON.
     """
     from salanet.cli.batch import conclude, expand, for_each
     from salanet.errors import ConfigError
     from salanet.inference.choose import findings
+    from salanet.inference.fit import FitOptions
     from salanet.io import read
     from salanet.io.describe import describe
     from salanet.sampling.survey import survey
@@ -45,7 +50,7 @@ def run(
     def work(i: int) -> None:
         cloud = read(found[i], columns=columns)
         description = describe(found[i], cloud=cloud)
-        meaning = findings(survey(cloud), str(found[i]))
+        meaning = findings(survey(cloud), str(found[i]), FitOptions(units=units, up=up))
         done.append(asdict(description) | {"prediction": asdict(meaning)})
         if not json:
             show(description, meaning)

@@ -155,7 +155,8 @@ def model_of(
     loaded: dict[str, Network] = {}
 
     def choose_for(path: Path, options: PredictOptions) -> tuple[Network, list[str]]:
-        entry, why = choose(survey_file(path, options.columns, options.scan), str(path), entries)
+        seen = survey_file(path, options.columns, options.scan)
+        entry, why = choose(seen, str(path), entries, options.fit)
         if entry.name not in loaded:
             loaded[entry.name] = load_model(entry.path, device)
         return loaded[entry.name], [why]

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from salanet.errors import ConfigError, SalaNetError
-from salanet.inference import units
-from salanet.inference.fit import examine, lacking, optional, upright
+from salanet.inference.fit import FitOptions, examine, lacking, optional
+from salanet.inference.kind import DOMAINS, USUAL_GRIDS, domain, stance
 from salanet.io import read
 from salanet.io.stream import open_stream
 from salanet.models import zoo
@@ -18,55 +18,30 @@ from salanet.models.zoo import Entry
 from salanet.sampling.survey import Survey, survey, survey_pieces
 
 POINTS_AT_ONCE = 1_000_000
-RETURNS = "number_of_returns"
-CLOSED = 0.6  # of the height is covered in the median of the places seen from above
-FLAT = 5.0  # times wider than high
-# Metres between points, and across: nothing flies so low over so little.
-CLOSE, SMALL = 0.05, 60.0
-USUAL_GRIDS = {"indoor": 0.04, "airborne": 0.25}  # metres, where no model says it
-DOMAINS = {"indoor": "rooms", "airborne": "a survey from the air"}
 
 
-def domain(survey: Survey) -> tuple[str, str]:
-    """ "indoor", "airborne" or nothing, and the reason.
-
-    Two signs of a survey from the air among several returns, a reference system, and far more
-    width than height outweigh one that is open above; rooms are closed, or small and dense, and
-    have no returns.
-    """
-    seen = upright(survey)
-    width, depth, height = seen.size
-    closed = seen.closed > CLOSED
-    signs = {
-        "several returns": RETURNS in seen.arrays and bool((seen.arrays[RETURNS] > 1).any()),
-        "a reference system": seen.crs is not None,
-        "open above": not closed,
-        "far wider than high": min(width, depth) > FLAT * height,
-    }
-    found = [name for name, there in signs.items() if there]
-    if len(found) >= 2 and (not closed or signs["several returns"]):
-        return "airborne", ", ".join(found)
-    if closed and not signs["several returns"]:
-        return "indoor", "points above one another everywhere, as floors, walls and ceilings"
-    if found == ["open above"] and seen.spacing < CLOSE and max(width, depth) < SMALL:
-        return "indoor", "small, and scanned from close by"
-    return "", ", ".join(found) or "nothing tells"
-
-
-def choose(survey: Survey, where: str, models: Sequence[Entry] | None = None) -> tuple[Entry, str]:
+def choose(
+    survey: Survey,
+    where: str,
+    models: Sequence[Entry] | None = None,
+    options: FitOptions | None = None,
+) -> tuple[Entry, str]:
     """The smallest model that is for such a file and can do with its attributes, and why.
 
     Args:
         survey: what the file looks like.
         where: what messages call the file.
         models: to choose from; by default those that come with the package.
+        options: what the user knows of the file's units and axes.
 
     Raises:
         ConfigError: no model fits, or the file could be either; the models are listed.
+        DataError: the file is in degrees.
     """
+    options = options or FitOptions()
     models = zoo.require_entries() if models is None else models
     listed = ", ".join(f"{m.name} ({DOMAINS.get(m.domain, 'any scan')})" for m in models)
-    kind, reason = domain(survey)
+    kind, reason = domain(survey, options.units, options.up, where)
     if not kind:
         raise ConfigError(
             f"{where}: could be anything ({reason}); choose a model with -m, of {listed}"
@@ -114,29 +89,25 @@ class Findings:
     remarks: list[str]
 
 
-def findings(survey: Survey, where: str) -> Findings:
-    """What `salanet predict` would make of a file."""
-    kind, _ = domain(survey)
+def findings(survey: Survey, where: str, options: FitOptions | None = None) -> Findings:
+    """What `salanet predict` would make of a file, with these options."""
+    options = options or FitOptions()
+    try:
+        kind, _ = domain(survey, options.units, options.up, where)
+    except SalaNetError as in_degrees:
+        return Findings("", None, None, None, None, [_bare(in_degrees, where)])
     grid = USUAL_GRIDS.get(kind, USUAL_GRIDS["airborne"])
     try:
-        model, why = choose(survey, where)
-        fit = examine(model, survey, where=where)
+        model, why = choose(survey, where, options=options)
+        fit = examine(model, survey, options, where)
     except SalaNetError as error:
-        return _without_model(survey, kind, grid, where, error)
+        found = stance(options.units, options.up, survey, grid, grid, where)
+        spacing = _finite(survey.spacing * found.scale[0])
+        remarks = [_bare(error, where), *found.remarks]
+        return Findings(kind, found.scale, spacing, None, None, remarks)
     spacing = _finite(survey.spacing * fit.scale[0])
     per_cell = (fit.grid / spacing) ** 2 if spacing else None
     return Findings(kind, fit.scale, spacing, model.name, per_cell, [why, *fit.remarks])
-
-
-def _without_model(
-    survey: Survey, kind: str, grid: float, where: str, error: SalaNetError
-) -> Findings:
-    try:
-        scale, remarks = units.decide("auto", survey, grid, grid, where)
-    except SalaNetError as in_degrees:
-        return Findings(kind, None, None, None, None, [_bare(in_degrees, where)])
-    spacing = _finite(survey.spacing * scale[0])
-    return Findings(kind, scale, spacing, None, None, [_bare(error, where), *remarks])
 
 
 def _bare(error: SalaNetError, where: str) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 
 from salanet.errors import FileError
 from salanet.inference.fit import FitOptions, examine
+from salanet.inference.kind import implausible
 from salanet.inference.memory import (
     Plan,
     default_memory,
@@ -27,7 +28,7 @@ from salanet.io import read, write
 from salanet.io.describe import remarks as reading_remarks
 from salanet.io.stream import Stream, open_stream
 from salanet.models import Network
-from salanet.sampling.survey import survey
+from salanet.sampling.survey import survey, survey_pieces
 
 # Called with the name of the phase, what is done of it and all of it.
 Progress = Callable[[str, int, int], None]
@@ -92,10 +93,16 @@ def predict_file(
     if stream is not None and not _at_once(model, stream, options):
         make_folder(to)
         plan = Plan.of(options.memory, stream.point_bytes)
-        return Work(model, stream, to, options, plan, progress).run()
+        return _judged(model, Work(model, stream, to, options, plan, progress).run())
     remarks = _check_size(path, to, options) if stream is None else []
-    report = _whole(model, path, to, options, progress)
+    report = _judged(model, _whole(model, path, to, options, progress))
     return report | {"remarks": [*report["remarks"], *remarks]}
+
+
+def _judged(model: Network, report: dict[str, Any]) -> dict[str, Any]:
+    """The report, with a remark if the result cannot be right."""
+    doubts = implausible(model, list(report["classes"].values()))
+    return report | {"remarks": [*report["remarks"], *doubts]}
 
 
 def inspect_file(model: Network, path: Path, to: Path, options: PredictOptions) -> dict[str, Any]:
@@ -103,12 +110,14 @@ def inspect_file(model: Network, path: Path, to: Path, options: PredictOptions) 
     stream = _stream(path, to, options)
     if stream is not None and not _at_once(model, stream, options):
         plan = Plan.of(options.memory, stream.point_bytes)
+        pieces = stream.clouds(plan.chunk, [*stream.names, "rgb"])
+        fit = examine(model, survey_pieces(pieces, stream.count), options.fit, str(path))
         return {
             "points": stream.count,
             "plan": asdict(plan),
             "memory_bytes": options.memory or default_memory(),
             "disk_bytes": disk_bytes(stream, model, options),
-            "remarks": [],
+            "remarks": [*fit.remarks],
         }
     cloud = read(path, columns=options.columns, scan=options.scan)
     fit = examine(model, survey(cloud), options.fit, str(path))

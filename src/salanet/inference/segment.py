@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -12,12 +13,15 @@ from torch import Tensor
 
 from salanet.cloud import PointCloud
 from salanet.errors import ConfigError, FileError
-from salanet.inference.fit import Fit, as_is, intensity_scale, optional
+from salanet.inference.fit import Fit, FitOptions, as_is, examine, intensity_scale, optional
+from salanet.inference.kind import implausible
 from salanet.inference.network import Progress, point_logits
+from salanet.inference.units import USUAL
 from salanet.models import Network
 from salanet.sampling import features
 from salanet.sampling.boxes import TILE_POINTS
 from salanet.sampling.cells import cell_features, to_cells
+from salanet.sampling.survey import survey
 from salanet.scenes import Scene
 
 
@@ -29,11 +33,13 @@ class Segmentation:
         labels: int64 (N,), index into the model's classes.
         probabilities: float32 (N, classes), or None if not asked for.
         cells: how many points the network saw.
+        remarks: what was decided about the cloud, and what is doubtful, one line each.
     """
 
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float32] | None
     cells: int
+    remarks: tuple[str, ...] = ()
 
 
 class Input(NamedTuple):
@@ -53,7 +59,7 @@ def segment(
     tile_points: int = TILE_POINTS,
     progress: Progress | None = None,
     where: str = "point cloud",
-    fit: Fit | None = None,
+    fit: Fit | FitOptions | Literal["auto"] | None = "auto",
 ) -> Segmentation:
     """Give every point of a cloud one of the model's classes.
 
@@ -67,14 +73,20 @@ def segment(
         probabilities: also return the softmax of the logits.
         votes, tile_points, progress: see `point_logits`.
         where: what errors call the cloud, such as its file.
-        fit: how the cloud becomes what the model expects (`salanet.inference.fit.examine`); None
-            takes it as it is, in metres and with z up (`as_is`).
+        fit: how the cloud becomes what the model expects: "auto" finds out, as `salanet predict`
+            does, and warns of what changes the result or is doubtful; `FitOptions` say what is
+            known already; a `Fit` is taken silently (`salanet.inference.fit.examine`); None takes
+            the cloud as it is, in metres and with z up (`as_is`).
 
     Raises:
         DataError: the cloud is empty, has NaN or infinite coordinates, or lacks an attribute.
         ConfigError: the model is not for scenes.
     """
-    seen = cloud_input(model, cloud, where, fit)
+    feature_names(model)  # an error about the model comes before any about the cloud
+    asked = FitOptions() if fit == "auto" else fit
+    examined = isinstance(asked, FitOptions)
+    found = examine(model, survey(cloud), asked, where) if isinstance(asked, FitOptions) else asked
+    seen = cloud_input(model, cloud, where, found)
     logits = point_logits(
         model,
         seen.points,
@@ -83,10 +95,19 @@ def segment(
         tile_points=tile_points,
         progress=progress,
     )
+    labels = logits.argmax(1).numpy()[seen.cell_of_point]
+    remarks: list[str] = []
+    if examined and found is not None:
+        counts = np.bincount(labels, minlength=len(model.config.classes))
+        remarks = [*found.remarks, *implausible(model, counts.tolist())]
+        for remark in remarks:
+            if not remark.endswith(USUAL):
+                warnings.warn(f"{where}: {remark}", stacklevel=2)
     return Segmentation(
-        labels=logits.argmax(1).numpy()[seen.cell_of_point],
+        labels=labels,
         probabilities=logits.softmax(1).numpy()[seen.cell_of_point] if probabilities else None,
         cells=len(logits),
+        remarks=tuple(remarks),
     )
 
 

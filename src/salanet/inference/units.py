@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from salanet.errors import DataError
+from salanet.inference.upright import COVERED, built
 from salanet.io.crs import METRES
 from salanet.sampling.survey import Survey
 
@@ -20,6 +21,7 @@ NAMES = {
 }
 SIZES = {**METRES, "millimetre": 0.001, "centimetre": 0.01, "kilometre": 1000.0}
 PLURALS = {"foot": "feet", "US survey foot": "US survey feet"}
+USUAL = "taken to be in metres"
 MEASURED_ASIDE = "; the output keeps its units"
 
 # Without a reference system: feet only if the points would be this much sparser than in training,
@@ -27,10 +29,12 @@ MEASURED_ASIDE = "; the output keeps its units"
 SPARSE, SPARSE_IN_FEET = 2.5, 2.5
 TALL = 60.0
 WIDE = 100.0  # units: a survey from the air
-# Rooms in millimetres or centimetres: heights, spacing by that of training, the largest offset.
+# Rooms in millimetres or centimetres: spacing by that of training, the largest offset.
 INDOOR_GRID = 0.1
-ROOMS = (("millimetre", 1500.0, 60_000.0), ("centimetre", 150.0, 1500.0))
+SMALL = ("millimetre", "centimetre")
 SPARSE_ROOM, DENSE_ROOM = 10.0, 5.0
+NARROW, HEIGHTS = 0.8, (1.5, 15.0)  # metres: narrower or lower, or higher, is no room
+HIGH = (6.5, 16.0)  # units: rooms in feet, or halls in metres
 FAR = 20.0  # times the extent: coordinates of a survey, not of a room
 ABSURD = 5000.0  # metres of height
 
@@ -119,9 +123,11 @@ def _likeliest(survey: Survey, grid: float, trained: float) -> Units:
                 f"{_aside(SIZES['foot'])} (--units m if this is wrong)"
             ],
         )
-    remark = f"the file {unknown}; taken to be in metres"
+    remark = f"the file {unknown}; {USUAL}"
     if feet or height > ABSURD:
         remark += ", which is doubtful: see --units"
+    elif grid <= INDOOR_GRID and HIGH[0] < height < HIGH[1] and survey.closed > COVERED:
+        remark += f", which is doubtful, as it would be {height:.1f} m high: --units ft?"
     return Units((1.0, 1.0, 1.0), [remark])
 
 
@@ -129,11 +135,14 @@ def _room(survey: Survey, grid: float, trained: float) -> str | None:
     """Millimetres or centimetres, if only they make a room of the cloud."""
     if grid > INDOOR_GRID or not survey.spacing > SPARSE_ROOM * trained:
         return None
-    size = np.sort(survey.size)
-    if np.abs(survey.xyz).max() > FAR * size[2]:
+    size = survey.size
+    if np.abs(survey.xyz).max() > FAR * max(size):
         return None
-    for name, low, high in ROOMS:
-        if low <= size[0] <= high and survey.spacing * SIZES[name] <= DENSE_ROOM * trained:
+    low, high = HEIGHTS
+    for name in SMALL:
+        metres = SIZES[name]
+        fits = low <= size[2] * metres <= high and min(size) * metres > NARROW
+        if fits and survey.spacing * metres <= DENSE_ROOM * trained and built(survey):
             return name
     return None
 

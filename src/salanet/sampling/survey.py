@@ -21,10 +21,11 @@ from salanet.sampling.ground import WINDOW, height_above_ground
 SAMPLE = 50_000
 # Median distance to the nearest of points spread at random over a surface of density 1.
 NEAREST = 0.47
-NEIGHBOURS = 12  # of a point, for the plane through them
-PLANES = 4000  # points whose planes are looked at
-FLAT = 0.1  # of a patch: deviation from its plane over its width
-ALONG = 0.95  # cosine: a normal this close to an axis lies along it
+# Neighbours of a point, for the plane through them: more where noise hides the planes of few.
+NEIGHBOURS = (20, 60, 180)
+PLANES = 3000  # points whose planes are looked at
+FLAT = 0.14  # of a patch: deviation from its plane over its width
+PLANAR = 0.1  # share of flat patches that is enough
 STRAYS = 0.5  # percent of the points at either end that do not count for the size
 COLUMN = 8  # spacings: the width of a column of points seen from above
 THIN = 12.0  # units between the points of a sample
@@ -73,18 +74,21 @@ class Survey:
         return high - low
 
     @cached_property
-    def faces(self) -> NDArray[np.float64]:
-        """Shares of the points that lie on flat patches across x, y and z."""
-        if len(self.xyz) < 10 * NEIGHBOURS:
-            return np.zeros(3)
-        step = max(1, len(self.xyz) // PLANES)
-        near = cKDTree(self.xyz).query(self.xyz[::step], NEIGHBOURS)[1]
-        patches = self.xyz[near] - self.xyz[near].mean(axis=1, keepdims=True)
-        spread, axes = np.linalg.eigh(np.einsum("nki,nkj->nij", patches, patches))
-        flat = spread[:, 0] <= FLAT**2 * spread[:, 1]
-        along = np.abs(axes[:, :, 0]) > ALONG  # the direction of least spread is the normal
-        share: NDArray[np.float64] = (along & flat[:, None]).mean(axis=0)
-        return share
+    def normals(self) -> NDArray[np.float64]:
+        """Absolute unit normals (m, 3) of the flat ones among patches spread over the cloud."""
+        flat = np.zeros((0, 3))
+        centres = self.xyz[:: max(1, len(self.xyz) // PLANES)]
+        for neighbours in NEIGHBOURS:
+            if len(self.xyz) < 10 * neighbours:
+                break
+            near = cKDTree(self.xyz).query(centres, neighbours)[1]
+            patches = self.xyz[near] - self.xyz[near].mean(axis=1, keepdims=True)
+            spread, axes = np.linalg.eigh(np.einsum("nki,nkj->nij", patches, patches))
+            # The direction of least spread is the normal.
+            flat = np.abs(axes[spread[:, 0] <= FLAT**2 * spread[:, 1], :, 0])
+            if len(flat) >= PLANAR * len(centres):
+                break
+        return flat
 
     @cached_property
     def closed(self) -> float:
