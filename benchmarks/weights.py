@@ -23,7 +23,7 @@ from salanet.datasets.indoor import PALETTE
 from salanet.evaluation import Confusion
 from salanet.inference import evaluate
 from salanet.models import load, save, zoo
-from salanet.sampling.augment import NEUTRAL
+from salanet.sampling.features import NEUTRAL
 from salanet.scenes import Scene, open_scenes
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -19,7 +19,7 @@ from salanet.errors import ConfigError, DataError
 from salanet.inference import units, upright
 from salanet.inference.kind import DOMAINS, Described, domain_of, stance
 from salanet.sampling import features
-from salanet.sampling.augment import NEUTRAL
+from salanet.sampling.features import NEUTRAL
 from salanet.sampling.cells import HEIGHT
 from salanet.sampling.survey import Survey
 
