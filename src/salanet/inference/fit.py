@@ -19,8 +19,8 @@ from salanet.errors import ConfigError, DataError
 from salanet.inference import units, upright
 from salanet.inference.kind import DOMAINS, Described, domain_of, stance
 from salanet.sampling import features
-from salanet.sampling.features import NEUTRAL
 from salanet.sampling.cells import HEIGHT
+from salanet.sampling.features import NEUTRAL
 from salanet.sampling.survey import Survey
 
 SPARSE = 3.0  # times the spacing of training, or as many times denser: worth a remark
