@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def test_what_is_complete_is_skipped(
     assert again["remarks"] == first["remarks"] and again["checks"] == first["checks"]
     assert (out / "manifest.json").read_text() == manifest
 
-    (out / "Area_4" / "lobby_1" / "scene.json").unlink()
+    shutil.rmtree(out / "Area_4" / "lobby_1")
     path = raw / "Area_6" / "pantry_1" / "Annotations" / "chair_1.txt"
     text = path.read_bytes()
     path.write_bytes(text + text.splitlines(keepends=True)[0])
