@@ -203,9 +203,9 @@ class Segmenter:
     def _try(self, path: Path) -> None:
         """One point through the network: weights that do not fit show now, not in the middle."""
         try:
-            shape: tuple[int, ...] = self._logits(
-                np.zeros((1, 3), np.float32), np.zeros((1, self._channels()), np.float32)
-            ).shape
+            points, seen = (np.zeros((1, width), np.float32) for width in (3, self._channels()))
+            with geometry.use_threads(self._threads):
+                shape: tuple[int, ...] = self._logits(points, seen).shape
         except Exception as error:  # onnxruntime's own classes derive from nothing narrower
             reason = " ".join(str(error).split())[:200]
             raise FileError(path, f"its weights do not fit its architecture ({reason})") from error
