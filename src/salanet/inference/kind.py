@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from salanet.models import ModelConfig
 
 RETURNS = "number_of_returns"
-CLOSED = 0.6  # of the height is covered in the median of the places seen from above
 FLAT = 5.0  # times wider than high
 # Metres between points, and across: nothing flies so low over so little.
 CLOSE, SMALL = 0.05, 60.0
@@ -96,7 +95,7 @@ def domain_of(seen: Survey) -> tuple[str, str]:
     have no returns.
     """
     width, depth, height = seen.size
-    closed = seen.closed > CLOSED
+    closed = seen.closed > upright.COVERED
     signs = {
         "several returns": RETURNS in seen.arrays and bool((seen.arrays[RETURNS] > 1).any()),
         "a reference system": seen.crs is not None,

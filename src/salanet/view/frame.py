@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 from salanet.errors import DataError
-from salanet.inference.fit import FitOptions, examine
+from salanet.inference.fit import FitOptions
+from salanet.inference.kind import USUAL_GRIDS, stance
 from salanet.inference.units import NAMES, SIZES, plural
-from salanet.models import ModelConfig, new_config
 from salanet.sampling.survey import SAMPLE, Survey
 from salanet.view.sample import Sample, picked
 
-INDOOR_GRID = 0.04  # metres: units and axes only matter to rooms
-
-
-@dataclass(frozen=True)
-class _Anyone:
-    """A model that needs nothing but points, since there may be none at hand."""
-
-    config: ModelConfig
-    metadata: dict[str, Any] = field(default_factory=dict)
+GRID = USUAL_GRIDS["indoor"]  # units and axes only matter to rooms
 
 
 def framed(sample: Sample, up: str = "auto", units: str = "auto") -> Sample:
@@ -43,13 +34,12 @@ def framed(sample: Sample, up: str = "auto", units: str = "auto") -> Sample:
         upright=sample.upright,
         arrays={},
     )
-    options = FitOptions(units=units, up=up)
-    config = new_config(in_channels=1, features=("one",), classes=("any",), grid=INDOOR_GRID)
+    asked = FitOptions(units=units, up=up)
     try:
-        fit = examine(_Anyone(config), survey, options, sample.name)
+        found = stance(asked.units, asked.up, survey, GRID, GRID, sample.name)
     except DataError:  # in degrees, which need not stop anybody from looking
         return replace(sample, y_up=up == "y")
-    return replace(sample, y_up=fit.y_up, unit=fit.scale[0])
+    return replace(sample, y_up=found.y_up, unit=found.scale[0])
 
 
 def alike(samples: Sequence[Sample], up: str = "auto", units: str = "auto") -> list[Sample]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from salanet import io
 from salanet.cloud import PointCloud
 from salanet.errors import ConfigError, FileError
+from salanet.inference.upright import turned
 from salanet.io import crs
 from salanet.io.asprs import contradictions
 from salanet.io.crs import Crs
@@ -60,9 +61,7 @@ class Sample:
     @property
     def drawn(self) -> NDArray[np.float64]:
         """The coordinates (N, 3) with z up, still in the file's units."""
-        if not self.y_up:
-            return self.xyz
-        return np.stack([self.xyz[:, 0], -self.xyz[:, 2], self.xyz[:, 1]], axis=1)
+        return turned(self.xyz) if self.y_up else self.xyz
 
     def __len__(self) -> int:
         return len(self.xyz)
