@@ -6,16 +6,19 @@ import math
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from salanet.cloud import PointCloud, usable_names
 from salanet.errors import ConfigError, FileError
-from salanet.inference.segment import Segmentation
 from salanet.io import SUFFIXES, WRITABLE, require_writable
 from salanet.io.atomic import require_folder
-from salanet.models import Network
+
+if TYPE_CHECKING:
+    from salanet.inference.segment import Segmentation
+    from salanet.models import Network
 
 # Before the suffix of an output whose name was not given.
 MARK = ".labelled"
