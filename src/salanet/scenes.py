@@ -3,7 +3,8 @@
     scene/
       coord.npy     float32 (N, 3), relative to the offset
       color.npy     uint8 (N, 3), optional
-      segment.npy   int16 (N,), class index, -1 = ignored; optional
+      segment.npy   int16 (N,), class index, -1 = ignored; optional. With `unions` in scene.json,
+                    numbers from the count of classes on are points of one of several classes
       NAME.npy      any further array of N rows: intensity.npy, height_above_ground.npy, …
       raw_NAME.npy  arrays of the points before grid subsampling: raw_segment.npy (class index of
                     each), raw_to_cell.npy (the row of `coord` each fell into)
@@ -59,7 +60,7 @@ class Scene:
         coord: float32 (N, 3), relative to `offset`.
         offset: float64 (3,); ``coord + offset`` are the source's coordinates.
         color: uint8 (N, 3), or None.
-        segment: int16 (N,) class index, -1 = ignored, or None.
+        segment: int16 (N,) class index, -1 = ignored, or None; see `unions`.
         arrays: further arrays of N rows by name.
         raw: arrays over the points before subsampling, by name without ``raw_`` (``segment``,
             ``to_cell``); empty when none were kept.
@@ -81,6 +82,15 @@ class Scene:
 
     def __len__(self) -> int:
         return len(self.coord)
+
+    @property
+    def unions(self) -> list[list[int]]:
+        """Class indices of each union: label `len(classes) + k` is one of those of union k."""
+        return list(self.meta.get("unions", []))
+
+    def exact(self, labels: NDArray[np.integer]) -> NDArray[np.integer]:
+        """The labels with unions ignored (-1): what can be counted class by class."""
+        return np.where(labels < len(self.classes), labels, -1) if self.unions else labels
 
     @property
     def name(self) -> str:
@@ -133,7 +143,7 @@ class Scene:
         if self.segment is None or not self.classes or not len(self.segment):
             return
         low, high = int(self.segment.min()), int(self.segment.max())
-        if low < -1 or high >= len(self.classes):
+        if low < -1 or high >= len(self.classes) + len(self.unions):
             raise FileError(
                 self.folder / "segment.npy",
                 f"holds class {low if low < -1 else high}; scene.json names "
@@ -272,8 +282,16 @@ def _sound(meta: Mapping[str, Any]) -> bool:
         grid = float(meta.get("grid") or 1)
     except (ValueError, TypeError, OverflowError):
         return False
-    known = isinstance(meta.get("classes", []), list) and 0 < grid < np.inf
+    classes, unions = meta.get("classes", []), meta.get("unions", [])
+    known = isinstance(classes, list) and 0 < grid < np.inf
+    known = known and isinstance(unions, list) and all(_is_union(u, len(classes)) for u in unions)
     return known and offset.shape == (3,) and bool(np.isfinite(offset).all())
+
+
+def _is_union(union: Any, classes: int) -> bool:
+    return isinstance(union, list) and all(
+        isinstance(one, int) and 0 <= one < classes for one in union
+    )
 
 
 def _narrow(

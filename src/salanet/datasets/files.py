@@ -235,7 +235,8 @@ def _write(
         segment = segment[chosen[cells.of_point]]
         cells = cells.only(chosen)
     names = settings.classes.names
-    counts = np.bincount(segment[segment >= 0], minlength=len(names)).tolist()
+    exact = segment[(segment >= 0) & (segment < len(names))]
+    counts = np.bincount(exact, minlength=len(names)).tolist()
     meta = {
         "codes": settings.classes.codes,
         "colours": [settings.classes.colours.get(name) for name in names],
@@ -248,6 +249,7 @@ def _write(
         },
         "settings": _record(job, settings),
         "unit": unit,
+        "unions": settings.classes.unions(),
     }
     scene = Scene.write(
         job.scene,

@@ -182,7 +182,7 @@ class Segmenter:
         """As `salanet.inference.segment`."""
         keep = features.required(self._names)
         cells = to_cells(fit.cloud(cloud), fit.grid, keep=keep, black=True, where=WHERE)
-        seen = cell_features(cells, self._names, fit.intensity_scale, WHERE)
+        seen = cell_features(cells, self._names, fit.intensity_scale, fit.grid, WHERE)
         points = cells.coord * np.float32(fit.zoom)
         labels = np.empty(len(seen), np.int64)
         for rows, core in tiles(points, tile_points, HALO_RADII * self._radius):

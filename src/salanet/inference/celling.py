@@ -176,7 +176,7 @@ class Celling:
     def _features(self, cells: Cells) -> NDArray[np.float32]:
         # Heights above the lowest cell wait until that is known: until then they are z.
         cells.arrays["height"] = cells.coord[:, 2]
-        return cell_features(cells, self.names, self.fit.intensity_scale, self.where)
+        return cell_features(cells, self.names, self.fit.intensity_scale, self.fit.grid, self.where)
 
 
 def _distinct(codes: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -157,10 +157,20 @@ def trained_spacing(model: Described) -> float:
     return max(spacing, model.config.grid) if spacing and known else model.config.grid
 
 
-def intensity_scale(model: Described) -> float | None:
-    """The intensity that becomes 1, as fixed in training; None if the model has none."""
+def intensity_scale(model: Described, own: NDArray[np.generic] | None = None) -> float | None:
+    """The intensity that becomes 1; None if the model has none.
+
+    As fixed in training; for a model that was trained on each scene's own, that of `own`.
+    """
+    if own_intensity(model) and own is not None:
+        return features.intensity_scale_of([own])
     scale = model.metadata.get("intensity_scale")
     return float(scale) if isinstance(scale, (int, float)) and scale else None
+
+
+def own_intensity(model: Described) -> bool:
+    """Whether every scene's intensities, and so every file's, have their own scale."""
+    return model.metadata.get("intensity") == "own"
 
 
 def optional(model: Described) -> list[str]:
@@ -261,6 +271,8 @@ def _intensity(
     values = values[np.isfinite(values)]
     # Two digits: another sample of the file would decide alike.
     top = float(f"{np.percentile(values, TOP):.2g}") if len(values) else 0.0
+    if top > 0 and own_intensity(model):
+        return top, []
     if not top > 0 or DIM <= top / scale <= BRIGHT:
         return scale, []
     remark = (

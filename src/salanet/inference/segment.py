@@ -119,7 +119,7 @@ def cloud_input(model: Network, cloud: PointCloud, where: str, fit: Fit | None =
     fit = fit or as_is(model, cloud.arrays())
     keep = features.required(names)
     cells = to_cells(fit.cloud(cloud), fit.grid, keep=keep, black=black, where=where)
-    computed = cell_features(cells, names, fit.intensity_scale, where)
+    computed = cell_features(cells, names, fit.intensity_scale, fit.grid, where)
     points = torch.from_numpy(cells.coord) * fit.zoom
     return Input(points, torch.from_numpy(computed), cells.of_point)
 
@@ -134,7 +134,11 @@ def scene_input(model: Network, scene: Scene) -> Input:
     names = feature_names(model)
     arrays: dict[str, Any] = features.gather(scene)
     computed = features.compute(
-        names, intensity_scale=intensity_scale(model), where=str(scene.folder), **arrays
+        names,
+        intensity_scale=intensity_scale(model, arrays.get("intensity")),
+        cell_size=scene.grid,
+        where=str(scene.folder),
+        **arrays,
     )
     points = torch.from_numpy(np.array(arrays["xyz"], dtype=np.float32))
     return Input(points, torch.from_numpy(computed), scene.raw.get("to_cell"))

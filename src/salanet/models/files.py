@@ -6,12 +6,15 @@ Loading executes nothing.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
+from torch import Tensor
 
 from salanet import __version__
 from salanet.errors import ConfigError, FileError
@@ -70,7 +73,7 @@ def load(path: str | Path) -> Network:
         raise FileError(path, "a safetensors file, but not a SalaNet model")
     try:
         document = json.loads(text)
-        config = ModelConfig(**document["config"])
+        config = ModelConfig(**_current(document["config"], tensors))
         with torch.device("meta"):  # takes no memory, whatever sizes the file claims
             expected = create_network(config).state_dict()
         for name in [name for name in expected if name in tensors]:
@@ -85,3 +88,12 @@ def load(path: str | Path) -> Network:
             path, f"the model does not fit this version of SalaNet: {reason}"
         ) from error
     return model.eval()
+
+
+def _current(config: dict[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The architecture as this version writes it: SALA's perceptrons once had no batch norms."""
+    if config.get("operator", "sala") != "sala" or "encoder.first.lift.bias" not in tensors:
+        return config
+    return config | {
+        "operator_options": {"perceptrons": "linear"} | config.get("operator_options", {})
+    }

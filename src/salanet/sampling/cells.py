@@ -107,15 +107,16 @@ def to_cells(
 
 
 def cell_features(
-    cells: Cells, names: list[str], intensity_scale: float | None, where: str
+    cells: Cells, names: list[str], intensity_scale: float | None, grid: float, where: str
 ) -> NDArray[np.float32]:
-    """The input features (M, C) of cells; see `salanet.sampling.features.compute`."""
+    """The input features (M, C) of cells of `grid` metres; see `salanet.sampling.features`."""
     return features.compute(
         names,
         xyz=cells.coord,
         rgb=cells.rgb,
         z=cells.coord[:, 2] + np.float32(cells.offset[2]),
         intensity_scale=intensity_scale,
+        cell_size=grid,
         where=where,
         **cells.arrays,
     )

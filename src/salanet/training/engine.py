@@ -144,7 +144,9 @@ class Trainer:
         if training.activation_checkpointing:
             checkpoint_blocks(self.model)
         weights = self.task.weights()
-        self.loss = Objective(self.model, weights, training.label_smoothing, training.lovasz)
+        self.loss = Objective(
+            self.model, weights, training.label_smoothing, training.lovasz, self.task.unions()
+        )
         self.objective, self.optimiser = self.fabric.setup(
             self.loss, create_optimiser(self.model, training)
         )

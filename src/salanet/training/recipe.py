@@ -62,6 +62,9 @@ class Model(Section):
         radius_cells: radius of the finest neighbourhoods, in cells of the scenes' grid.
         neighbours: K of the five levels.
         bn_momentum: momentum of the encoder's batch norms.
+        grid: cell size of the finest level; None for that of the scenes, else see `Sampling.cells`.
+        intensity: "common": one scale for all scenes; "own": that of each scene, and at use that of
+            each file, as sensors have nothing in common.
     """
 
     network: str = "salanet"
@@ -72,6 +75,8 @@ class Model(Section):
     radius_cells: float = 2.5
     neighbours: tuple[int, int, int, int, int] = SCENE_NEIGHBOURS
     bn_momentum: float = 0.1
+    grid: float | None = Field(default=None, gt=0)
+    intensity: Literal["common", "own"] = "common"
 
 
 class Sampling(Section):
@@ -84,6 +89,12 @@ class Sampling(Section):
         centres: "random" points, or "potentials" (places drawn least come first).
         balance: share of the centres placed on a class drawn uniformly, so that rare ones are
             seen more often; by potentials, where that class was seen least.
+        cells: range of the cell size in metres, drawn for each sample; the scenes are finer. The
+            geometry is then scaled to `Model.grid`, so that one network serves many densities;
+            radius and jitter scale with it, heights and other features do not. Where the points of
+            a scene are too sparse for it, so are the cells drawn.
+        shares: how often scenes whose name matches a pattern are drawn, times the square root of
+            their number of points; 1 where no pattern matches. Empty: all points alike.
     """
 
     shape: Literal["sphere", "cylinder", "whole"] = "sphere"
@@ -91,6 +102,8 @@ class Sampling(Section):
     max_points: int = Field(default=15_000, ge=1)
     centres: Literal["random", "potentials"] = "random"
     balance: float = Field(default=0.0, ge=0, le=1)
+    cells: tuple[float, float] | None = None
+    shares: dict[str, float] = Field(default_factory=dict)
 
 
 class Training(Section):

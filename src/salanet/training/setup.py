@@ -12,6 +12,9 @@ from salanet.sampling import features
 from salanet.scenes import Scene
 from salanet.training.recipe import Recipe
 
+# Of a recipe's section "model", what is not a field of `ModelConfig`, or not as it stands there.
+NOT_THE_NETWORKS = {"features", "grid", "intensity"}
+
 
 def model_for(recipe: Recipe, scenes: Sequence[Scene], intensity_scale: float) -> Network:
     """A new network for the classes and the grid of the scenes, with what its users must know."""
@@ -21,6 +24,8 @@ def model_for(recipe: Recipe, scenes: Sequence[Scene], intensity_scale: float) -
         "codes": first.meta.get("codes"),
         "colours": first.meta.get("colours"),
         "intensity_scale": intensity_scale,
+        "intensity": recipe.model.intensity,
+        "cells": recipe.sampling.cells,
         "optional": recipe.augmentation.optional(),
         "training_data": recipe.data.dataset or ", ".join(scene.name for scene in scenes),
         "licence": first.meta.get("provenance", {}).get("licence", ""),
@@ -28,11 +33,11 @@ def model_for(recipe: Recipe, scenes: Sequence[Scene], intensity_scale: float) -
     }
     return create_model(
         metadata=metadata,
-        **recipe.model.model_dump(exclude={"features"}),
+        **recipe.model.model_dump(exclude=NOT_THE_NETWORKS),
         features=tuple(names),
         in_channels=features.width(names),
         classes=tuple(first.classes),
-        grid=first.grid,
+        grid=recipe.model.grid or first.grid,
     )
 
 
@@ -49,7 +54,7 @@ def model_for_shapes(recipe: Recipe, shapes: Sequence[Shapes]) -> Network:
     }
     return create_model(
         metadata=metadata,
-        **recipe.model.model_dump(exclude={"features"}),
+        **recipe.model.model_dump(exclude=NOT_THE_NETWORKS),
         features=tuple(names),
         in_channels=features.width(names),
         parts=parts,
@@ -63,6 +68,17 @@ def check_scene(scene: Scene, recipe: Recipe) -> None:
         raise FileError(scene.folder, "has no labels (segment.npy) to learn from")
     if not scene.classes or scene.grid is None:
         raise FileError(scene.folder, "does not say its classes and grid (scene.json)")
+    grid = recipe.model.grid
+    if grid is not None and grid != scene.grid and recipe.sampling.cells is None:
+        raise ConfigError(
+            f"model.grid: {grid} is not the grid of {scene.folder} ({scene.grid}); leave it out, "
+            "or give sampling.cells"
+        )
+    if recipe.sampling.cells and recipe.sampling.cells[0] < scene.grid:
+        raise ConfigError(
+            f"sampling.cells: {scene.folder} was prepared with cells of {scene.grid}, coarser than "
+            f"{recipe.sampling.cells[0]}; prepare it with a finer --grid"
+        )
     try:
         features.require(recipe.model.features, features.available(scene), str(scene.folder))
     except ConfigError as error:
