@@ -199,7 +199,7 @@ void moments_backward(Matrix queries, Matrix supports, Table neighbours, Matrix 
   nb::gil_scoped_release release;
   const int64_t scratch_bytes = SALANET_DISPATCH(kIsa, moments_scratch_bytes(p));
   sum_over_supports(
-      p.N, GradientLayout(p.R, 0, 1, 0).size, grad_parameters.data(), threads,
+      p.N, GradientLayout(p.R, 0, 0, 0).size, grad_parameters.data(), threads,
       [&](int64_t begin, int64_t end, float* partial) {
         const Memory scratch = allocate(scratch_bytes);
         SALANET_DISPATCH(kIsa, moments_backward(p, grad_sums.data(), grad_gram.data(), begin, end,
