@@ -182,6 +182,7 @@ class Work:
             (int(found["shape"][0]), int(found["shape"][1])),
             found["plane"],
             found["surface"],
+            found["lowest"],
         )
 
     def _cells(
