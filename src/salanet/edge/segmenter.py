@@ -119,7 +119,7 @@ class Segmenter:
             else:
                 company = company_of(cloud)
             out = left_out(cloud, company, fit.noise)
-            require_some(out, WHERE)
+            require_some(int(out.sum()), len(out), WHERE)
             require_resolution(xyz, company.bounds, fit.grid / max(fit.scale))
             found = self._label(cloud.rows(~out) if out.any() else cloud, fit, tile_points)
             return spread(found, out, NO_CLASS)

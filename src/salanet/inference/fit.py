@@ -144,7 +144,9 @@ def examine(
     about_model = _other_domain(model, found.upright(survey))
     fill, about_arrays = _missing(model, survey, where)
     scale, about_intensity = _intensity(model, survey, dict(fill))
-    about_points = alone(survey, max(found.scale)) + _flagged(survey, options.noise)
+    about_points = strays(survey, max(found.scale)) + _flagged(survey, options.noise)
+    if HEIGHT in features.required(model.config.features):
+        about_points += _alone(survey)
     return Fit(
         scale=found.scale,
         y_up=found.y_up,
@@ -164,7 +166,7 @@ def examine(
     )
 
 
-def alone(survey: Survey, scale: float) -> list[str]:
+def strays(survey: Survey, scale: float) -> list[str]:
     """A remark on strays; `scale` is metres per unit."""
     company = survey.company
     if company is None or not company.count:
@@ -174,6 +176,14 @@ def alone(survey: Survey, scale: float) -> list[str]:
     points, them = ("1 point lies", "it") if company.count == 1 else ("points lie", "them")
     points = points if company.count == 1 else f"{company.count:,} {points}"
     return [f"{points} {apart} from the rest: the network does not see {them}"]
+
+
+def _alone(survey: Survey) -> list[str]:
+    count = 0 if survey.company is None else survey.company.alone
+    if not count:
+        return []
+    points = "1 point stands" if count == 1 else f"{count:,} points stand"
+    return [f"{points} alone: the terrain does not rest on {'it' if count == 1 else 'them'}"]
 
 
 def _distance(metres: float) -> str:

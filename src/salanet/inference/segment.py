@@ -154,7 +154,7 @@ def cloud_input(
     keep = features.required(names)
     cloud.require_finite(where)
     out = left_out(cloud, company or company_of(cloud), fit.noise)
-    require_some(out, where)
+    require_some(int(out.sum()), len(out), where)
     seen = fit.cloud(cloud.rows(~out) if out.any() else cloud)
     cells = to_cells(seen, fit.grid, keep=keep, black=black, where=where)
     computed = cell_features(cells, names, fit.intensity_scale, where)

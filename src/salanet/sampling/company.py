@@ -56,6 +56,7 @@ class Company:
         bounds: float64 (2, 3), those of all points but strays.
         count: of the strays.
         nearest, farthest: their distances from home, in units.
+        alone: how many other points have no company.
     """
 
     shift: int
@@ -67,6 +68,7 @@ class Company:
     count: int = 0
     nearest: float = 0.0
     farthest: float = 0.0
+    alone: int = 0
 
     @classmethod
     def of(cls, xyz: Points) -> Company:
@@ -189,7 +191,9 @@ class Occupancy:
         begin, end = (cell[:, None] for cell in found._near)
         far = ~((places >= begin) & (places < end)).all(axis=0)
         with np.errstate(over="ignore"):
-            apart = np.maximum(np.maximum(home[0, :, None] - high, low - home[1, :, None]), 0)[:, far]
+            apart = np.maximum(np.maximum(home[0, :, None] - high, low - home[1, :, None]), 0)[
+                :, far
+            ]
             distances = np.hypot(np.hypot(apart[0], apart[1]), apart[2])
         return Company(
             self._shift,
@@ -201,6 +205,7 @@ class Occupancy:
             int(counts[far].sum()),
             float(distances.min(initial=np.inf)) if far.any() else 0.0,
             float(distances.max(initial=0)),
+            int(counts[lonely & ~far].sum()),
         )
 
 

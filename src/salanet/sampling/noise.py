@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,14 @@ def flagged(cloud: PointCloud) -> NDArray[np.bool_]:
     return found
 
 
+def without_flags(cloud: PointCloud, keep: Collection[str]) -> PointCloud:
+    """The cloud without the arrays that hold flags, unless they are to be kept."""
+    unwanted = {*FLAGS} - {*keep}
+    attributes = {n: array for n, array in cloud.attributes.items() if n not in unwanted}
+    label = None if "label" in unwanted else cloud.label
+    return replace(cloud, label=label, attributes=attributes)
+
+
 def company_of(cloud: PointCloud) -> Company:
     """Where the points of a cloud have company; those that it flags as noise are none."""
     noise = flagged(cloud)
@@ -45,11 +55,11 @@ def left_out(cloud: PointCloud, company: Company, noise: bool = False) -> NDArra
     return strays if noise else strays | flagged(cloud)
 
 
-def require_some(out: NDArray[np.bool_], where: str) -> None:
-    """Raise DataError if all points (N,) are left out."""
-    if len(out) and out.all():
+def require_some(out: int, count: int, where: str) -> None:
+    """Raise DataError if all of so many points are left out."""
+    if 0 < count <= out:
         raise DataError(
-            f"{where}: all {len(out):,} points are flagged as noise or withheld: nothing is left "
+            f"{where}: all {count:,} points are flagged as noise or withheld: nothing is left "
             "to label (--noise labels them all the same)"
         )
 
