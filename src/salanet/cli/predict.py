@@ -63,6 +63,8 @@ def run(
         grid: size in metres of the cells to work with. Default: the model's; auto: larger ones
             where the points are much sparser than in training.
         columns: what the columns of text files are, such as 'x,y,z,intensity'; _ skips one.
+        noise: label points too that the file flags as noise or withholds. By default they keep
+            their codes, and nothing rests on them.
         scan: only the scan of this number, from 0, of an E57 with several.
         scans: those of an E57 merged, or separate: each to a NAME.scanN of its own.
         memory: how much to take, such as 500MB or 2GB; LAS, LAZ and PLY files that need more pass
@@ -106,7 +108,7 @@ def run(
         scan=scan,
         memory=None if memory is None else parse_memory(memory),
         resume=resume,
-        fit=FitOptions(units=units, grid=grid, up=up),
+        fit=FitOptions(units=units, grid=grid, up=up, noise=noise),
     )
     found = expand(files, skip=MARK)
     outputs = plan_outputs(found, output)
