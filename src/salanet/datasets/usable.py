@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from salanet.cloud import PointCloud
+from salanet.company import Company
 from salanet.errors import DataError
-from salanet.sampling.company import Company
 from salanet.sampling.noise import flagged
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet.cloud import PointCloud
+from salanet.company import Company
 from salanet.errors import ConfigError, DataError
 from salanet.inference import units, upright
 from salanet.inference.kind import DOMAINS, Described, domain_of, stance
@@ -144,7 +145,7 @@ def examine(
     about_model = _other_domain(model, found.upright(survey))
     fill, about_arrays = _missing(model, survey, where)
     scale, about_intensity = _intensity(model, survey, dict(fill))
-    about_points = strays(survey, max(found.scale)) + _flagged(survey, options.noise)
+    about_points = _strays(survey.company, max(found.scale)) + _flagged(survey, options.noise)
     if HEIGHT in features.required(model.config.features):
         about_points += _alone(survey)
     return Fit(
@@ -166,16 +167,19 @@ def examine(
     )
 
 
-def strays(survey: Survey, scale: float) -> list[str]:
-    """A remark on strays; `scale` is metres per unit."""
-    company = survey.company
+def _strays(company: Company | None, scale: float) -> list[str]:
     if company is None or not company.count:
         return []
+    them = "it" if company.count == 1 else "them"
+    return [f"{strays(company, scale)}: the network does not see {them}"]
+
+
+def strays(company: Company, scale: float) -> str:
+    """How many points lie how far away; `scale` is metres per unit."""
     least, most = (_distance(length * scale) for length in (company.nearest, company.farthest))
     apart = most if least == most else f"{least} to {most}"
-    points, them = ("1 point lies", "it") if company.count == 1 else ("points lie", "them")
-    points = points if company.count == 1 else f"{company.count:,} {points}"
-    return [f"{points} {apart} from the rest: the network does not see {them}"]
+    points = "1 point lies" if company.count == 1 else f"{company.count:,} points lie"
+    return f"{points} {apart} from the rest"
 
 
 def _alone(survey: Survey) -> list[str]:

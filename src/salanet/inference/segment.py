@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from salanet.cloud import PointCloud
+from salanet.company import Company
 from salanet.errors import ConfigError, FileError
 from salanet.inference.fit import Fit, FitOptions, as_is, examine, intensity_scale, optional
 from salanet.inference.kind import implausible
@@ -21,7 +22,6 @@ from salanet.models import Network
 from salanet.sampling import features
 from salanet.sampling.boxes import TILE_POINTS
 from salanet.sampling.cells import cell_features, to_cells
-from salanet.sampling.company import Company
 from salanet.sampling.noise import NO_CLASS, company_of, left_out, require_some, spread
 from salanet.sampling.survey import survey
 from salanet.scenes import Scene

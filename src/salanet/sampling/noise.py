@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet.cloud import PointCloud
+from salanet.company import Company
 from salanet.errors import DataError
 from salanet.io.describe import meanings
-from salanet.sampling.company import Company
 
 WITHHELD = "withheld"
 FLAGS = ("label", WITHHELD)  # the arrays that hold the flags

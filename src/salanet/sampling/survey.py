@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from salanet.cloud import PointCloud
+from salanet.company import Company, Occupancy
 from salanet.io import crs
-from salanet.sampling.company import Company, Occupancy
 from salanet.sampling.ground import WINDOW, height_above_ground
 from salanet.sampling.noise import flagged
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from salanet.company import Company, Points
 from salanet.errors import DataError
-from salanet.sampling.company import Company, Points
 from salanet.sampling.ground import CELL, WINDOW, Ground, find_ground
 
 
