@@ -14,7 +14,8 @@ import numpy as np
 
 from salanet.datasets.balance import Counted, balance, warnings
 from salanet.datasets.blocks import Survey
-from salanet.datasets.files import SPLITS, Job, Prepared, Settings, foreign_units, is_current
+from salanet.datasets.files import SPLITS, Job, Prepared, Settings, is_current
+from salanet.datasets.usable import foreign_units, left_out
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,8 @@ def show_report(
 ) -> None:
     """What was prepared."""
     names = settings.classes.names
-    found = warnings(results, names) + foreign_units(results) + _strangers(results, destination)
+    found = warnings(results, names) + foreign_units(results) + left_out(results)
+    found += _strangers(results, destination)
     parts = expected(plan, names) if plan.surveys else []
     if as_json:
         scenes = [

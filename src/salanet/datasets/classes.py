@@ -95,6 +95,11 @@ class ClassMap(BaseModel):
             for name, codes in self.classes.items()
         ]
 
+    @property
+    def named(self) -> set[int]:
+        """All codes that are given to a class by their number."""
+        return {code for codes in self.classes.values() for code in codes if isinstance(code, int)}
+
     @classmethod
     def parse(cls, text: str | Path) -> ClassMap:
         """From a YAML file, or from text such as ``ground=2,vegetation=3/4/5,other=*``.

@@ -17,8 +17,9 @@ from salanet.inference.spool import OWN, Spool
 from salanet.inference.workfolder import make, put, save_arrays
 from salanet.sampling import features
 from salanet.sampling.blocks import EDGE, Keys, block_keys
-from salanet.sampling.cells import HEIGHT, Cells, cell_features, to_cells
+from salanet.sampling.cells import Cells, cell_features, to_cells
 from salanet.sampling.ground import Ground
+from salanet.sampling.terrain import terrain_arrays
 from salanet.scenes import FLOOR_PERCENTILE
 
 
@@ -133,7 +134,8 @@ class Celling:
         """The cells of a group, ordered by block, and how many each block has at every level."""
         cloud = self._points(places)
         if self.ground is not None:
-            cloud.attributes[HEIGHT] = self.ground.heights(cloud.xyz)
+            told = [name for name in features.required(self.names) if name not in cloud.attributes]
+            cloud.attributes |= terrain_arrays(self.ground, cloud.xyz, told)
         keep = features.required(self.names)
         offset, grid = self.spool.offset, self.fit.grid
         cells = to_cells(cloud, grid, keep=keep, offset=offset, black=True, where=self.where)

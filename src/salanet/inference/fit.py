@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet.cloud import PointCloud
+from salanet.company import Company
 from salanet.errors import ConfigError, DataError
 from salanet.inference import units, upright
 from salanet.inference.kind import DOMAINS, Described, domain_of, stance
 from salanet.sampling import features
-from salanet.sampling.cells import HEIGHT
 from salanet.sampling.features import NEUTRAL
 from salanet.sampling.survey import Survey
+from salanet.sampling.terrain import TOLD
 
 SPARSE = 3.0  # times the spacing of training, or as many times denser: worth a remark
 HOPELESS = 6.0  # times: most cells are alone
@@ -29,6 +30,7 @@ HOPELESS = 6.0  # times: most cells are alone
 ALONE = "labels are unlikely to be of use, as most cells see no other nearby (on average {seen})"
 DIM, BRIGHT = 1 / 3, 3.0  # intensities by those of training, worth another scale
 TOP = features.INTENSITY_PERCENTILE
+BEYOND = 1e9  # metres: no two points of a survey are so far apart
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,13 @@ class FitOptions:
         grid: cell size in metres; None for the model's own, "auto" for larger ones where the
             points are much sparser than in training.
         up: "auto", "z" or "y".
+        noise: points that the file flags as noise or withholds are seen like the others.
     """
 
     units: str = "auto"
     grid: float | str | None = None
     up: str = "auto"
+    noise: bool = False
 
     def __post_init__(self) -> None:
         if self.units not in ("auto", *units.NAMES):
@@ -69,6 +73,7 @@ class Fit:
         zoom: factor on the coordinates of the cells, so that the network finds its own grid.
         intensity_scale: the intensity that becomes 1; None if the model has no such feature.
         fill: value of each array that the file lacks, and the model can do without.
+        noise: points that the file flags as noise are seen like the others.
         remarks: what was decided and what is doubtful, one line each.
     """
 
@@ -78,6 +83,7 @@ class Fit:
     zoom: float = 1.0
     intensity_scale: float | None = None
     fill: tuple[tuple[str, float], ...] = ()
+    noise: bool = False
     remarks: tuple[str, ...] = ()
 
     def apply(self, xyz: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -139,6 +145,9 @@ def examine(
     about_model = _other_domain(model, found.upright(survey))
     fill, about_arrays = _missing(model, survey, where)
     scale, about_intensity = _intensity(model, survey, dict(fill))
+    about_points = _strays(survey.company, max(found.scale)) + _flagged(survey, options.noise)
+    if TOLD.keys() & features.required(model.config.features):
+        about_points += _alone(survey)
     return Fit(
         scale=found.scale,
         y_up=found.y_up,
@@ -146,8 +155,60 @@ def examine(
         zoom=model.config.grid / grid,
         intensity_scale=scale,
         fill=tuple(fill.items()),
-        remarks=(*about_model, *found.remarks, *about_grid, *about_arrays, *about_intensity),
+        noise=options.noise,
+        remarks=(
+            *about_points,
+            *about_model,
+            *found.remarks,
+            *about_grid,
+            *about_arrays,
+            *about_intensity,
+        ),
     )
+
+
+def _strays(company: Company | None, scale: float) -> list[str]:
+    if company is None or not company.count:
+        return []
+    them = "it" if company.count == 1 else "them"
+    return [f"{strays(company, scale)}: the network does not see {them}"]
+
+
+def strays(company: Company, scale: float) -> str:
+    """How many points lie how far away; `scale` is metres per unit."""
+    least, most = (_distance(length * scale) for length in (company.nearest, company.farthest))
+    apart = most if least == most else f"{least} to {most}"
+    points = "1 point lies" if company.count == 1 else f"{company.count:,} points lie"
+    return f"{points} {apart} from the rest"
+
+
+def _alone(survey: Survey) -> list[str]:
+    count = 0 if survey.company is None else survey.company.alone
+    if not count:
+        return []
+    points = "1 point stands" if count == 1 else f"{count:,} points stand"
+    return [f"{points} alone: the terrain does not rest on {'it' if count == 1 else 'them'}"]
+
+
+def _distance(metres: float) -> str:
+    """A length in two digits."""
+    if not metres < BEYOND:
+        return f"more than {BEYOND / 1000:,.0f} km"
+    rounded = float(f"{metres:.2g}")
+    return f"{rounded / 1000:,.4g} km" if rounded >= 1000 else f"{rounded:,.4g} m"
+
+
+def _flagged(survey: Survey, noise: bool) -> list[str]:
+    count = survey.flagged
+    if not count:
+        return []
+    points = "1 point is" if count == 1 else f"{count:,} points are"
+    said = f"{points} flagged as noise or withheld by the file"
+    return [
+        f"{said}, and labelled like the others, as asked"
+        if noise
+        else f"{said}: the network does not see them, and their codes stay (--noise labels them)"
+    ]
 
 
 def trained_spacing(model: Described) -> float:
@@ -181,7 +242,7 @@ def optional(model: Described) -> list[str]:
 
 def lacking(model: Described, available: Iterable[str]) -> list[str]:
     """Arrays the model's features are made from, and that are not there."""
-    there = {*available, HEIGHT}
+    there = {*available, *TOLD}
     return [name for name in features.required(model.config.features) if name not in there]
 
 

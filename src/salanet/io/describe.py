@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from salanet import io
 from salanet.cloud import PointCloud
+from salanet.company import Company
 from salanet.io import crs, lasfile
 from salanet.io.asprs import ASPRS, contradictions
 from salanet.io.las import LasSource
@@ -112,7 +113,9 @@ def density(xyz: NDArray[np.float64]) -> float | None:
     """Points per square unit over the occupied cells seen from above; None if there is no area.
 
     The cells hold 16 points where the points are spread evenly over their bounding rectangle.
+    Points without company (`salanet.company`) do not count.
     """
+    xyz = Company.of(xyz).held(xyz)
     if len(xyz) < POINTS_PER_CELL:
         return None
     low = xyz[:, :2].min(axis=0)

@@ -16,12 +16,11 @@ from salanet.cloud import PointCloud
 from salanet.errors import DataError
 from salanet.geometry import subsample
 from salanet.sampling import features
-from salanet.sampling.ground import height_above_ground
+from salanet.sampling.terrain import TOLD, arrays_above_terrain
 from salanet.scenes import choose_offset
 
-HEIGHT = "height_above_ground"
 SEGMENT = "segment"
-KEPT = ("rgb", "intensity", "return_number", "number_of_returns", HEIGHT)
+KEPT = ("rgb", "intensity", "return_number", "number_of_returns", *TOLD)
 
 
 @dataclass(frozen=True)
@@ -73,8 +72,8 @@ def to_cells(
         cloud: N points, N >= 1.
         grid: cell size in the cloud's units; cells are ``floor(xyz / grid + BELOW)``.
         segment: (N,) class index of each point, -1 = ignored.
-        keep: arrays wanted; those the cloud lacks are left out, `height_above_ground` is computed
-            from all points.
+        keep: arrays wanted; those the cloud lacks are left out, what the
+            terrain tells (`salanet.sampling.terrain.TOLD`) is computed from all points.
         offset: from `choose_offset`, to take off first; by default that of the cloud.
         black: colours that are zero everywhere are colours too; else they count as absent.
 
@@ -127,9 +126,7 @@ def _wanted(cloud: PointCloud, keep: Iterable[str], black: bool) -> dict[str, ND
     wanted = {name: present[name] for name in keep if name in present}
     if "rgb" in wanted and not black and not wanted["rgb"].any():
         del wanted["rgb"]
-    if HEIGHT in keep and HEIGHT not in wanted:
-        wanted[HEIGHT] = height_above_ground(cloud.xyz)
-    return wanted
+    return wanted | arrays_above_terrain(cloud.xyz, [n for n in keep if n not in wanted])
 
 
 def _array(array: NDArray[Any]) -> NDArray[Any]:

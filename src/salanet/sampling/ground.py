@@ -1,7 +1,7 @@
 """Height above the terrain, from the points alone: no labels, airborne or terrestrial.
 
 1. The lowest z of each raster cell, stray returns from below the ground dropped.
-2. Cells that hold buildings, crowns, cars are found by their shape (`sampling.terrain`).
+2. Cells that hold buildings, crowns, cars are found by their shape (`sampling.bare_earth`).
 3. The plane through the ground cells is taken away and step 2 repeated, so that a steep hillside
    is treated like a flat site.
 4. The gaps are filled smoothly, and the surface is refined with the mean height of the points
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from salanet.errors import DataError
-from salanet.sampling.terrain import Mask, Raster, bare, nearest, smooth_fill, strays
+from salanet.sampling.bare_earth import Mask, Raster, bare, nearest, smooth_fill, strays
 
 CELL = 1.0  # metres
 WINDOW = 40.0  # metres: half of the widest building that is taken for one
