@@ -29,6 +29,9 @@ def recipe_from(recipe: Recipe, parent: Network) -> Recipe:
     """The recipe with the parent's network in place of its own, at a lower learning rate."""
     content = recipe.model_dump(mode="json")
     content["model"] = parent.config.model_dump(mode="json", include=set(Model.model_fields))
+    if not recipe.sampling.cells:
+        content["model"].pop("grid")
+    content["model"]["intensity"] = parent.metadata.get("intensity", "common")
     content["training"]["learning_rate"] *= RATE
     return parse_recipe(content, str(_file(parent)["name"]))
 

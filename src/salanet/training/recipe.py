@@ -78,6 +78,10 @@ class Model(Section):
     grid: float | None = Field(default=None, gt=0)
     intensity: Literal["common", "own"] = "common"
 
+    def architecture(self) -> dict[str, Any]:
+        """The fields of `ModelConfig` that it decides by itself."""
+        return self.model_dump(exclude={"features", "grid", "intensity"})
+
 
 class Sampling(Section):
     """How training samples are cut out of the scenes.

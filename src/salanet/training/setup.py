@@ -12,9 +12,6 @@ from salanet.sampling import features
 from salanet.scenes import Scene
 from salanet.training.recipe import Recipe
 
-# Of a recipe's section "model", what is not a field of `ModelConfig`, or not as it stands there.
-NOT_THE_NETWORKS = {"features", "grid", "intensity"}
-
 
 def model_for(recipe: Recipe, scenes: Sequence[Scene], intensity_scale: float) -> Network:
     """A new network for the classes and the grid of the scenes, with what its users must know."""
@@ -33,7 +30,7 @@ def model_for(recipe: Recipe, scenes: Sequence[Scene], intensity_scale: float) -
     }
     return create_model(
         metadata=metadata,
-        **recipe.model.model_dump(exclude=NOT_THE_NETWORKS),
+        **recipe.model.architecture(),
         features=tuple(names),
         in_channels=features.width(names),
         classes=tuple(first.classes),
@@ -54,7 +51,7 @@ def model_for_shapes(recipe: Recipe, shapes: Sequence[Shapes]) -> Network:
     }
     return create_model(
         metadata=metadata,
-        **recipe.model.model_dump(exclude=NOT_THE_NETWORKS),
+        **recipe.model.architecture(),
         features=tuple(names),
         in_channels=features.width(names),
         parts=parts,

@@ -76,7 +76,8 @@ class SceneTask:
             [scene.arrays["intensity"] for scene in scenes if "intensity" in scene.arrays]
         )
         if parent:
-            check_parent(parent, [scene.grid for scene in scenes], parts=False)
+            if recipe.sampling.cells is None:
+                check_parent(parent, [scene.grid for scene in scenes], parts=False)
             self.intensity_scale = float(parent.metadata["intensity_scale"])  # type: ignore[arg-type]
 
     def model(self) -> Network:
