@@ -271,10 +271,9 @@ def _moments_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]
 def _moments_backward(
     ctx: Any, grad_sums: Tensor, _: Tensor, grad_gram: Tensor
 ) -> tuple[Tensor | None, ...]:
-    flat = torch.ops.salanet.position_moments_backward(
-        *ctx.saved_tensors, ctx.radius, grad_sums, grad_gram
-    )
-    lifted = ctx.saved_tensors[4].shape[0]
+    positions = ctx.saved_tensors  # once: checkpointing unpacks them again each time
+    flat = torch.ops.salanet.position_moments_backward(*positions, ctx.radius, grad_sums, grad_gram)
+    lifted = positions[4].shape[0]
     return None, None, None, flat[: 3 * lifted].view(lifted, 3), flat[3 * lifted :], None
 
 
