@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -227,3 +228,13 @@ class MovingAverage:
                 self.state[name].lerp_(tensor, 1 - decay)
             else:
                 self.state[name].copy_(tensor)
+
+    @contextmanager
+    def used_by(self, model: nn.Module) -> Iterator[None]:
+        """Inside, the model has the averaged weights."""
+        weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        model.load_state_dict(self.state)
+        try:
+            yield
+        finally:
+            model.load_state_dict(weights)

@@ -16,6 +16,7 @@ from rich.progress import (
 )
 
 from salanet.evaluation import percent
+from salanet.training.assignment import described
 
 # Weight of the newest step in the loss and speed shown.
 NEWEST = 0.05
@@ -69,6 +70,8 @@ class TrainingProgress:
         )
         if row["val_miou"] is not None:
             line += f"  validation mIoU {percent(row['val_miou'])} OA {percent(row['val_oa'])}"
+        if assignment := described(row):
+            line += f"  {assignment}"
         if row["skipped"]:
             line += f"  ({row['skipped']} steps skipped: loss not finite)"
         self.console.print(

@@ -147,7 +147,9 @@ class Run:
             atomic_path(self.folder / "metrics.csv") as temporary,
             temporary.open("w", newline="", encoding="utf-8") as file,
         ):
-            writer = csv.DictWriter(file, list(history[0]))
+            writer = csv.DictWriter(
+                file, list(dict.fromkeys(key for row in history for key in row))
+            )
             writer.writeheader()
             writer.writerows(history)
 
