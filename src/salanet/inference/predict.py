@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from salanet.errors import FileError
+from salanet.inference.confidence import Certainty
 from salanet.inference.fit import FitOptions, examine
 from salanet.inference.kind import implausible
 from salanet.inference.memory import (
@@ -81,7 +82,7 @@ def predict_file(
 
     Returns:
         The report: points, cells, seconds of each phase, points of each class, the codes
-        of the classes in their order, remarks.
+        of the classes in their order, certainty, remarks.
 
     Raises:
         FileError: a file cannot be read or written.
@@ -102,7 +103,10 @@ def predict_file(
 def _judged(model: Network, report: dict[str, Any]) -> dict[str, Any]:
     """The report, with a remark if the result cannot be right."""
     doubts = implausible(model, list(report["classes"].values()))
-    return report | {"remarks": [*report["remarks"], *doubts]}
+    certainty: Certainty | None = report["certainty"]
+    doubts += certainty.remarks() if certainty else []
+    told = asdict(certainty) if certainty else None
+    return report | {"certainty": told, "remarks": [*report["remarks"], *doubts]}
 
 
 def inspect_file(model: Network, path: Path, to: Path, options: PredictOptions) -> dict[str, Any]:
@@ -217,5 +221,6 @@ def _whole(
         "points_per_second": len(cloud) / (clock[-1] - clock[0]),
         "classes": dict(zip(model.config.classes, counts, strict=True)),
         "codes": class_codes(model).tolist(),
+        "certainty": found.certainty,
         "remarks": remarks,
     }

@@ -28,6 +28,7 @@ from salanet.cloud import PointCloud
 from salanet.errors import FileError
 from salanet.inference.border import Border
 from salanet.inference.celling import Celling, CellStore
+from salanet.inference.confidence import LEVELS, Certainty
 from salanet.inference.facts import gather_facts
 from salanet.inference.fit import Fit, examine
 from salanet.inference.memory import Plan
@@ -83,6 +84,7 @@ class Work:
     progress: Progress
     seconds: dict[str, float] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    certainty: Certainty | None = None
 
     def run(self) -> dict[str, Any]:
         """Do it; returns the report. Raises as `salanet.inference.predict.predict_file`."""
@@ -107,6 +109,7 @@ class Work:
             "points_per_second": self.stream.count / seconds,
             "classes": dict(zip(self.model.config.classes, counts, strict=True)),
             "codes": class_codes(self.model).tolist(),
+            "certainty": self.certainty,
             "remarks": self.remarks,
         }
 
@@ -240,13 +243,15 @@ class Work:
     def _write(self, spool: Spool, tiling: Tiling) -> list[int]:
         """Write the result; returns the points of each class."""
         size, codes = self.plan.chunk, class_codes(self.model)
-        counts = np.zeros(len(codes), np.int64)
+        counts, sure = np.zeros(len(codes), np.int64), np.zeros(LEVELS + 1, np.int64)
         others: set[int] = set()
         for run in spool.runs:
             if run.startswith(OWN):
                 found = tiling.labels(spool.cells(run))
                 counts += np.bincount(found[found >= 0], minlength=len(codes))
+                sure += np.bincount(tiling.levels(spool.cells(run)), minlength=LEVELS + 1)
                 others |= {*spool.index(run)["codes"].tolist()}
+        self.certainty = Certainty.of(self.model, sure)
         extra, remarks = extra_names(self.model, self.stream.names, **self._extras)
         self.remarks += remarks
         occurring = np.r_[codes[np.flatnonzero(counts)], np.array(sorted(others), np.int32)]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from salanet.inference.celling import CellStore
+from salanet.inference.confidence import levels, probabilities
 from salanet.inference.fit import Fit
 from salanet.inference.memory import cell_bytes
 from salanet.inference.network import evaluating, turned
@@ -69,6 +70,7 @@ class Tiling:
         done = Marks(self.folder / "tiles", len(tiles))
         count, classes = len(self.store), len(self.model.config.classes)
         make(self.folder / "labels", count * self.label_type.itemsize)
+        make(self.folder / "levels", count)
         if self.chances:
             make(self.folder / "chances", count * classes * 4)
         finished = sum(size for i, size in enumerate(sizes) if i in done)
@@ -103,6 +105,10 @@ class Tiling:
         found, known = np.full(len(cells), NO_CLASS, np.int64), cells != NONE
         found[known] = gather(self.folder / "labels", self.label_type, 1, cells[known])[:, 0]
         return found
+
+    def levels(self, cells: NDArray[Any]) -> NDArray[np.uint8]:
+        """How sure the model is of some cells, those left out that are none; see `confidence`."""
+        return gather(self.folder / "levels", np.dtype(np.uint8), 1, cells[cells != NONE])[:, 0]
 
     def probabilities(self, cells: NDArray[Any]) -> NDArray[np.float32] | None:
         """The probability of each class for some cells (N, classes), all alike for cells that are
@@ -147,11 +153,13 @@ class Tiling:
 
     def _put(self, tile: BlockTile, logits: Tensor) -> None:
         labels = logits.argmax(1).numpy().astype(self.label_type)
-        chances = logits.softmax(1).numpy() if self.chances else None
+        sure = levels(self.model, logits)
+        chances = probabilities(self.model, logits) if self.chances else None
         at = 0
         for start, stop in self.store.spans(tile.core):
             part = slice(at, at + stop - start)
             put(self.folder / "labels", start * labels.itemsize, labels[part])
+            put(self.folder / "levels", start, sure[part])
             if chances is not None:
                 put(self.folder / "chances", start * chances[:1].nbytes, chances[part])
             at += stop - start

@@ -9,6 +9,7 @@ from torch import nn
 
 from salanet.models import Network
 from salanet.operators import SALA
+from salanet.operators.norm import alone, untracked
 from salanet.training.samples import Batch
 
 DEAD = 0.02  # standard deviation of h below which the groups are one group
@@ -36,8 +37,8 @@ def spreads(model: Network, batch: Batch | None) -> dict[str, float | None]:
     hooks = [module.register_forward_hook(look(name)) for name, module in layers.items()]
     training = model.training
     try:
-        with torch.no_grad():
-            model.eval()(batch.features, batch.pyramid)
+        with torch.no_grad(), untracked(), alone():  # by the batch's statistics, as it learns
+            model.train()(batch.features, batch.pyramid)
     finally:
         model.train(training)
         for hook in hooks:
