@@ -30,6 +30,8 @@ HOPELESS = 6.0  # times: most cells are alone
 ALONE = "labels are unlikely to be of use, as most cells see no other nearby (on average {seen})"
 DIM, BRIGHT = 1 / 3, 3.0  # intensities by those of training, worth another scale
 TOP = features.INTENSITY_PERCENTILE
+FILLED = 0.8  # cells by the distance of points, for models that know many sizes
+NOTICED = 1.5  # times the model's own cells: worth a remark
 BEYOND = 1e9  # metres: no two points of a survey are so far apart
 
 
@@ -141,7 +143,7 @@ def examine(
     trained = trained_spacing(model)
     found = stance(options.units, options.up, survey, model.config.grid, trained, where)
     spacing = survey.spacing * found.scale[0]
-    grid, about_grid = _grid(options.grid, spacing, model.config.grid, trained, model.config.radius)
+    grid, about_grid = _grid(options.grid, spacing, model)
     about_model = _other_domain(model, found.upright(survey))
     fill, about_arrays = _missing(model, survey, where)
     scale, about_intensity = _intensity(model, survey, dict(fill))
@@ -260,14 +262,25 @@ def _other_domain(model: Described, seen: Survey) -> list[str]:
     ]
 
 
-def _grid(
-    option: float | str | None, spacing: float, grid: float, trained: float, radius: float
-) -> tuple[float, list[str]]:
+def cell_range(model: Described) -> tuple[float, float] | None:
+    """Least and largest cells that the model was trained on, if on more than those of its grid."""
+    known = model.metadata.get("cells")
+    if not isinstance(known, (list, tuple)) or len(known) != 2:
+        return None
+    if not all(isinstance(size, (int, float)) and 0 < size < math.inf for size in known):
+        return None
+    return float(known[0]), float(known[1])
+
+
+def _grid(option: float | str | None, spacing: float, model: Described) -> tuple[float, list[str]]:
     """The size of cells to work with, for points `spacing` metres apart."""
+    grid, radius, trained = model.config.grid, model.config.radius, trained_spacing(model)
     if isinstance(option, (int, float)):
         same = math.isclose(option, grid)
         remark = f"cells of {option:g} m, as asked; the model was trained with {grid:g} m"
         return float(option), [] if same else [remark]
+    if sizes := cell_range(model):
+        return _filled(spacing, grid, sizes)
     sparser = max(spacing, grid) / trained if math.isfinite(spacing) else 1.0
     if 1 / SPARSE <= sparser <= SPARSE:
         return grid, []
@@ -289,6 +302,17 @@ def _grid(
         f"{apart}: {hope.format(seen=seen)}; --grid auto would take cells of {fitting:g} m, which "
         f"see {better} others, but things at {grid / fitting:.2g} of their size: seldom better"
     ]
+
+
+def _filled(spacing: float, grid: float, sizes: tuple[float, float]) -> tuple[float, list[str]]:
+    """Cells that most points share with hardly another, for a model that knows many sizes."""
+    if not math.isfinite(spacing) or FILLED * spacing <= grid:
+        return grid, []
+    size = min(float(f"{FILLED * spacing:.2g}"), sizes[1])
+    apart = f"points are about {spacing:.2g} m apart: cells of {size:g} m instead of {grid:g} m"
+    if FILLED * spacing > sizes[1]:
+        return size, [f"{apart}, the largest that the model was trained on: expect less"]
+    return size, [apart] if size > NOTICED * grid else []
 
 
 def _seen(radius: float, spacing: float) -> str:

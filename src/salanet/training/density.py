@@ -33,16 +33,18 @@ class Cells:
     def __init__(
         self, scenes: Sequence[Scene], sizes: tuple[float, float], point_drop: float
     ) -> None:
-        self.sizes, self.point_drop = sizes, point_drop
+        self.point_drop = point_drop
         self.spacing = [
             survey(PointCloud(scene.coord.astype(np.float64))).spacing for scene in scenes
+        ]
+        self.ranges = [
+            (max(sizes[0], FINEST * apart), max(sizes[1], COARSEST * apart))
+            for apart in self.spacing
         ]
 
     def draw(self, scene: int, rng: np.random.Generator) -> float:
         """The cell size of a sample, even on a logarithmic scale."""
-        low = max(self.sizes[0], FINEST * self.spacing[scene])
-        high = max(self.sizes[1], COARSEST * self.spacing[scene])
-        return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+        return float(np.exp(rng.uniform(*np.log(self.ranges[scene]))))
 
     def kept(
         self, scene: int, cell: float, count: int, rng: np.random.Generator

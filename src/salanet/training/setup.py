@@ -10,6 +10,7 @@ from salanet.errors import ConfigError, FileError
 from salanet.models import Network, create_model
 from salanet.sampling import features
 from salanet.scenes import Scene
+from salanet.training.density import Cells
 from salanet.training.recipe import Recipe
 
 
@@ -22,7 +23,7 @@ def model_for(recipe: Recipe, scenes: Sequence[Scene], intensity_scale: float) -
         "colours": first.meta.get("colours"),
         "intensity_scale": intensity_scale,
         "intensity": recipe.model.intensity,
-        "cells": recipe.sampling.cells,
+        "cells": cell_range(scenes, recipe),
         "optional": recipe.augmentation.optional(),
         "training_data": recipe.data.dataset or ", ".join(scene.name for scene in scenes),
         "licence": first.meta.get("provenance", {}).get("licence", ""),
@@ -36,6 +37,14 @@ def model_for(recipe: Recipe, scenes: Sequence[Scene], intensity_scale: float) -
         classes=tuple(first.classes),
         grid=recipe.model.grid or first.grid,
     )
+
+
+def cell_range(scenes: Sequence[Scene], recipe: Recipe) -> tuple[float, float] | None:
+    """The least and largest cells that samples are thinned to; None for those of the scenes."""
+    if recipe.sampling.cells is None:
+        return None
+    drawn = Cells(scenes, recipe.sampling.cells, 0).ranges
+    return min(low for low, _ in drawn), max(high for _, high in drawn)
 
 
 def model_for_shapes(recipe: Recipe, shapes: Sequence[Shapes]) -> Network:
