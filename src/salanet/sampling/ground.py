@@ -32,6 +32,7 @@ from salanet.sampling.terrain import Mask, Raster, bare, nearest, smooth_fill, s
 CELL = 1.0  # metres
 WINDOW = 40.0  # metres: half of the widest building that is taken for one
 NEAR = 0.3  # metres: points this close to the first surface refine it
+RISE = 1.0  # per metre: what is steeper is a face, on which points have no height
 NEARBY = 5.0  # metres: radius of the square whose lowest point `above_lowest` takes
 FEWEST_FOR_PLANE = 20  # cells
 MAX_CELLS = 1 << 22  # a far outlier makes the cells larger, not the raster unbounded
@@ -73,8 +74,34 @@ class Ground:
         return cls(low, cell, (int(last[0]) + 1, int(last[1]) + 1))
 
     def heights(self, xyz: Points) -> NDArray[np.float32]:
-        """Height (N,) float32 of points (N, 3) above the ground, below it negative."""
-        return self._each(xyz, lambda uv, z: z - _at(self.surface, uv))
+        """Height (N,) float32 of points (N, 3) above the ground, below it negative.
+
+        On a cliff face, where the raster's cells are metres apart, the ground is all that lies
+        between the heights of neighbouring cells.
+        """
+        return self._each(xyz, self._heights)
+
+    def _heights(self, uv: Raster, z: Raster) -> Raster:
+        height = z - _at(self.surface, uv)
+        foot, top = self._faces
+        steep = (top - foot)[self._inside(uv)] > 0
+        if steep.any():
+            at = uv[steep]
+            below, above = (_at(edge - self.surface, at) for edge in (foot, top))
+            on = height[steep]
+            height[steep] = on - np.clip(on, np.minimum(below, 0.0), np.maximum(above, 0.0))
+        return height
+
+    @cached_property
+    def _faces(self) -> tuple[Raster, Raster]:
+        """Lowest and highest ground of the neighbouring cells, where it is more than `RISE` away."""
+        foot = ndimage.minimum_filter(self.surface, 3, mode="nearest") + RISE * self.cell
+        top = ndimage.maximum_filter(self.surface, 3, mode="nearest") - RISE * self.cell
+        return np.minimum(foot, self.surface), np.maximum(top, self.surface)
+
+    def _inside(self, uv: Raster) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        index = np.floor(uv + 0.5).astype(np.int64)
+        return index[:, 0], index[:, 1]
 
     def slopes(self, xyz: Points) -> NDArray[np.float32]:
         """Rise per metre (N,) float32 of the ground under points (N, 3)."""
@@ -162,7 +189,7 @@ def find_ground(
     known = np.isfinite(lowest)
     known &= ~strays(nearest(lowest, known))
     ground.lowest = _lowest_nearby(lowest, known, ground.cell)
-    ground.plane = _plane(lowest, bare(lowest, known, ground.cell, window))
+    ground.plane = _plane(lowest, bare(lowest, known, ground.cell, window, rocks=False))
     lowest = _lowest(ground, pieces)
     flat = bare(lowest, known, ground.cell, window)
     ground.surface = smooth_fill(lowest, flat)
