@@ -31,7 +31,8 @@ from salanet.sampling.terrain import Mask, Raster, bare, nearest, smooth_fill, s
 
 CELL = 1.0  # metres
 WINDOW = 40.0  # metres: half of the widest building that is taken for one
-NEAR = 0.3  # metres: points this close to the first surface refine it
+NEAR = 0.3  # metres: points this close to the first surface refine it,
+STEEP = 1.0  # and more where it is steep, times what it rises by the cell
 RISE = 1.0  # per metre: what is steeper is a face, on which points have no height
 NEARBY = 5.0  # metres: radius of the square whose lowest point `above_lowest` takes
 FEWEST_FOR_PLANE = 20  # cells
@@ -87,17 +88,18 @@ class Ground:
         steep = (top - foot)[self._inside(uv)] > 0
         if steep.any():
             at = uv[steep]
-            below, above = (_at(edge - self.surface, at) for edge in (foot, top))
+            below, above = _at(foot, at), _at(top, at)
             on = height[steep]
-            height[steep] = on - np.clip(on, np.minimum(below, 0.0), np.maximum(above, 0.0))
+            height[steep] = on - np.clip(on, below, above)
         return height
 
     @cached_property
     def _faces(self) -> tuple[Raster, Raster]:
-        """Lowest and highest ground of the neighbouring cells, where it is more than `RISE` away."""
-        foot = ndimage.minimum_filter(self.surface, 3, mode="nearest") + RISE * self.cell
-        top = ndimage.maximum_filter(self.surface, 3, mode="nearest") - RISE * self.cell
-        return np.minimum(foot, self.surface), np.maximum(top, self.surface)
+        """How far below and above the neighbouring cells are: 0 up to `RISE`, all from twice it."""
+        foot = ndimage.minimum_filter(self.surface, 3, mode="nearest") - self.surface
+        top = ndimage.maximum_filter(self.surface, 3, mode="nearest") - self.surface
+        share = np.clip((top - foot) / (2 * RISE * self.cell) - 1, 0, 1)
+        return share * foot, share * top
 
     def _inside(self, uv: Raster) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         index = np.floor(uv + 0.5).astype(np.int64)
@@ -121,14 +123,18 @@ class Ground:
             found[piece] = value(*self.place(xyz[piece]))
         return found
 
+    @property
+    def rise(self) -> Raster:
+        """By how much the ground rises within each cell, in metres."""
+        u, v = (
+            np.gradient(self.surface, axis=axis) if size > 1 else np.zeros(self.shape)
+            for axis, size in enumerate(self.shape)
+        )
+        return np.hypot(u + self.plane[0], v + self.plane[1])
+
     @cached_property
     def _slope(self) -> Raster:
-        rise = [
-            (np.gradient(self.surface, axis=axis) if self.surface.shape[axis] > 1 else 0.0)
-            + self.plane[axis]
-            for axis in (0, 1)
-        ]
-        return np.hypot(*np.broadcast_arrays(*rise, self.surface)[:2]) / self.cell
+        return self.rise / self.cell
 
     def _tilt(self, uv: Raster) -> Raster:
         """Height (N,) of the plane at places (N, 2)."""
@@ -212,8 +218,9 @@ def _lowest(ground: Ground, pieces: Callable[[], Iterable[Points]]) -> Raster:
 def _near(ground: Ground, pieces: Callable[[], Iterable[Points]]) -> tuple[Raster, Raster]:
     """How many points of each cell are near the surface, and the sum of their heights."""
     count, total = np.zeros(ground.shape), np.zeros(ground.shape)
+    rise = np.maximum(ground.rise - RISE * ground.cell, 0)
     for uv, z in _places(ground, pieces()):
-        near = np.abs(z - _at(ground.surface, uv)) < NEAR
+        near = np.abs(z - _at(ground.surface, uv)) < NEAR + STEEP * _at(rise, uv)
         at, inverse = np.unique(ground.cells(uv[near]), return_inverse=True)
         count.reshape(-1)[at] += np.bincount(inverse, minlength=len(at))
         total.reshape(-1)[at] += np.bincount(inverse, z[near], minlength=len(at))
