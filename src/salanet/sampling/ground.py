@@ -36,6 +36,7 @@ STEEP = 1.0  # and more where it is steep, times what it rises by the cell
 RISE = 1.0  # per metre: what is steeper is a face, on which points have no height
 NEARBY = 5.0  # metres: radius of the square whose lowest point `above_lowest` takes
 FEWEST_FOR_PLANE = 20  # cells
+COARSE = 3  # cells side by side: a plane needs no more
 MAX_CELLS = 1 << 22  # a far outlier makes the cells larger, not the raster unbounded
 
 PIECE = 1 << 18  # points at once; bounds the memory
@@ -195,7 +196,7 @@ def find_ground(
     known = np.isfinite(lowest)
     known &= ~strays(nearest(lowest, known))
     ground.lowest = _lowest_nearby(lowest, known, ground.cell)
-    ground.plane = _plane(lowest, bare(lowest, known, ground.cell, window, rocks=False))
+    ground.plane = _plane(lowest, known, ground.cell, window)
     lowest = _lowest(ground, pieces)
     flat = bare(lowest, known, ground.cell, window)
     ground.surface = smooth_fill(lowest, flat)
@@ -233,14 +234,20 @@ def _places(ground: Ground, pieces: Iterable[Points]) -> Iterable[tuple[Raster, 
             yield ground.place(xyz[start : start + PIECE])
 
 
-def _plane(lowest: Raster, ground: Mask) -> Raster:
-    """Coefficients (3,) in u, v, 1 of the plane through the ground cells."""
-    u, v = np.nonzero(ground)
+def _plane(lowest: Raster, known: Mask, cell: float, window: float) -> Raster:
+    """Coefficients (3,) in u, v, 1 of the plane through the ground, seen in coarse cells."""
+    tiles = np.array([-(-size // COARSE) for size in lowest.shape])
+    padded = np.full(tiles * COARSE, np.inf)
+    padded[: lowest.shape[0], : lowest.shape[1]] = np.where(known, lowest, np.inf)
+    coarse = padded.reshape(tiles[0], COARSE, tiles[1], COARSE).min(axis=(1, 3))
+    known = np.isfinite(coarse)
+    u, v = np.nonzero(bare(coarse, known, cell * COARSE, window, rocks=False))
     if len(u) < FEWEST_FOR_PLANE:
         return np.zeros(3)
     design = np.stack([u, v, np.ones(len(u))], axis=1)
-    plane: Raster = np.linalg.lstsq(design, lowest[ground], rcond=None)[0].astype(np.float64)
-    return plane
+    found = np.linalg.lstsq(design, coarse[u, v], rcond=None)[0].astype(np.float64)
+    found[:2] /= COARSE
+    return np.asarray(found, np.float64)
 
 
 def _lowest_nearby(lowest: Raster, known: Mask, cell: float) -> Raster:

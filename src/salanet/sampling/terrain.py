@@ -59,9 +59,7 @@ _PAIRS = (
 )  # of neighbouring cells
 
 
-def bare(
-    lowest: Raster, known: Mask, cell: float, window: float, *, rocks: bool = True
-) -> Mask:
+def bare(lowest: Raster, known: Mask, cell: float, window: float, *, rocks: bool = True) -> Mask:
     """The known cells that hold ground; all of them if none does.
 
     Args:
