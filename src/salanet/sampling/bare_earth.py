@@ -10,6 +10,8 @@
    around it along part of its border, and stays ground.
 4. A wide, low hall sticks out by less than a hill of its width may. It is found by its border
    alone: a step down wherever it does not touch something higher.
+5. A headland or a rock is enclosed by steps as a building is, but climbs further than any roof,
+   and nearly everywhere: such a surface stays ground.
 """
 
 from __future__ import annotations
@@ -39,6 +41,11 @@ LOW_STEPS = 0.5  # share of it that must be a step down: no tall wall, no edge o
 LOW_STEP = 1.5  # metres, their mean step
 LOW_FEWEST = 30  # cells
 
+CLIMB = 3.0  # metres between neighbouring cells of one rock face
+RELIEF = 12.0  # metres that a rock climbs, more than roofs do
+STEEP = 0.5  # share of its neighbouring cells with a step between them
+ROCK_FEWEST = 150  # cells: wider than a spire
+
 PIT = 1.0  # metres a stray return lies below its surroundings
 STRAYS = 3  # cells of a 5 x 5 neighbourhood that may be stray returns
 ROWS = 1 << 18  # raster cells at once when gaps are filled
@@ -52,15 +59,16 @@ _PAIRS = (
 )  # of neighbouring cells
 
 
-def bare(lowest: Raster, known: Mask, cell: float, window: float) -> Mask:
+def bare(lowest: Raster, known: Mask, cell: float, window: float, *, rocks: bool = True) -> Mask:
     """The known cells that hold ground; all of them if none does.
 
     Args:
         lowest: heights, any value where not known.
         known: cells that hold points.
         cell, window: in metres, see `height_above_ground`.
+        rocks: whether they are ground.
     """
-    ground = known & ~_objects(nearest(lowest, known), cell, window)
+    ground = known & ~_objects(nearest(lowest, known), cell, window, rocks)
     return ground if ground.any() else known
 
 
@@ -78,7 +86,7 @@ def strays(lowest: Raster) -> Mask:
     return around - lowest > PIT
 
 
-def _objects(heights: Raster, cell: float, window: float) -> Mask:
+def _objects(heights: Raster, cell: float, window: float, rocks: bool) -> Mask:
     candidates, low, small = _candidates(heights, cell, window)
     level = [np.abs(np.diff(heights, axis=axis)) < JUMP for axis in (0, 1)]
     for _ in range(ROUNDS):
@@ -92,7 +100,25 @@ def _objects(heights: Raster, cell: float, window: float) -> Mask:
     border = _Border.of(heights, low & ~high, level, high)
     hall = (border.smooth <= LOW_SMOOTH * border.steps) & (border.size >= LOW_FEWEST)
     hall &= (border.steps > LOW_STEPS * border.length) & (border.drop > LOW_STEP * border.steps)
-    return high | border.cells(hall)
+    objects = high | border.cells(hall)
+    return objects & ~_rocks(heights, high, level) if rocks else objects
+
+
+def _rocks(heights: Raster, objects: Mask, level: list[Mask]) -> Mask:
+    """Cells of objects that are rather rocks: surfaces that climb far and nearly everywhere."""
+    climb = [np.abs(np.diff(heights, axis=axis)) < CLIMB for axis in (0, 1)]
+    label = _segments(objects, climb)
+    size = np.bincount(label.reshape(-1))
+    pairs, even = np.zeros((2, len(size)))
+    for (a, b), flat in zip(_PAIRS, level, strict=True):
+        inside = (label[a] == label[b]) & (label[a] > 0)
+        pairs += np.bincount(label[a][inside], minlength=len(size))
+        even += np.bincount(label[a][inside & flat], minlength=len(size))
+    rocks = np.zeros(len(size), bool)
+    for number in np.flatnonzero((size >= ROCK_FEWEST) & (pairs - even > STEEP * pairs)):
+        low, high = np.percentile(heights[label == number], [10, 90])
+        rocks[number] = number > 0 and high - low > RELIEF
+    return rocks[label]
 
 
 def _candidates(heights: Raster, cell: float, window: float) -> tuple[Mask, Mask, Mask]:

@@ -31,9 +31,12 @@ from salanet.sampling.bare_earth import Mask, Raster, bare, nearest, smooth_fill
 
 CELL = 1.0  # metres
 WINDOW = 40.0  # metres: half of the widest building that is taken for one
-NEAR = 0.3  # metres: points this close to the first surface refine it
+NEAR = 0.3  # metres: points this close to the first surface refine it,
+STEEP = 1.0  # and more where it is steep, times what it rises by the cell
+RISE = 1.0  # per metre: what is steeper is a face, on which points have no height
 NEARBY = 5.0  # metres: radius of the square whose lowest point `above_lowest` takes
 FEWEST_FOR_PLANE = 20  # cells
+COARSE = 3  # cells side by side: a plane needs no more
 MAX_CELLS = 1 << 22  # a far outlier makes the cells larger, not the raster unbounded
 
 PIECE = 1 << 18  # points at once; bounds the memory
@@ -73,8 +76,35 @@ class Ground:
         return cls(low, cell, (int(last[0]) + 1, int(last[1]) + 1))
 
     def heights(self, xyz: Points) -> NDArray[np.float32]:
-        """Height (N,) float32 of points (N, 3) above the ground, below it negative."""
-        return self._each(xyz, lambda uv, z: z - _at(self.surface, uv))
+        """Height (N,) float32 of points (N, 3) above the ground, below it negative.
+
+        On a cliff face, where the raster's cells are metres apart, the ground is all that lies
+        between the heights of neighbouring cells.
+        """
+        return self._each(xyz, self._heights)
+
+    def _heights(self, uv: Raster, z: Raster) -> Raster:
+        height = z - _at(self.surface, uv)
+        foot, top = self._faces
+        steep = (top - foot)[self._inside(uv)] > 0
+        if steep.any():
+            at = uv[steep]
+            below, above = _at(foot, at), _at(top, at)
+            on = height[steep]
+            height[steep] = on - np.clip(on, below, above)
+        return height
+
+    @cached_property
+    def _faces(self) -> tuple[Raster, Raster]:
+        """How far below and above the neighbouring cells are: 0 up to `RISE`, all from twice it."""
+        foot = ndimage.minimum_filter(self.surface, 3, mode="nearest") - self.surface
+        top = ndimage.maximum_filter(self.surface, 3, mode="nearest") - self.surface
+        share = np.clip((top - foot) / (2 * RISE * self.cell) - 1, 0, 1)
+        return share * foot, share * top
+
+    def _inside(self, uv: Raster) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        index = np.floor(uv + 0.5).astype(np.int64)
+        return index[:, 0], index[:, 1]
 
     def slopes(self, xyz: Points) -> NDArray[np.float32]:
         """Rise per metre (N,) float32 of the ground under points (N, 3)."""
@@ -94,14 +124,18 @@ class Ground:
             found[piece] = value(*self.place(xyz[piece]))
         return found
 
+    @property
+    def rise(self) -> Raster:
+        """By how much the ground rises within each cell, in metres."""
+        u, v = (
+            np.gradient(self.surface, axis=axis) if size > 1 else np.zeros(self.shape)
+            for axis, size in enumerate(self.shape)
+        )
+        return np.hypot(u + self.plane[0], v + self.plane[1])
+
     @cached_property
     def _slope(self) -> Raster:
-        rise = [
-            (np.gradient(self.surface, axis=axis) if self.surface.shape[axis] > 1 else 0.0)
-            + self.plane[axis]
-            for axis in (0, 1)
-        ]
-        return np.hypot(*np.broadcast_arrays(*rise, self.surface)[:2]) / self.cell
+        return self.rise / self.cell
 
     def _tilt(self, uv: Raster) -> Raster:
         """Height (N,) of the plane at places (N, 2)."""
@@ -162,7 +196,7 @@ def find_ground(
     known = np.isfinite(lowest)
     known &= ~strays(nearest(lowest, known))
     ground.lowest = _lowest_nearby(lowest, known, ground.cell)
-    ground.plane = _plane(lowest, bare(lowest, known, ground.cell, window))
+    ground.plane = _plane(lowest, known, ground.cell, window)
     lowest = _lowest(ground, pieces)
     flat = bare(lowest, known, ground.cell, window)
     ground.surface = smooth_fill(lowest, flat)
@@ -185,8 +219,9 @@ def _lowest(ground: Ground, pieces: Callable[[], Iterable[Points]]) -> Raster:
 def _near(ground: Ground, pieces: Callable[[], Iterable[Points]]) -> tuple[Raster, Raster]:
     """How many points of each cell are near the surface, and the sum of their heights."""
     count, total = np.zeros(ground.shape), np.zeros(ground.shape)
+    rise = np.maximum(ground.rise - RISE * ground.cell, 0)
     for uv, z in _places(ground, pieces()):
-        near = np.abs(z - _at(ground.surface, uv)) < NEAR
+        near = np.abs(z - _at(ground.surface, uv)) < NEAR + STEEP * _at(rise, uv)
         at, inverse = np.unique(ground.cells(uv[near]), return_inverse=True)
         count.reshape(-1)[at] += np.bincount(inverse, minlength=len(at))
         total.reshape(-1)[at] += np.bincount(inverse, z[near], minlength=len(at))
@@ -199,14 +234,20 @@ def _places(ground: Ground, pieces: Iterable[Points]) -> Iterable[tuple[Raster, 
             yield ground.place(xyz[start : start + PIECE])
 
 
-def _plane(lowest: Raster, ground: Mask) -> Raster:
-    """Coefficients (3,) in u, v, 1 of the plane through the ground cells."""
-    u, v = np.nonzero(ground)
+def _plane(lowest: Raster, known: Mask, cell: float, window: float) -> Raster:
+    """Coefficients (3,) in u, v, 1 of the plane through the ground, seen in coarse cells."""
+    tiles = np.array([-(-size // COARSE) for size in lowest.shape])
+    padded = np.full(tiles * COARSE, np.inf)
+    padded[: lowest.shape[0], : lowest.shape[1]] = np.where(known, lowest, np.inf)
+    coarse = padded.reshape(tiles[0], COARSE, tiles[1], COARSE).min(axis=(1, 3))
+    known = np.isfinite(coarse)
+    u, v = np.nonzero(bare(coarse, known, cell * COARSE, window, rocks=False))
     if len(u) < FEWEST_FOR_PLANE:
         return np.zeros(3)
     design = np.stack([u, v, np.ones(len(u))], axis=1)
-    plane: Raster = np.linalg.lstsq(design, lowest[ground], rcond=None)[0].astype(np.float64)
-    return plane
+    found = np.linalg.lstsq(design, coarse[u, v], rcond=None)[0].astype(np.float64)
+    found[:2] /= COARSE
+    return np.asarray(found, np.float64)
 
 
 def _lowest_nearby(lowest: Raster, known: Mask, cell: float) -> Raster:
