@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from tyro.constructors import PrimitiveConstructorSpec
 
 from salanet.errors import ConfigError
@@ -107,7 +114,17 @@ class Sampling(Section):
     centres: Literal["random", "potentials"] = "random"
     balance: float = Field(default=0.0, ge=0, le=1)
     cells: tuple[float, float] | None = None
-    shares: dict[str, float] = Field(default_factory=dict)
+    shares: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Sampling:
+        if self.cells and not 0 < self.cells[0] <= self.cells[1]:
+            raise ValueError(f"cells must be two positive sizes in order, not {self.cells}")
+        if self.centres == "potentials" and (self.cells or self.shares):
+            raise ValueError("centres by potentials know neither cells nor shares")
+        if self.shape == "whole" and self.cells:
+            raise ValueError("whole shapes are not thinned to cells")
+        return self
 
 
 class Training(Section):
