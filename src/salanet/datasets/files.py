@@ -86,7 +86,7 @@ class Prepared:
         points: number of points of the file; cells: of the scene.
         counts: points of the file by class name, ignored ones left out.
         skipped: the scene was complete already.
-        unit: of the coordinates by the file's reference system, unless it is the metre.
+        unit: of coordinates and heights by the file's reference system, unless it is the metre.
     """
 
     job: Job
@@ -223,8 +223,7 @@ def _subsample(source: Path, settings: Settings) -> tuple[Cells, NDArray[np.int1
     keep = (*KEPT, *settings.keep)
     cells = to_cells(cloud, settings.grid, segment=segment, keep=keep, where=where)
     system = crs.of_source(cloud.source)
-    unit = system.unit if system is not None and system.unit else "metre"
-    return cells, segment, "" if unit == "metre" else unit
+    return cells, segment, system.foreign if system is not None else ""
 
 
 def _write(
@@ -274,7 +273,7 @@ def foreign_units(results: Iterable[Prepared]) -> list[str]:
     """Warnings of files that are not in metres: their scenes are not either, but models are."""
     units = Counter(result.unit for result in results if result.unit)
     return [
-        f"{count} file{'s are' if count > 1 else ' is'} in the unit {unit} by the reference "
+        f"{count} file{'s are' if count > 1 else ' is'} in {unit} by the reference "
         "system, and so are the grid and the scene: bring the coordinates to metres, which "
         "`salanet predict` gives the network"
         for unit, count in units.items()
