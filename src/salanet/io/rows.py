@@ -80,11 +80,12 @@ def fits(token: str, dtype: np.dtype[Any]) -> bool:
 def render(columns: Sequence[NDArray[Any]], delimiter: str, newline: str = "\n") -> Iterator[str]:
     """Text of the rows, in blocks. Every float has the fewest digits that give it back exactly."""
     for start in range(0, len(columns[0]), ROWS_AT_ONCE):
-        texts = [_texts(column[start : start + ROWS_AT_ONCE]) for column in columns]
-        yield "".join(delimiter.join(row) + newline for row in zip(*texts, strict=True))
+        found = [texts(column[start : start + ROWS_AT_ONCE]) for column in columns]
+        yield "".join(delimiter.join(row) + newline for row in zip(*found, strict=True))
 
 
-def _texts(column: NDArray[Any]) -> list[str]:
+def texts(column: NDArray[Any]) -> list[str]:
+    """Each number with the fewest digits that give it back exactly."""
     if column.dtype == np.float64:
         return list(map(repr, column.tolist()))
     if column.dtype.kind == "f":
