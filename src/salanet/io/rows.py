@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from salanet.errors import FileError
 
+DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+(,[0-9]+)?([eE][+-]?[0-9]+)?")
 ROWS_AT_ONCE = 1 << 16  # bounds the memory of printing
 
 
@@ -66,7 +68,10 @@ def _first_bad(
             )
         for token, dtype in zip(tokens, dtypes, strict=True):
             if not is_number(token):
-                return FileError(path, f"line {number}: {token.strip()[:40]!r} is not a number")
+                comma = DECIMAL_COMMA.fullmatch(token.strip())
+                hint = " (numbers need a point, not a comma)" if comma else ""
+                word = token.strip()[:40]
+                return FileError(path, f"line {number}: {word!r} is not a number{hint}")
             if dtype.kind in "iu" and not fits(token, dtype):
                 return FileError(path, f"line {number}: {token.strip()[:40]!r} is no {dtype}")
     return FileError(path, f"not a table of numbers ({reason})")
