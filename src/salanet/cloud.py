@@ -70,6 +70,18 @@ class PointCloud:
         named = {"rgb": self.rgb, "intensity": self.intensity, "label": self.label}
         return {k: v for k, v in named.items() if v is not None} | self.attributes
 
+    def rows(self, chosen: NDArray[Any]) -> PointCloud:
+        """The points that a mask (N,) or row numbers choose; their source is nobody's any more."""
+        arrays = {name: array[chosen] for name, array in self.arrays().items()}
+        return PointCloud(
+            self.xyz[chosen],
+            rgb=arrays.pop("rgb", None),
+            intensity=arrays.pop("intensity", None),
+            label=arrays.pop("label", None),
+            attributes=arrays,
+            class_names=self.class_names,
+        )
+
     def require_finite(self, where: str = "point cloud") -> None:
         """Raise DataError if the cloud is empty or a coordinate is NaN or infinite."""
         if len(self) == 0:

@@ -16,7 +16,7 @@ from salanet.cloud import PointCloud
 from salanet.errors import DataError
 from salanet.geometry import subsample
 from salanet.sampling import features
-from salanet.sampling.ground import height_above_ground
+from salanet.sampling.terrain import height_above_terrain
 from salanet.scenes import choose_offset
 
 HEIGHT = "height_above_ground"
@@ -127,7 +127,7 @@ def _wanted(cloud: PointCloud, keep: Iterable[str], black: bool) -> dict[str, ND
     if "rgb" in wanted and not black and not wanted["rgb"].any():
         del wanted["rgb"]
     if HEIGHT in keep and HEIGHT not in wanted:
-        wanted[HEIGHT] = height_above_ground(cloud.xyz)
+        wanted[HEIGHT] = height_above_terrain(cloud.xyz)
     return wanted
 
 
