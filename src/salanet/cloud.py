@@ -82,6 +82,17 @@ class PointCloud:
             found[free] = array
         return found
 
+    def rows(self, chosen: NDArray[Any]) -> PointCloud:
+        """The points that a mask (N,) or row numbers choose; their source is nobody's any more."""
+        return PointCloud(
+            self.xyz[chosen],
+            rgb=None if self.rgb is None else self.rgb[chosen],
+            intensity=None if self.intensity is None else self.intensity[chosen],
+            label=None if self.label is None else self.label[chosen],
+            attributes={name: array[chosen] for name, array in self.attributes.items()},
+            class_names=self.class_names,
+        )
+
     def require_finite(self, where: str = "point cloud") -> None:
         """Raise DataError if the cloud is empty or a coordinate is NaN or infinite."""
         if len(self) == 0:

@@ -40,18 +40,23 @@ def as_cloud(
     return PointCloud(coordinates, rgb=rgb, intensity=intensity, attributes=known)
 
 
-def require_resolution(xyz: PointCloud | ArrayLike, cell: float) -> None:
+def require_resolution(
+    xyz: PointCloud | ArrayLike, bounds: NDArray[np.float64], cell: float
+) -> None:
     """Raise DataError if coordinates (N, 3) are of a type too coarse for cells of this size.
+
+    `bounds` (2, 3) are the least and greatest of those that matter.
 
     float32 has seven digits: a northing of 6,277,000 m moves in steps of half a metre.
     """
     kind = getattr(xyz, "dtype", None)
     if not isinstance(xyz, np.ndarray) or kind not in (np.float16, np.float32) or not xyz.size:
         return
-    step = float(np.spacing(np.abs(xyz).max()))
+    reach = np.abs(bounds).max()
+    step = float(np.spacing(reach.astype(kind)))
     if step > COARSEST * cell:
         raise DataError(
-            f"coordinates are {kind} and reach {np.abs(xyz).max():.0f}, where they move in steps "
+            f"coordinates are {kind} and reach {reach:.0f}, where they move in steps "
             f"of {step:g}, for cells of {cell:g}: give float64, or take an offset off before you "
             "convert them"
         )

@@ -20,6 +20,7 @@ from salanet.inference.fit import Fit, FitOptions
 from salanet.sampling import features
 from salanet.sampling.boxes import HALO_RADII, TILE_POINTS, tiles
 from salanet.sampling.cells import cell_features, to_cells
+from salanet.sampling.noise import NO_CLASS, company_of, left_out, require_some, spread
 from salanet.sampling.survey import survey
 
 WHERE = "point cloud"  # what errors call it
@@ -97,7 +98,8 @@ class Segmenter:
                 those that the model has no use for are left alone.
 
         Returns:
-            int64 (N,), rows of `classes`.
+            int64 (N,), rows of `classes`; -1 for points that belong to none: strays far from all
+            others, and those that a cloud flags as noise (see `examine`).
 
         Raises:
             DataError: the cloud is empty, has NaN or infinite coordinates, coordinates too coarse
@@ -109,9 +111,18 @@ class Segmenter:
             raise ConfigError(f"tile_points must be at least 1, not {tile_points}")
         cloud = self._cloud(xyz, {"rgb": rgb, "intensity": intensity, **attributes})
         with geometry.use_threads(self._threads):
-            fit = fit or self._examine(cloud, FitOptions(units=units, up=up))
-            require_resolution(xyz, fit.grid / max(fit.scale))
-            return self._label(cloud, fit, tile_points)
+            if fit is None:
+                seen = survey(cloud)
+                company = seen.company or company_of(cloud)
+                asked = FitOptions(units=units, up=up)
+                fit = fitting.examine(self._described(), seen, asked, WHERE)
+            else:
+                company = company_of(cloud)
+            out = left_out(cloud, company, fit.noise)
+            require_some(int(out.sum()), len(out), WHERE)
+            require_resolution(xyz, company.bounds, fit.grid / max(fit.scale))
+            found = self._label(cloud.rows(~out) if out.any() else cloud, fit, tile_points)
+            return spread(found, out, NO_CLASS)
 
     def examine(
         self,
@@ -122,6 +133,7 @@ class Segmenter:
         units: str = "auto",
         up: str = "auto",
         grid: float | str | None = None,
+        noise: bool = False,
         **attributes: ArrayLike | None,
     ) -> Fit:
         """How a cloud becomes what the model expects, decided as `salanet predict` does.
@@ -136,12 +148,14 @@ class Segmenter:
             up: z or y; auto: z, unless the cloud plainly lies on its side.
             grid: size in metres of the cells to work with; None for the model's, auto for larger
                 ones where the points are much sparser than in training.
+            noise: label points too that the cloud flags as noise or withheld.
 
         Raises:
             DataError, ConfigError: as `predict`.
         """
         cloud = self._cloud(xyz, {"rgb": rgb, "intensity": intensity, **attributes})
-        return self._examine(cloud, FitOptions(units=units, up=up, grid=grid))
+        asked = FitOptions(units=units, up=up, grid=grid, noise=noise)
+        return fitting.examine(self._described(), survey(cloud), asked, WHERE)
 
     def logits(self, points: ArrayLike, features: ArrayLike) -> NDArray[np.float32]:
         """Logits (N, classes) of points (N, 3), one per cell of the grid, and features (N, C).
@@ -169,9 +183,6 @@ class Segmenter:
                         "each point, or a whole cloud that has it"
                     )
         return cloud
-
-    def _examine(self, cloud: PointCloud, options: FitOptions) -> Fit:
-        return fitting.examine(self._described(), survey(cloud), options, WHERE)
 
     def _described(self) -> fitting.Described:
         """The model as those see it who look at its configuration and metadata."""

@@ -24,6 +24,7 @@ from salanet.sampling import features
 from salanet.sampling.boxes import HALO_RADII
 from salanet.sampling.cells import HEIGHT
 from salanet.sampling.ground import WINDOW
+from salanet.sampling.noise import FLAGS, flagged, without_flags
 
 # The ground's openings look this many windows far, one after the other.
 GROUND = 2
@@ -136,10 +137,14 @@ class Border:
                 self.remarks.append(f"{path.name} {why}")
                 return
             for cloud in self._near(stream, strip):
-                xy = fit.apply(cloud.xyz)[:, :2]
-                near = ((xy >= low - reach) & (xy <= high + reach)).all(axis=1)  # NaN is not
-                own = ((xy >= low) & (xy <= high)).all(axis=1)  # two strips would be twice as dense
-                part = part_of(cloud, np.asarray(near & ~own & np.isfinite(cloud.xyz[:, 2])))
+                xyz = fit.apply(cloud.xyz)
+                near = ((xyz >= low - reach) & (xyz <= high + reach)).all(axis=1)  # NaN is not
+                # Two strips would be twice as dense.
+                own = ((xyz >= low) & (xyz <= high))[:, :2].all(axis=1)
+                near &= ~own
+                if not fit.noise:
+                    near &= ~flagged(cloud)
+                part = without_flags(cloud.rows(near), keep)
                 if "rgb" in keep and part.rgb is None:  # all of that file is black
                     part.rgb = np.zeros((len(part), 3), np.uint8)
                 if len(part):
@@ -158,19 +163,19 @@ class Border:
                 return
         except (OSError, SalaNetError):  # the file itself has all that a strip has
             pass
-        yield from islice(stream.clouds(self.size, self.keep), done, None)
+        yield from islice(stream.clouds(self.size, self._wanted), done, None)
 
     def _strip(self, path: Path) -> Strip | None:
         """The strip of a file, which another process may be at; None if there can be none."""
         bounds = header_bounds(path) if self.strips and not self.fit.y_up else None
         if bounds is None:
             return None
-        scale, more = np.array(self.fit.scale)[:2], 1.001 * self._reach  # a hair, for rounding
-        low, high = self._box
-        box = np.stack([low - more, high + more]) / scale
+        scale, reach = np.array(self.fit.scale)[:2], self._reach[:2]
+        low, high = self._box[:, :2]
+        box = np.stack([low - 1.001 * reach, high + 1.001 * reach]) / scale  # a hair, for rounding
         try:
-            reach = float((self._reach / scale).max())
-            strip = Strip.beside(self.to, LasStream(path), bounds, box, reach, self.keep)
+            width = float((reach / scale).max())
+            strip = Strip.beside(self.to, LasStream(path), bounds, box, width, self._wanted)
             strip.ready(self.size, patience=0)
         except SalaNetError:  # of the file: its turn will say so
             return None
@@ -183,12 +188,23 @@ class Border:
 
     @property
     def _box(self) -> NDArray[np.float64]:
-        """Least and greatest x and y (2, 2) of the file itself, in metres."""
-        return np.stack([self.bounds.min(axis=0), self.bounds.max(axis=0)])[:, :2]
+        """Least and greatest coordinates (2, 3) of the file itself, in metres."""
+        return np.stack([self.bounds.min(axis=0), self.bounds.max(axis=0)])
 
     @property
-    def _reach(self) -> float:
-        return reach_of(self.model, self.fit.zoom)
+    def _wanted(self) -> set[str]:
+        """What is read of another file."""
+        return {*self.keep, *FLAGS}
+
+    @property
+    def _reach(self) -> NDArray[np.float64]:
+        """How far beyond the box a point matters, along x, y and z: (3,).
+
+        No neighbour's terrain rises or falls by more than the file reaches: strays do.
+        """
+        across = reach_of(self.model, self.fit.zoom)
+        low, high = self._box
+        return np.array([across, across, across + float((high - low).max())])
 
 
 def part_of(cloud: PointCloud, rows: NDArray[np.bool_]) -> PointCloud:

@@ -30,6 +30,7 @@ ALONE = "labels are unlikely to be of use, as most cells see no other nearby (on
 DIM, BRIGHT = 1 / 3, 3.0  # intensities by those of training, worth another scale
 TOP = features.INTENSITY_PERCENTILE
 MANY_ZEROS = 0.05  # share of the points; few are the darkest of those that have a value
+BEYOND = 1e9  # metres: no two points of a survey are so far apart
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,13 @@ class FitOptions:
         grid: cell size in metres; None for the model's own, "auto" for larger ones where the
             points are much sparser than in training.
         up: "auto", "z" or "y".
+        noise: points that the file flags as noise or withholds are seen like the others.
     """
 
     units: str = "auto"
     grid: float | str | None = None
     up: str = "auto"
+    noise: bool = False
 
     def __post_init__(self) -> None:
         if self.units not in ("auto", *units.NAMES):
@@ -70,6 +73,7 @@ class Fit:
         zoom: factor on the coordinates of the cells, so that the network finds its own grid.
         intensity_scale: the intensity that becomes 1; None if the model has no such feature.
         fill: value of each array that the file lacks, and the model can do without.
+        noise: points that the file flags as noise are seen like the others.
         remarks: what was decided and what is doubtful, one line each.
     """
 
@@ -79,6 +83,7 @@ class Fit:
     zoom: float = 1.0
     intensity_scale: float | None = None
     fill: tuple[tuple[str, float], ...] = ()
+    noise: bool = False
     remarks: tuple[str, ...] = ()
 
     def apply(self, xyz: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -140,6 +145,9 @@ def examine(
     about_model = _other_domain(model, found.upright(survey))
     fill, about_arrays = _missing(model, survey, where)
     scale, about_intensity = _intensity(model, survey, dict(fill))
+    about_points = strays(survey, max(found.scale)) + _flagged(survey, options.noise)
+    if HEIGHT in features.required(model.config.features):
+        about_points += _alone(survey)
     return Fit(
         scale=found.scale,
         y_up=found.y_up,
@@ -147,8 +155,57 @@ def examine(
         zoom=model.config.grid / grid,
         intensity_scale=scale,
         fill=tuple(fill.items()),
-        remarks=(*about_model, *found.remarks, *about_grid, *about_arrays, *about_intensity),
+        noise=options.noise,
+        remarks=(
+            *about_points,
+            *about_model,
+            *found.remarks,
+            *about_grid,
+            *about_arrays,
+            *about_intensity,
+        ),
     )
+
+
+def strays(survey: Survey, scale: float) -> list[str]:
+    """A remark on strays; `scale` is metres per unit."""
+    company = survey.company
+    if company is None or not company.count:
+        return []
+    least, most = (_distance(length * scale) for length in (company.nearest, company.farthest))
+    apart = most if least == most else f"{least} to {most}"
+    points, them = ("1 point lies", "it") if company.count == 1 else ("points lie", "them")
+    points = points if company.count == 1 else f"{company.count:,} {points}"
+    return [f"{points} {apart} from the rest: the network does not see {them}"]
+
+
+def _alone(survey: Survey) -> list[str]:
+    count = 0 if survey.company is None else survey.company.alone
+    if not count:
+        return []
+    points = "1 point stands" if count == 1 else f"{count:,} points stand"
+    return [f"{points} alone: the terrain does not rest on {'it' if count == 1 else 'them'}"]
+
+
+def _distance(metres: float) -> str:
+    """A length in two digits."""
+    if not metres < BEYOND:
+        return f"more than {BEYOND / 1000:,.0f} km"
+    rounded = float(f"{metres:.2g}")
+    return f"{rounded / 1000:,.4g} km" if rounded >= 1000 else f"{rounded:,.4g} m"
+
+
+def _flagged(survey: Survey, noise: bool) -> list[str]:
+    count = survey.flagged
+    if not count:
+        return []
+    points = "1 point is" if count == 1 else f"{count:,} points are"
+    said = f"{points} flagged as noise or withheld by the file"
+    return [
+        f"{said}, and labelled like the others, as asked"
+        if noise
+        else f"{said}: the network does not see them, and their codes stay (--noise labels them)"
+    ]
 
 
 def trained_spacing(model: Described) -> float:

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from salanet.cloud import PointCloud, usable_names
 from salanet.errors import ConfigError, FileError
 from salanet.io import SUFFIXES, WRITABLE, require_writable
+from salanet.io.asprs import ASPRS, is_standard
 from salanet.io.atomic import require_folder
+from salanet.sampling.noise import flagged
 
 if TYPE_CHECKING:
     from salanet.inference.segment import Segmentation
@@ -28,6 +30,9 @@ READ_ONLY = {*SUFFIXES} - {*WRITABLE}
 LONGEST_NAME = 32
 # Fields of clouds, which formats may hold under the same names.
 RESERVED = ("rgb", "intensity", "label", "classification")
+# What classes for everything else are called.
+RESTS = ("clutter", "other", "others", "rest", "unclassified", "unassigned")
+LOW_NOISE, HIGH_NOISE, NOISE = 7, 18, "noise"
 
 
 def plan_outputs(files: Sequence[Path], output: Path | None) -> list[Path]:
@@ -104,7 +109,13 @@ def label_cloud(
     Returns:
         A remark for each name that the cloud had taken already, and that became another.
     """
-    cloud.label, cloud.class_names = class_codes(model)[found.labels], class_names(model)
+    codes = class_codes(model)[found.labels]
+    out = found.labels < 0
+    if out.any():
+        floor = float(cloud.xyz[~out, 2].min())
+        codes[out] = left_out_codes(model, cloud.rows(out), floor)
+    names = class_names(model) | left_out_names(model, codes[out].tolist())
+    cloud.label, cloud.class_names = codes, names
     if found.probabilities is None:
         return []
     wanted = {"probabilities": probabilities, "confidence": confidence, "entropy": entropy}
@@ -174,6 +185,31 @@ def class_codes(model: Network) -> np.ndarray:
     if isinstance(codes, list) and len(codes) == count:
         return np.asarray(codes, dtype=np.int32)
     return np.arange(count, dtype=np.int32)
+
+
+def left_out_codes(model: Network, points: PointCloud, floor: float) -> NDArray[np.int32]:
+    """The codes of points that the network does not see, int32 (N,).
+
+    Where model and cloud have the codes of LAS, points that the file flags keep theirs, and strays
+    are noise: low below `floor`, high elsewhere. Else all are of the model's class for the rest, or
+    have a code beyond those of the model.
+    """
+    if is_standard(class_names(model)):
+        found = np.where(points.xyz[:, 2] < floor, LOW_NOISE, HIGH_NOISE)
+        if points.label is not None and is_standard(points.class_names):
+            found = np.where(flagged(points), points.label, found)
+        return found.astype(np.int32)
+    codes = class_codes(model)
+    names = [str(name).lower() for name in model.config.classes]
+    rest = [code for code, name in zip(codes.tolist(), names, strict=True) if name in RESTS]
+    return np.full(len(points), rest[0] if rest else codes.max() + 1, np.int32)
+
+
+def left_out_names(model: Network, codes: Iterable[int]) -> dict[int, str]:
+    """The names of those of `left_out_codes` that are no class of the model."""
+    known = class_names(model)
+    names = ASPRS if is_standard(known) else {}
+    return {code: names.get(code, NOISE) for code in sorted({*codes} - {*known})}
 
 
 def class_names(model: Network) -> dict[int, str]:

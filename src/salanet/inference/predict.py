@@ -120,8 +120,9 @@ def inspect_file(model: Network, path: Path, to: Path, options: PredictOptions) 
             "remarks": [*fit.remarks],
         }
     cloud = read(path, columns=options.columns, scan=options.scan)
-    fit = examine(model, survey(cloud), options.fit, str(path))
-    cells = len(cloud_input(model, cloud, str(path), fit).points)
+    seen = survey(cloud)
+    fit = examine(model, seen, options.fit, str(path))
+    cells = len(cloud_input(model, cloud, str(path), fit, seen.company).points)
     return {"points": len(cloud), "cells": cells, "remarks": [*fit.remarks]}
 
 
@@ -178,7 +179,8 @@ def _whole(
     cloud = read(path, columns=options.columns, scan=options.scan)
     clock.append(time.perf_counter())
     cloud.require_finite(str(path))
-    fit = examine(model, survey(cloud), options.fit, str(path))
+    seen = survey(cloud)
+    fit = examine(model, seen, options.fit, str(path))
     extras = {
         "probabilities": options.probabilities,
         "confidence": options.confidence,
@@ -193,13 +195,15 @@ def _whole(
         progress=lambda done, total: progress("network", done, total),
         where=str(path),
         fit=fit,
+        company=seen.company,
     )
     clock.append(time.perf_counter())
     renamed = label_cloud(cloud, found, model, **extras)
     make_folder(to)
     remarks = [*reading_remarks(cloud), *fit.remarks, *renamed, *write(to, cloud)]
     clock.append(time.perf_counter())
-    counts = np.bincount(found.labels, minlength=len(model.config.classes)).tolist()
+    labelled = found.labels[found.labels >= 0]
+    counts = np.bincount(labelled, minlength=len(model.config.classes)).tolist()
     reading, network, writing = np.diff(clock).tolist()
     return {
         "input": str(path),

@@ -21,6 +21,8 @@ from salanet.models import Network
 from salanet.sampling import features
 from salanet.sampling.boxes import TILE_POINTS
 from salanet.sampling.cells import cell_features, to_cells
+from salanet.sampling.company import Company
+from salanet.sampling.noise import NO_CLASS, company_of, left_out, require_some, spread
 from salanet.sampling.survey import survey
 from salanet.scenes import Scene
 
@@ -30,8 +32,10 @@ class Segmentation:
     """What `segment` found, in the order of the cloud's points.
 
     Attributes:
-        labels: int64 (N,), index into the model's classes.
-        probabilities: float32 (N, classes), or None if not asked for.
+        labels: int64 (N,), index into the model's classes; -1 for points that are left out:
+            strays, and those that the file flags as noise.
+        probabilities: float32 (N, classes), or None if not asked for; those of points left out
+            are all alike.
         cells: how many points the network saw.
         remarks: what was decided about the cloud, and what is doubtful, one line each.
     """
@@ -43,7 +47,7 @@ class Segmentation:
 
 
 class Input(NamedTuple):
-    """What the network sees of a cloud, and the cell of each original point."""
+    """What the network sees of a cloud, and the cell of each original point, -1 if left out."""
 
     points: Tensor
     features: Tensor
@@ -60,6 +64,7 @@ def segment(
     progress: Progress | None = None,
     where: str = "point cloud",
     fit: Fit | FitOptions | Literal["auto"] | None = "auto",
+    company: Company | None = None,
 ) -> Segmentation:
     """Give every point of a cloud one of the model's classes.
 
@@ -77,6 +82,7 @@ def segment(
             does, and warns of what changes the result or is doubtful; `FitOptions` say what is
             known already; a `Fit` is taken silently (`salanet.inference.fit.examine`); None takes
             the cloud as it is, in metres and with z up (`as_is`).
+        company: where the cloud's points have company, if that is known.
 
     Raises:
         DataError: the cloud is empty, has NaN or infinite coordinates, or lacks an attribute.
@@ -85,8 +91,12 @@ def segment(
     feature_names(model)  # an error about the model comes before any about the cloud
     asked = FitOptions() if fit == "auto" else fit
     examined = isinstance(asked, FitOptions)
-    found = examine(model, survey(cloud), asked, where) if isinstance(asked, FitOptions) else asked
-    seen = cloud_input(model, cloud, where, found)
+    if isinstance(asked, FitOptions):
+        surveyed = survey(cloud)
+        company, found = surveyed.company, examine(model, surveyed, asked, where)
+    else:
+        found = asked
+    seen = cloud_input(model, cloud, where, found, company)
     logits = point_logits(
         model,
         seen.points,
@@ -95,33 +105,61 @@ def segment(
         tile_points=tile_points,
         progress=progress,
     )
-    labels = logits.argmax(1).numpy()[seen.cell_of_point]
+    labels = of_points(logits.argmax(1).numpy(), seen.cell_of_point, NO_CLASS)
     remarks: list[str] = []
     if examined and found is not None:
-        counts = np.bincount(labels, minlength=len(model.config.classes))
+        counts = np.bincount(labels[labels >= 0], minlength=len(model.config.classes))
         remarks = [*found.remarks, *implausible(model, counts.tolist())]
         for remark in remarks:
             if not remark.endswith(USUAL):
                 warnings.warn(f"{where}: {remark}", stacklevel=2)
     return Segmentation(
         labels=labels,
-        probabilities=logits.softmax(1).numpy()[seen.cell_of_point] if probabilities else None,
+        probabilities=(
+            of_points(logits.softmax(1).numpy(), seen.cell_of_point, 1 / logits.shape[1])
+            if probabilities
+            else None
+        ),
         cells=len(logits),
         remarks=tuple(remarks),
     )
 
 
-def cloud_input(model: Network, cloud: PointCloud, where: str, fit: Fit | None = None) -> Input:
-    """The cells of a cloud and their features, as the model was trained on them."""
+def of_points(
+    values: NDArray[Any], cell_of_point: NDArray[np.integer] | None, none: float
+) -> NDArray[Any]:
+    """The value of each point, from those of the cells; `none` for points without a cell."""
+    if cell_of_point is None:
+        return values
+    found = values[cell_of_point]
+    found[cell_of_point < 0] = none
+    return found
+
+
+def cloud_input(
+    model: Network,
+    cloud: PointCloud,
+    where: str,
+    fit: Fit | None = None,
+    company: Company | None = None,
+) -> Input:
+    """The cells of a cloud and their features, as the model was trained on them.
+
+    Points without company for far and wide are left out, and those that the file flags as noise.
+    """
     names = feature_names(model)
     # Black colours are colours to a fit, which has looked at them, and to models that need none.
     black = fit is not None or "rgb" in optional(model)
     fit = fit or as_is(model, cloud.arrays())
     keep = features.required(names)
-    cells = to_cells(fit.cloud(cloud), fit.grid, keep=keep, black=black, where=where)
+    cloud.require_finite(where)
+    out = left_out(cloud, company or company_of(cloud), fit.noise)
+    require_some(int(out.sum()), len(out), where)
+    seen = fit.cloud(cloud.rows(~out) if out.any() else cloud)
+    cells = to_cells(seen, fit.grid, keep=keep, black=black, where=where)
     computed = cell_features(cells, names, fit.intensity_scale, where)
     points = torch.from_numpy(cells.coord) * fit.zoom
-    return Input(points, torch.from_numpy(computed), cells.of_point)
+    return Input(points, torch.from_numpy(computed), spread(cells.of_point, out, NO_CLASS))
 
 
 def scene_input(model: Network, scene: Scene) -> Input:

@@ -5,12 +5,13 @@ A run holds points that came together, sorted by block, one file for each array:
 | file          | holds                                                              |
 |---------------|--------------------------------------------------------------------|
 | NAME.xyz      | float64 (n, 3), as the network is to see them                      |
-| NAME.order    | uint32 (n,), which point of the run each is; own runs only         |
+| NAME.order    | uint32 (n,), which point of its piece each is; own runs only       |
 | NAME.cell     | the number of its cell, own runs only, written later               |
 | NAME.ARRAY    | what features are made from                                        |
-| NAME.npz      | blocks and their numbers of points, bounds; written last           |
+| NAME.npz      | blocks and their numbers of points; written last                   |
 
-Own runs (`own-0`, ...) are the file's points, in its order. Border runs (`border-0`, ...) are
+Own runs (`own-0`, ...) are the file's points, piece after piece; those that the network does not
+see are left out, and wait in NAME.npz with the codes they get. Border runs (`border-0`, ...) are
 points of neighbouring files.
 """
 
@@ -30,6 +31,7 @@ from salanet.sampling.blocks import Keys, block_keys
 
 OWN, BORDER = "own", "border"
 CELL = np.dtype("<u4")
+NONE = np.iinfo(CELL).max  # the cell of points that are left out
 
 
 class Spool:
@@ -48,23 +50,38 @@ class Spool:
     def has(self, run: str) -> bool:
         return (self.folder / f"{run}.npz").exists()
 
-    def add(self, run: str, cloud: PointCloud) -> None:
-        """Write a run; DataError if its points reach too far."""
+    def add(
+        self,
+        run: str,
+        cloud: PointCloud,
+        out: NDArray[np.bool_] | None = None,
+        codes: NDArray[np.int32] | None = None,
+    ) -> None:
+        """Write a run; DataError if its points reach too far.
+
+        Args:
+            cloud: n points.
+            out: which points (N,) of the piece they are from are left out; none by default.
+            codes: of those, int32 (N - n,).
+        """
+        out = np.zeros(len(cloud), bool) if out is None else out
+        rows = np.flatnonzero(~out)
         keys = block_keys(cloud.xyz - self.offset, self.grid)
         order = np.argsort(keys, kind="stable")
         columns = {"xyz": cloud.xyz, **cloud.arrays()}
         for name, array in columns.items():
             array[order].tofile(self.folder / f"{run}.{name}")
         if run.startswith(OWN):
-            order.astype(np.uint32).tofile(self.folder / f"{run}.order")
+            rows[order].astype(np.uint32).tofile(self.folder / f"{run}.order")
             np.zeros(len(order), CELL).tofile(self.folder / f"{run}.cell")
         blocks, counts = np.unique(keys, return_counts=True)
         save_arrays(
             self.folder / f"{run}.npz",
             blocks=blocks,
             counts=counts,
-            bounds=np.stack([cloud.xyz.min(axis=0), cloud.xyz.max(axis=0)]),
-            names=np.array([f"{n}:{a.dtype.str}:{a[:1].size}" for n, a in columns.items()]),
+            out=np.flatnonzero(out),
+            codes=np.zeros(0, np.int32) if codes is None else codes,
+            names=np.array([f"{n}:{a.dtype.str}:{_width(a)}" for n, a in columns.items()]),
         )
 
     @cached_property
@@ -79,12 +96,6 @@ class Spool:
     def index(self, run: str) -> dict[str, NDArray[Any]]:
         with np.load(self.folder / f"{run}.npz", allow_pickle=False) as arrays:
             return dict(arrays)
-
-    @cached_property
-    def bounds(self) -> NDArray[np.float64]:
-        """Least and greatest coordinates (2, 3) of all runs."""
-        bounds = np.stack([self.index(run)["bounds"] for run in self.runs])
-        return np.stack([bounds[:, 0].min(axis=0), bounds[:, 1].max(axis=0)])
 
     @cached_property
     def columns(self) -> dict[str, tuple[np.dtype[Any], int]]:
@@ -105,6 +116,9 @@ class Spool:
             counts = np.bincount(at, all_counts, len(more)).astype(np.int64)
             own = np.bincount(at, all_own, len(more)) > 0
         return keys, counts, own
+
+    def __len__(self) -> int:
+        return sum(int(self.index(run)["counts"].sum()) for run in self.runs)
 
     def xyz(self, size: int) -> Iterator[NDArray[np.float64]]:
         """All coordinates, at most `size` at once."""
@@ -131,8 +145,12 @@ class Spool:
         put(self.folder / f"{run}.cell", start * CELL.itemsize, data)
 
     def cells(self, run: str) -> NDArray[np.uint32]:
-        """The cell of each point of an own run, in the order of the file."""
+        """The cell of each point of an own piece, in the order of the file; NONE if left out."""
         order = np.fromfile(self.folder / f"{run}.order", np.uint32)
-        found = np.empty(len(order), CELL)
+        found = np.full(len(order) + len(self.index(run)["out"]), NONE, CELL)
         found[order] = np.fromfile(self.folder / f"{run}.cell", CELL)
         return found
+
+
+def _width(array: NDArray[Any]) -> int:
+    return int(np.prod(array.shape[1:]))

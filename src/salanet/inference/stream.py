@@ -1,6 +1,7 @@
 """Files of any size: points, cells and results wait on disk, and little of them is in memory.
 
-1. Survey: bounds, and the sample that decides how the file becomes what the model expects.
+1. Survey: which points have company, and the sample that decides how the file becomes what the
+   model expects.
 2. Spool: the points, as the network is to see them, sorted by block (`salanet.inference.spool`).
 3. Ground: one terrain for the whole file, where a feature needs it.
 4. Cells: group after group of blocks (`salanet.inference.celling`).
@@ -27,10 +28,17 @@ from salanet.cloud import PointCloud
 from salanet.errors import FileError
 from salanet.inference.border import Border
 from salanet.inference.celling import Celling, CellStore
-from salanet.inference.facts import Facts, gather_facts
+from salanet.inference.facts import gather_facts
 from salanet.inference.fit import Fit, examine
 from salanet.inference.memory import Plan
-from salanet.inference.outputs import class_codes, class_names, extra_columns, extra_names
+from salanet.inference.outputs import (
+    class_codes,
+    class_names,
+    extra_columns,
+    extra_names,
+    left_out_codes,
+    left_out_names,
+)
 from salanet.inference.segment import feature_names
 from salanet.inference.spool import BORDER, OWN, Spool
 from salanet.inference.tilework import Tiling
@@ -47,7 +55,10 @@ from salanet.io.stream import Stream
 from salanet.models import Network
 from salanet.sampling import features
 from salanet.sampling.cells import HEIGHT
-from salanet.sampling.ground import Ground, find_ground
+from salanet.sampling.ground import Ground
+from salanet.sampling.noise import FLAGS, left_out, require_some, without_flags
+from salanet.sampling.survey import Survey
+from salanet.sampling.terrain import find_terrain
 from salanet.scenes import choose_offset
 
 if TYPE_CHECKING:
@@ -113,13 +124,15 @@ class Work:
 
     def _work(self, folder: Path, names: list[str]) -> tuple[list[int], int]:
         with self._phase("survey"):
-            facts = gather_facts(
+            survey = gather_facts(
                 self.stream, folder, self.plan.chunk, lambda a, b: self.progress("survey", a, b)
             )
-            fit = examine(self.model, facts.survey, self.options.fit, str(self.stream.path))
+            fit = examine(self.model, survey, self.options.fit, str(self.stream.path))
             self.remarks += fit.remarks
+            out = 0 if fit.noise else survey.flagged
+            require_some(out, self.stream.count, str(self.stream.path))
         with self._phase("spool"):
-            spool = self._spool(folder / "points", facts, fit, names)
+            spool = self._spool(folder / "points", survey, fit, names)
         with self._phase("ground"):
             ground = self._ground(folder / "ground.npz", spool, names)
         with self._phase("cells"):
@@ -136,17 +149,22 @@ class Work:
         yield
         self.seconds[name] = time.perf_counter() - begin
 
-    def _spool(self, folder: Path, facts: Facts, fit: Fit, names: list[str]) -> Spool:
+    def _spool(self, folder: Path, survey: Survey, fit: Fit, names: list[str]) -> Spool:
         filled = [name for name, _ in fit.fill]
         keep = [*features.required(names), *filled]
-        corners = fit.apply(facts.bounds)
+        company = survey.company
+        assert company is not None  # it was looked for
+        corners = fit.apply(company.bounds)
         spool = Spool(folder, fit.grid, choose_offset(corners, fit.grid))
         done, size = 0, self.plan.chunk
         total = -(-self.stream.count // size)
         if not spool.has(f"{OWN}-{total - 1}"):
-            for i, cloud in enumerate(ahead(self.stream.clouds(size, keep))):
+            for i, cloud in enumerate(ahead(self.stream.clouds(size, [*keep, *FLAGS]))):
                 if not spool.has(f"{OWN}-{i}"):
-                    spool.add(f"{OWN}-{i}", fit.cloud(cloud))
+                    out = left_out(cloud, company, fit.noise)
+                    codes = left_out_codes(self.model, cloud.rows(out), company.bounds[0, 2])
+                    seen = without_flags(cloud.rows(~out) if out.any() else cloud, keep)
+                    spool.add(f"{OWN}-{i}", fit.cloud(seen), out, codes)
                 done += len(cloud)
                 self.progress("spool", done, self.stream.count)
         if self.options.border:
@@ -163,16 +181,15 @@ class Work:
         if HEIGHT not in features.required(names) or HEIGHT in spool.columns:
             return None
         if not path.exists():
-            low, high = spool.bounds
             passes = 0
 
             def pieces() -> Iterator[Any]:
                 nonlocal passes
                 passes += 1
-                self.progress("ground", passes, 3)
+                self.progress("ground", passes, 4)
                 return ahead(spool.xyz(self.plan.chunk))
 
-            ground = find_ground(pieces, low, high)
+            ground = find_terrain(pieces, len(spool))
             save_arrays(path, **asdict(ground))
         with np.load(path, allow_pickle=False) as arrays:
             found = dict(arrays)
@@ -224,28 +241,33 @@ class Work:
         """Write the result; returns the points of each class."""
         size, codes = self.plan.chunk, class_codes(self.model)
         counts = np.zeros(len(codes), np.int64)
+        others: set[int] = set()
         for run in spool.runs:
             if run.startswith(OWN):
                 found = tiling.labels(spool.cells(run))
-                counts += np.bincount(found, minlength=len(codes))
+                counts += np.bincount(found[found >= 0], minlength=len(codes))
+                others |= {*spool.index(run)["codes"].tolist()}
         extra, remarks = extra_names(self.model, self.stream.names, **self._extras)
         self.remarks += remarks
-        occurring = np.flatnonzero(counts)
+        occurring = np.r_[codes[np.flatnonzero(counts)], np.array(sorted(others), np.int32)]
         sample = PointCloud(
             np.zeros((len(occurring), 3)),
-            label=codes[occurring],
+            label=occurring,
             attributes={n: np.full(len(occurring), SAMPLE_VALUE, np.float32) for n in extra},
-            class_names=class_names(self.model),
+            class_names=class_names(self.model) | left_out_names(self.model, others),
         )
 
         def labelled(start: int, stop: int) -> PointCloud:
-            cells = spool.cells(f"{OWN}-{start // size}")
+            run = f"{OWN}-{start // size}"
+            cells, index = spool.cells(run), spool.index(run)
             assert len(cells) == stop - start
+            labels = codes[tiling.labels(cells)]
+            labels[index["out"]] = index["codes"]
             chances = tiling.probabilities(cells)
             columns = [] if chances is None else extra_columns(chances, **self._extras)
             return PointCloud(
                 np.zeros((len(cells), 3)),
-                label=codes[tiling.labels(cells)],
+                label=labels,
                 attributes=dict(zip(extra, columns, strict=True)),
             )
 

@@ -16,12 +16,14 @@ from salanet.inference.celling import CellStore
 from salanet.inference.fit import Fit
 from salanet.inference.memory import cell_bytes
 from salanet.inference.network import evaluating, turned
+from salanet.inference.spool import NONE
 from salanet.inference.workfolder import Marks, make, put
 from salanet.io.ahead import ahead
 from salanet.models import Network
 from salanet.pyramid import Pyramid
 from salanet.sampling.blocks import EDGE, BlockTile, block_places, block_tiles
 from salanet.sampling.boxes import HALO_RADII
+from salanet.sampling.noise import NO_CLASS
 
 WINDOW = 1 << 22  # bytes of results read at once
 
@@ -97,15 +99,20 @@ class Tiling:
         return np.dtype(np.uint8 if len(self.model.config.classes) <= 256 else np.uint16)
 
     def labels(self, cells: NDArray[Any]) -> NDArray[np.int64]:
-        """The class of each of some cells."""
-        return gather(self.folder / "labels", self.label_type, 1, cells)[:, 0].astype(np.int64)
+        """The class of each of some cells, int64 (N,); NO_CLASS of cells that are none."""
+        found, known = np.full(len(cells), NO_CLASS, np.int64), cells != NONE
+        found[known] = gather(self.folder / "labels", self.label_type, 1, cells[known])[:, 0]
+        return found
 
     def probabilities(self, cells: NDArray[Any]) -> NDArray[np.float32] | None:
-        """The probability of each class for some cells (N, classes); None if not kept."""
+        """The probability of each class for some cells (N, classes), all alike for cells that are
+        none; None if not kept."""
         if not self.chances:
             return None
         kind, classes = np.dtype(np.float32), len(self.model.config.classes)
-        return gather(self.folder / "chances", kind, classes, cells)
+        found, known = np.full((len(cells), classes), 1 / classes, kind), cells != NONE
+        found[known] = gather(self.folder / "chances", kind, classes, cells[known])
+        return found
 
     def _prepare(self, tiles: list[BlockTile], done: Marks) -> Iterator[Prepared]:
         least = self.store.lowest(WINDOW) if "height" in self.names else 0.0

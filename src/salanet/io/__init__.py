@@ -25,7 +25,7 @@ FORMATS = {
     ".pcd": "pcd",
     ".e57": "e57",
     **dict.fromkeys([".npy", ".npz"], "npz"),
-    **dict.fromkeys([".xyz", ".csv", ".txt", ".pts"], "text"),
+    **dict.fromkeys([".xyz", ".csv", ".txt", ".asc", ".pts"], "text"),
 }
 SUFFIXES = tuple(FORMATS)
 WRITABLE = tuple(suffix for suffix in SUFFIXES if suffix != ".e57")

@@ -5,8 +5,9 @@ Names are matched without regard to case:
 | field     | columns                                                                        |
 |-----------|--------------------------------------------------------------------------------|
 | xyz       | x y z                                                                          |
-| rgb       | red green blue, r g b; 8 bits, 16 bits (used when a value exceeds 255) or 0–1; |
-|           | else rgb, rgba: packed into 32 bits, as the Point Cloud Library does           |
+| rgb       | red green blue, r g b, diffuse_red …, Rf Gf Bf; 8 bits, 16 bits (used when a   |
+|           | value exceeds 255), 0–1, or 0–255 with fractions; else rgb, rgba: packed into  |
+|           | 32 bits, as the Point Cloud Library does                                       |
 | intensity | intensity, scalar_Intensity                                                    |
 | label     | label, class, classification, scalar_Label, scalar_Classification; NaN gives −1 |
 
@@ -30,7 +31,12 @@ from salanet.errors import FileError
 Column = NDArray[Any]
 NAMES: dict[str, list[tuple[str, ...]]] = {
     "xyz": [("x", "y", "z")],
-    "rgb": [("red", "green", "blue"), ("r", "g", "b")],
+    "rgb": [
+        ("red", "green", "blue"),
+        ("r", "g", "b"),
+        ("diffuse_red", "diffuse_green", "diffuse_blue"),
+        ("rf", "gf", "bf"),
+    ],
     "intensity": [("intensity",), ("scalar_intensity",)],
     "label": [
         (name,)
@@ -145,9 +151,11 @@ def _colour_scale(stored: Column) -> float | None:
     low, high = stored.min(), stored.max()
     if stored.dtype.kind == "f" and low >= 0 and high <= 1:
         return 1 / 255
-    if not (low >= 0 and high <= 65535) or not np.array_equal(stored, np.rint(stored)):
+    if not (low >= 0 and high <= 65535):
         return None
-    return 256 if high > 255 else 1
+    if high <= 255:
+        return 1
+    return 256 if np.array_equal(stored, np.rint(stored)) else None
 
 
 def to_columns(cloud: PointCloud, table: Table | None, flatten: bool = True) -> dict[str, Column]:

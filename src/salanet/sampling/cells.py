@@ -16,7 +16,7 @@ from salanet.cloud import PointCloud
 from salanet.errors import DataError
 from salanet.geometry import subsample
 from salanet.sampling import features
-from salanet.sampling.ground import height_above_ground
+from salanet.sampling.terrain import height_above_terrain
 from salanet.scenes import choose_offset
 
 HEIGHT = "height_above_ground"
@@ -134,7 +134,7 @@ def _wanted(cloud: PointCloud, keep: Iterable[str], black: bool) -> dict[str, ND
     if "rgb" in wanted and not black and not wanted["rgb"].any():
         del wanted["rgb"]
     if HEIGHT in keep and not (HEIGHT in wanted and np.isfinite(wanted[HEIGHT]).all()):
-        wanted[HEIGHT] = _array(height_above_ground(cloud.xyz))
+        wanted[HEIGHT] = _array(height_above_terrain(cloud.xyz))
     for name in wanted.keys() & features.NEUTRAL.keys():
         given = np.isfinite(wanted[name])
         if not given.all():

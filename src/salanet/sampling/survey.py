@@ -5,7 +5,7 @@ Lengths are in the file's units; what they mean is for `salanet.inference.fit` t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,8 +16,10 @@ from scipy.spatial import cKDTree
 
 from salanet.cloud import PointCloud
 from salanet.io import crs
+from salanet.sampling.company import Company, Occupancy
 from salanet.sampling.features import NEUTRAL, usable
 from salanet.sampling.ground import WINDOW, height_above_ground
+from salanet.sampling.noise import flagged
 
 SAMPLE = 50_000
 # Median distance to the nearest of points spread at random over a surface of density 1.
@@ -39,10 +41,12 @@ class Survey:
 
     Attributes:
         points: number of points of the whole cloud.
-        xyz: float64 (n, 3), finite, spread evenly over the whole.
+        xyz: float64 (n, 3), finite, with company, spread evenly over the whole.
         crs: the file's reference system, if it names one.
         upright: the format itself says that z points up (LAS).
         arrays: n values of every attribute, by name; what features are made of is of their kind.
+        company: where the points of the whole have company; None if nobody looked.
+        flagged: how many points the file itself flags as noise; they are not in the sample.
     """
 
     points: int
@@ -50,6 +54,8 @@ class Survey:
     crs: crs.Crs | None
     upright: bool
     arrays: dict[str, NDArray[Any]]
+    company: Company | None = None
+    flagged: int = 0
 
     @cached_property
     def spacing(self) -> float:
@@ -149,32 +155,67 @@ def survey_pieces(pieces: Iterable[PointCloud], count: int, points: int | None =
 
     The result is that of `survey` for the whole, as far as the pieces have its attributes.
     """
-    rows = np.unique(np.linspace(0, count - 1, min(count, SAMPLE)).astype(np.int64))
-    samples: list[PointCloud] = []
-    source, start = None, 0
+    sampler, source = Sampler(count), None
     for piece in pieces:
-        inside = rows[np.searchsorted(rows, start) : np.searchsorted(rows, start + len(piece))]
-        samples.append(_rows(piece, inside - start))
         source = piece.source if source is None else source
-        start += len(piece)
-    names = {name for sample in samples for name in sample.arrays()}
-    xyz = np.concatenate([sample.xyz for sample in samples])
-    finite = np.isfinite(xyz).all(axis=1)
-    columns = [sample.arrays() for sample in samples]
+        sampler.add(piece)
+    return sampler.survey(source, points)
+
+
+class Sampler:
+    """Takes an even sample of a cloud that is shown to it piece by piece.
+
+    Args:
+        count: number of points in all.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._rows = np.unique(np.linspace(0, count - 1, min(count, SAMPLE)).astype(np.int64))
+        self._count, self._done, self._flagged = count, 0, 0
+        self._occupancy = Occupancy(count)
+        self._samples: list[PointCloud] = []
+
+    def add(self, piece: PointCloud) -> None:
+        """Look at the next points."""
+        noise = flagged(piece)
+        self._flagged += int(noise.sum())
+        self._occupancy.add(piece.xyz[~noise] if noise.any() else piece.xyz)
+        begin, end = np.searchsorted(self._rows, [self._done, self._done + len(piece)])
+        rows = self._rows[begin:end] - self._done
+        self._samples.append(piece.rows(rows[~noise[rows]]))
+        self._done += len(piece)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All that was found, as arrays by name; `restored` takes them."""
+        none = PointCloud(np.zeros((0, 3)))
+        columns = [{"xyz": s.xyz, **s.arrays()} for s in self._samples or [none]]
+        names = [name for name in columns[0] if all(name in c for c in columns)]
+        sample = {f"a_{name}": np.concatenate([c[name] for c in columns]) for name in names}
+        about = {"count": np.array(self._count), "flagged": np.array(self._flagged)}
+        return sample | about | self._occupancy.company().arrays()
+
+    def survey(self, source: Any, points: int | None = None) -> Survey:
+        """What was found; `source` is that of the pieces, `points` the number it stands for."""
+        return restored(self.arrays(), source, points)
+
+
+def restored(arrays: Mapping[str, NDArray[Any]], source: Any, points: int | None = None) -> Survey:
+    """The survey of a `Sampler`, from its arrays."""
+    company = Company.from_arrays(arrays)
+    sample = {n.removeprefix("a_"): a for n, a in arrays.items() if n.startswith("a_")}
+    xyz = sample.pop("xyz")
+    kept = np.isfinite(xyz).all(axis=1)
+    kept[kept] = company.holds(xyz[kept])
     return Survey(
-        points=max(points or count, 1),
-        xyz=xyz[finite],
+        points=max(points or int(arrays["count"]), 1),
+        xyz=xyz[kept],
         crs=crs.of_source(source),
         upright=hasattr(source, "record"),
         arrays={
-            name: np.concatenate([c[name] for c in columns])[finite]
-            for name in sorted(names)
-            if all(name in c and (name not in NEUTRAL or usable(name, c[name])) for c in columns)
+            name: sample[name][kept]
+            for name in sorted(sample)
+            if name not in NEUTRAL or usable(name, sample[name])
         },
+        company=company,
+        flagged=int(arrays["flagged"]),
     )
-
-
-def _rows(cloud: PointCloud, rows: NDArray[np.int64]) -> PointCloud:
-    arrays = {name: array[rows] for name, array in cloud.arrays().items()}
-    rgb, intensity, label = (arrays.pop(name, None) for name in ("rgb", "intensity", "label"))
-    return PointCloud(cloud.xyz[rows], rgb, intensity, label, arrays)
