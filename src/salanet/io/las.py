@@ -314,7 +314,7 @@ def name_classes(source: LasSource, cloud: PointCloud, placed: Placed) -> None:
 def count_returns(file: LasFile, record: laspy.PackedPointRecord) -> None:
     total = len(record)
     counts = np.bincount(record["return_number"], minlength=16)[1:16].tolist()
-    if file.get(lasfile.MINOR) >= 4:
+    if file.has(lasfile.RETURNS):
         file.set(lasfile.COUNT, total)
         file.set(lasfile.RETURNS, *counts)
     old = file.format < 6 and total < 1 << 32  # the fields of LAS 1.3 stay empty for formats 6–10
