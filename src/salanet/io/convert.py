@@ -116,10 +116,10 @@ def _lost_beside(before: Any, after: Any) -> list[str]:
     if type(before) is type(after):
         return found
     if hasattr(before, "record"):
-        others = {vlr.key for vlr in before.file.vlrs} - DESCRIBED
+        others = {*before.file.records()} - DESCRIBED
         others = {key for key in others if key[0] not in (b"LASF_Projection", b"liblas")}
         if others:
-            found.append(f"{len(others)} records of the LAS header are not kept")
+            found.append(f"{len(others)} records of the LAS file are not kept")
         record = before.record()
         if {"red"} <= set(record.point_format.dimension_names):
             red = np.asarray(record["red"])

@@ -7,7 +7,6 @@ Sizes promised by a header are checked against the file before memory is asked f
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -82,11 +81,8 @@ class LasFile:
 
     def get(self, field: Field) -> Any:
         """The number or numbers of a field; 0 where the header has none."""
-        kind = "<" + field.kind
-        there = self.has(field)
-        values = struct.unpack_from(
-            kind, self.header if there else bytes(field.at + struct.calcsize(kind)), field.at
-        )
+        header = self.header if self.has(field) else bytes(HEADER_SIZES[5])
+        values = struct.unpack_from("<" + field.kind, header, field.at)
         return values[0] if len(values) == 1 else values
 
     def set(self, field: Field, *values: Any) -> None:
@@ -118,13 +114,12 @@ class LasFile:
             at = end
         return found
 
-    def replace_extended(self, records: Sequence[Vlr]) -> None:
+    def replace_extended(self, records: list[Vlr]) -> None:
         """Have these extended records instead; what lies behind them moves along."""
-        before = self.extended()
+        if records == (before := self.extended()):
+            return
         at = self.get(EVLRS_AT) - self.tail_at
         end = at + sum(len(head) + len(data) for head, data in before)
-        if records == before:
-            return
         new = b"".join(head + data for head, data in records)
         if self.get(WAVEFORMS_AT) >= self.tail_at + end:
             self.set(WAVEFORMS_AT, self.get(WAVEFORMS_AT) + len(new) - (end - at))
@@ -138,6 +133,8 @@ class Reader:
     Attributes:
         las: the file without its points.
         count: number of points, at least 1.
+        laszip, chunks: the record that describes the compression, and the compressed pieces; both
+            are empty in LAS.
     """
 
     def __init__(self, path: Path, file: IO[bytes]) -> None:
@@ -150,15 +147,17 @@ class Reader:
         start, record = las.get(POINTS_AT), las.get(RECORD_SIZE)
         las.points = np.empty((0, record), np.uint8)
         self._packed = _unpacker(path, file, las, self.count) if las.compressed else None
+        self.laszip = next((vlr.data for vlr in las.vlrs if vlr.key == LASZIP), b"")
+        self.chunks = self._packed.chunks if self._packed else []
         end = self._packed.end if self._packed else start + self.count * record
         if end > size:
             room = (size - start) // record
             raise FileError(path, f"cut short: room for {room} of the {self.count} points promised")
-        _find_extended(path, file, las, end, size)
+        place = file.tell()
+        _find_extended(file, las, end)
         las.tail_at = _first_behind(path, las, end, size)
         if not self._packed:
             las.tail_at = end
-        place = file.tell()
         file.seek(las.tail_at)
         las.tail = file.read()
         _check_tail(path, las)
@@ -232,7 +231,7 @@ def _unpacker(path: Path, file: IO[bytes], las: LasFile, count: int) -> laz.Unpa
     return laz.Unpacker(path, file, las.get(POINTS_AT), las.get(RECORD_SIZE), count, laszip)
 
 
-def _find_extended(path: Path, file: IO[bytes], las: LasFile, end: int, size: int) -> None:
+def _find_extended(file: IO[bytes], las: LasFile, end: int) -> None:
     """Put right where the extended records are, which some writers leave out of the header.
 
     Args:
@@ -289,8 +288,7 @@ def _check_tail(path: Path, las: LasFile) -> None:
     except ValueError:
         raise FileError(path, "cut short: its extended records are incomplete") from None
     las.vlrs = [vlr for vlr in las.vlrs if vlr.key[0] != COPC]
-    if extended:
-        las.replace_extended([record for record in extended if record.key[0] != COPC])
+    las.replace_extended([record for record in extended if record.key[0] != COPC])
 
 
 class Writer:

@@ -101,6 +101,17 @@ class Unpacker:
         return points
 
 
+def unpack(
+    path: Path, file: IO[bytes], laszip: bytes, chunk: Chunk, points: NDArray[np.uint8]
+) -> None:
+    """Decompress one chunk, as an `Unpacker` found it, into an array (chunk.points, record)."""
+    file.seek(chunk.at)
+    packed = np.frombuffer(file.read(chunk.size), np.uint8)
+    with _errors(path):
+        table = [(chunk.points, chunk.size)]
+        lazrs.decompress_points_with_chunk_table(packed, laszip, points.reshape(-1), table)
+
+
 class Packer:
     """Appends points (n, record) to a file, compressed.
 
