@@ -83,6 +83,17 @@ def scan_count(path: str | Path) -> int:
         return int(module.scan_count(path)) if hasattr(module, "scan_count") else 1
 
 
+def scan_numbers(path: str | Path) -> list[int]:
+    """The numbers of the scans of a file that have points: 0 alone unless it is an E57.
+
+    Raises as `read` does.
+    """
+    path = Path(path)
+    module = _module(path)
+    with reading(path):
+        return list(module.scan_numbers(path)) if hasattr(module, "scan_numbers") else [0]
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Turn whatever NumPy, zipfile or laspy stumble over in a bad file into a FileError."""
