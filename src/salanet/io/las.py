@@ -42,9 +42,14 @@ LARGEST = np.iinfo(np.int32).max
 class LasSource:
     file: LasFile
     format: laspy.PointFormat
-    described: bytes  # the file's description of its extra dimensions, if it is sound
+    described: bytes  # what the file's records say of its extra dimensions, as far as it is sound
     rest: int  # bytes of a point that nothing describes
     names: dict[int, str] = field(default_factory=dict)  # of label codes
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is not as the header says, one line each."""
+        return self.file.remarks
 
     @property
     def classified(self) -> bool:
@@ -92,23 +97,33 @@ def to_cloud(
 
 def source_of(file: LasFile) -> LasSource:
     """Find out the dimensions; extra bytes that nothing describes properly become one of bytes."""
-    extra = next((vlr.data for vlr in file.vlrs if vlr.key == lasdims.EXTRA_BYTES), b"")
-    point_format = laspy.PointFormat(file.format)
-    try:
-        for dimension in lasdims.dimensions(extra):
-            point_format.add_extra_dimension(dimension)
-        if {*point_format.extra_dimension_names} - {*point_format.dtype().names}:
-            raise ValueError("a dimension without a name")  # two of one name raise by themselves
-        if point_format.size > file.points.shape[1]:
-            raise ValueError("more dimensions than bytes")
-    except Exception:  # whatever a damaged description makes laspy stumble over
-        extra, point_format = b"", laspy.PointFormat(file.format)
-    rest = file.points.shape[1] - point_format.size
+    size = file.points.shape[1]
+    described, point_format = b"", laspy.PointFormat(file.format)
+    for candidate in lasdims.descriptions(file):
+        try:
+            point_format = _format(file.format, candidate, size)
+        except Exception:  # whatever a damaged description makes laspy stumble over
+            continue
+        described = candidate
+        break
+    rest = size - point_format.size
     if rest:
         name = lasdims.short_name("ExtraBytes", set(point_format.dimension_names))
         point_format.add_extra_dimension(laspy.ExtraBytesParams(name, lasdims.several("u1", rest)))
-    source = LasSource(file, point_format, extra, rest)
+    source = LasSource(file, point_format, described, rest)
     return replace(source, names=lookup.read(file, source.classified))
+
+
+def _format(number: int, described: bytes, size: int) -> laspy.PointFormat:
+    """A point format with extra dimensions; ValueError if points of `size` bytes do not hold it."""
+    point_format = laspy.PointFormat(number)
+    for dimension in lasdims.dimensions(described):
+        point_format.add_extra_dimension(dimension)
+    if {*point_format.extra_dimension_names} - {*point_format.dtype().names}:
+        raise ValueError("a dimension without a name")  # two of one name raise by themselves
+    if point_format.size > size:
+        raise ValueError("more dimensions than bytes")
+    return point_format
 
 
 def _label_dimension(point_format: laspy.PointFormat) -> str:
@@ -314,7 +329,7 @@ def name_classes(source: LasSource, cloud: PointCloud, placed: Placed) -> None:
 def count_returns(file: LasFile, record: laspy.PackedPointRecord) -> None:
     total = len(record)
     counts = np.bincount(record["return_number"], minlength=16)[1:16].tolist()
-    if file.get(lasfile.MINOR) >= 4:
+    if file.has(lasfile.RETURNS):
         file.set(lasfile.COUNT, total)
         file.set(lasfile.RETURNS, *counts)
     old = file.format < 6 and total < 1 << 32  # the fields of LAS 1.3 stay empty for formats 6–10

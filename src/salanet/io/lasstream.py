@@ -50,7 +50,8 @@ class LasStream:
             yield las.to_cloud(source, keep, deep)
 
     def copy(self, to: Path, size: int, sample: PointCloud, labelled: Labelled) -> Iterator[int]:
-        head, unfit, self.remarks = _plan(self.source, sample)
+        head, unfit, remarks = _plan(self.source, sample)
+        self.remarks = [*self.source.remarks, *remarks]
         done = 0
         with to.open("wb+") as file:
             writer = lasfile.Writer(file, head, to.suffix.lower() == ".laz")
