@@ -152,7 +152,7 @@ def _stored_types(source: Any) -> dict[str, np.dtype[Any]]:
     """The types that the file has for what a cloud holds in types of its own."""
     if hasattr(source, "record"):
         record = source.record()
-        names = {"rgb": "red", "intensity": "intensity", "label": "classification"}
+        names = {"rgb": "red", "intensity": "intensity", "label": source.label}
         known = set(record.point_format.dimension_names)
         return {role: np.array(record[n][:1]).dtype for role, n in names.items() if n in known}
     table = getattr(source, "table", None)

@@ -16,6 +16,7 @@ from salanet.io.lasfile import LasFile, Vlr
 EXTRA_BYTES = (b"LASF_Spec", 4)
 EXTRA_TYPES = ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8")
 NAME_BYTES = 32
+LABELS = "label codes (SalaNet)"  # describes the dimension of labels that do not fit their field
 
 
 def descriptions(file: LasFile) -> list[bytes]:
@@ -33,7 +34,7 @@ def dimensions(described: bytes) -> Iterator[laspy.ExtraBytesParams]:
 
     laspy's own reader takes the length of untyped bytes for flags.
     """
-    for kind, options, name, *numbers in struct.iter_unpack("<2xBB32s76x6d32x", described):
+    for kind, options, name, *numbers, said in struct.iter_unpack("<2xBB32s76x6d32s", described):
         count = (kind - 1) // 10 + 1 if kind else options
         scales = offsets = None
         if kind and options & 0b11000:
@@ -44,6 +45,7 @@ def dimensions(described: bytes) -> Iterator[laspy.ExtraBytesParams]:
             several(EXTRA_TYPES[(kind - 1) % 10] if kind else "u1", count),
             offsets=offsets,
             scales=scales,
+            description=said.rstrip(b"\0").decode("ascii", "ignore"),
         )
 
 
@@ -74,6 +76,7 @@ def append(
     taken: set[str],
     extras: dict[str, NDArray[Any]],
     remarks: list[str],
+    label: str = "",
 ) -> None:
     """Append dimensions to the points and describe all of them in one record of the header.
 
@@ -83,6 +86,7 @@ def append(
         taken: their names; changes.
         extras: the new ones.
         remarks: gets a line for each name that has to be changed.
+        label: which of the new ones holds the labels.
     """
     place = next((i for i, v in enumerate(file.vlrs) if v.key == EXTRA_BYTES), len(file.vlrs))
     old = [vlr for vlr in (*file.vlrs, *file.extended()) if vlr.key == EXTRA_BYTES]
@@ -93,7 +97,8 @@ def append(
         taken.add(short)
         if short != name:
             remarks.append(f"'{name}' is called '{short}' in the file: names there are short")
-        described += _describe(EXTRA_TYPES.index(values.dtype.str[1:]) + 1, 0, short)
+        about = LABELS if name == label else ""
+        described += _describe(EXTRA_TYPES.index(values.dtype.str[1:]) + 1, 0, short, about)
         little = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
         parts.append(little.view(np.uint8).reshape(len(values), -1))
     if sum(part.shape[1] for part in parts) > 0xFFFF:
@@ -112,8 +117,8 @@ def undescribed(size: int) -> bytes:
     )
 
 
-def _describe(kind: int, options: int, name: str) -> bytes:
-    return struct.pack("<2xBB32s156x", kind, options, name.encode())
+def _describe(kind: int, options: int, name: str, about: str = "") -> bytes:
+    return struct.pack("<2xBB32s124x32s", kind, options, name.encode(), about.encode())
 
 
 def _flat(extras: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

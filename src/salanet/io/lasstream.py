@@ -60,7 +60,7 @@ class LasStream:
                 placed = las.set_dimensions(
                     source, source.record(), labelled(done, done + count), unfit
                 )
-                las.add_extras(source, placed.extras, [])
+                las.add_extras(source, placed)
                 writer.append(source.file.points)
                 done += count
                 yield done
@@ -103,5 +103,5 @@ def _plan(source: LasSource, sample: PointCloud) -> tuple[LasFile, set[str], lis
     # As if all of them changed: the points that do not are yet to come.
     lasdims.forget_limits(source.file, placed.stored)
     las.name_classes(source, sample, placed)
-    las.add_extras(source, placed.extras, placed.remarks)
+    las.add_extras(source, placed)
     return source.file, placed.unfit, placed.remarks
