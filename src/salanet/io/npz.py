@@ -83,7 +83,7 @@ def _to_cloud(path: Path, arrays: dict[str, Any], compressed: bool) -> PointClou
         names = PARTS.get(name, ())
         if names == COLOURS and array.shape[1:] == (4,):
             names = (*COLOURS, ALPHA)
-        if names == (name,) and array.ndim == 1:
+        if (names == (name,) and array.ndim == 1) or array.dtype.kind not in "iufb":
             names = ()  # a column as it is
         others = {*arrays} - {name} | {*columns}
         if array.shape[:1] != count or not count:
