@@ -243,4 +243,4 @@ def test_files_in_feet_are_warned_of(tmp_path: Path) -> None:
     job = Job(tmp_path / "a.laz", "train", tmp_path / "scenes" / "train" / "a")
     for _ in range(2):  # made, then found there
         (warning,) = foreign_units([prepare_file(job, settings)])
-        assert warning.startswith("1 file is in the unit foot by the reference system")
+        assert warning.startswith("1 file is in foot by the reference system")

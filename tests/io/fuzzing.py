@@ -6,17 +6,18 @@ Used by `test_fuzz.py`, for seconds, and by `benchmarks/fuzz.py`, for hours.
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from clouds import some_cloud
+from copc_files import make_copc
 from damage import damage, damage_zip, mend_e57
 
 from salanet import io
 from salanet.cloud import PointCloud
+from salanet.errors import SalaNetError
 
 Seeds = list[tuple[str, bytes]]  # file names and contents
 
@@ -75,15 +76,29 @@ def use_cloud(path: Path) -> None:
     io.write(path.with_name(f"again{suffix}"), cloud)
 
 
+def use_copc(path: Path) -> None:
+    """Parts of it, and the whole; the first error counts."""
+    from salanet.io.copc import read_part
+
+    errors = []
+    for use in (
+        lambda: read_part(path, resolution=1e-3),
+        lambda: read_part(path, (10.0, 5.0, 40.0, 33.0), 8.0),
+        lambda: use_cloud(path),
+    ):
+        try:
+            use()
+        except SalaNetError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
 def use_stream(path: Path) -> None:
     """Read and copy a few points at a time, as `salanet predict` does with large files."""
     from salanet.io.stream import open_stream
 
-    try:
-        stream = open_stream(path, path)
-    except Exception:  # then it is read at once
-        io.read(path)
-        return
+    stream = open_stream(path, path)
     assert stream is not None
     assert sum(map(len, stream.clouds(7, stream.names))) == stream.count
     sample = PointCloud(np.zeros((2, 3)), label=np.array([0, 19]))
@@ -115,22 +130,6 @@ def make_las(folder: Path, suffix: str = ".las") -> None:
         las.xyz = cloud.xyz
         las.classification = np.asarray(cloud.label)
         las.write(str(folder / f"format{point_format}{suffix}"))
-
-
-def make_copc(folder: Path) -> None:
-    """The records of COPC around one chunk; its hierarchy has that one node."""
-    from salanet.io import lasfile
-
-    io.write(folder / "plain.laz", some_cloud())
-    las = lasfile.read(folder / "plain.laz")
-    (folder / "plain.laz").unlink()
-    info = struct.pack("<5d2Q2d88x", 651050, 6861050, 50, 60, 1, 0, 32, 0, 1e8)
-    las.vlrs.insert(0, lasfile.Vlr.new(b"copc", 1, b"COPC info", info))
-    entry = struct.pack("<4iQ2i", 0, 0, 0, 0, 0, 0, len(las.points))
-    las.tail = struct.pack("<2x16sHQ32s", b"copc", 1000, len(entry), b"") + entry + las.tail
-    las.set(lasfile.EVLR_COUNT, las.get(lasfile.EVLR_COUNT) + 1)
-    las.set(lasfile.EVLRS_AT, las.tail_at)
-    lasfile.write(folder / "one.copc.laz", las, compress=True)
 
 
 def make_ply(folder: Path) -> None:
@@ -321,7 +320,7 @@ TARGETS = {
     "laz": Target(lambda folder: make_las(folder, ".laz"), use_cloud),
     "las stream": Target(make_las, use_stream),
     "laz stream": Target(lambda folder: make_las(folder, ".laz"), use_stream),
-    "copc": Target(make_copc, use_cloud),
+    "copc": Target(lambda folder: make_copc(folder / "tree.copc.laz", 90), use_copc),
     "ply ascii": Target(make_ply_ascii, use_cloud),
     "ply binary": Target(make_ply, use_cloud),
     "pcd ascii": Target(lambda folder: make_pcd(folder, "ascii"), use_cloud),

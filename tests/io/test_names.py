@@ -74,7 +74,7 @@ def test_between_formats(tmp_path: Path, suffix: str, other: str) -> None:
     back = io.read(tmp_path / f"b{other}")
     if suffix in SILENT:
         assert said == [] and back.class_names == {}
-    elif other == ".npy" or (other == ".csv" and suffix not in (".xyz", ".txt", ".pts")):
+    elif other == ".npy" or (other == ".csv" and suffix not in (".xyz", ".txt", ".asc", ".pts")):
         assert said == ["the names of the classes are not kept"] and back.class_names == {}
     else:
         assert back.class_names == ROOMS

@@ -210,7 +210,8 @@ def test_organised_clouds_with_padding_and_wide_fields(tmp_path: Path, kind: str
         (HEADER.format(1).replace("F F F", "F F S") + "1 2 3\n", "unknown type: S 4"),
         (HEADER.format(1).replace("4 4 4", "4 4 2") + "1 2 3\n", "unknown type: F 2"),
         (HEADER.format(1).replace("4 4 4", "4 4") + "1 2 3\n", "does not describe its fields"),
-        (HEADER.format(1).replace("1 1 1", "1 1 0") + "1 2 3\n", "wrong count: 0"),
+        (HEADER.format(1).replace("1 1 1", "1 1 0") + "1 2\n", "no x, y and z"),
+        (HEADER.format(1).replace("1 1 1", "1 1 -1") + "1 2 3\n", "wrong count: -1"),
         (HEADER.format(1).replace("1 1 1", f"1 1 {10**12}") + "1 2 3\n", "wrong count"),
         (HEADER.format(1).replace("x y z", "x y y") + "1 2 3\n", "two fields have one name"),
         (HEADER.format(1).replace("x y z", "x y w") + "1 2 3\n", "no x, y and z"),
@@ -250,4 +251,54 @@ def test_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     points.save(tmp_path / "a.pcd", encoding=Encoding.BINARY_COMPRESSED)
     monkeypatch.setitem(sys.modules, "lzf", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'salanet\[formats\]'"):
+        io.read(tmp_path / "a.pcd")
+
+
+def ouster(path: Path, encoding: str) -> np.ndarray:
+    """A PCD as drivers write it: padding between the fields, and fields of no values."""
+    names = "x y z _ intensity _ ring _"
+    header = f"VERSION 0.7\nFIELDS {names}\nSIZE 4 4 4 1 4 1 2 1\nTYPE F F F U F U U U\n"
+    header += "COUNT 1 1 1 4 1 0 1 3\nWIDTH 2\nHEIGHT 1\nPOINTS 2\nDATA binary\n"
+    row = np.dtype("<f4,<f4,<f4,V4,<f4,<u2,V3")
+    rows = np.frombuffer(bytes(range(50)), row)
+    path.write_bytes(header.encode() + rows.tobytes())
+    if encoding != "binary":
+        cloud = io.read(path)
+        cloud.source.encoding = encoding
+        io.write(path, cloud)
+    return rows
+
+
+@pytest.mark.parametrize("encoding", ["binary", "ascii", "binary_compressed"])
+def test_fields_of_no_values_stay_unseen_and_in_the_file(tmp_path: Path, encoding: str) -> None:
+    rows = ouster(tmp_path / "a.pcd", encoding)
+    cloud = io.read(tmp_path / "a.pcd")
+    assert [*cloud.arrays()] == ["intensity", "ring"]
+    np.testing.assert_array_equal(cloud.attributes["ring"], rows["f5"])
+    assert io.write(tmp_path / "b.pcd", cloud) == []
+    assert (tmp_path / "b.pcd").read_bytes() == (tmp_path / "a.pcd").read_bytes()
+    cloud.label = np.array([3, 4], np.int32)
+    io.write(tmp_path / "b.pcd", cloud)
+    header = (tmp_path / "b.pcd").read_bytes().split(b"DATA")[0].decode()
+    assert "FIELDS x y z _ intensity _ ring _ label" in header
+    assert "COUNT 1 1 1 4 1 0 1 3 1" in header
+    assert io.read(tmp_path / "b.pcd").label.tolist() == [3, 4]
+
+
+def test_a_named_field_of_no_values_keeps_its_name(tmp_path: Path) -> None:
+    ouster(tmp_path / "a.pcd", "binary")
+    data = (tmp_path / "a.pcd").read_bytes().replace(b"intensity _ ring", b"intensity p ring")
+    (tmp_path / "a.pcd").write_bytes(data)
+    io.write(tmp_path / "b.pcd", io.read(tmp_path / "a.pcd"))
+    assert (tmp_path / "b.pcd").read_bytes() == data
+    (tmp_path / "a.pcd").write_bytes(data.replace(b"intensity p ring", b"intensity p r\0ng"))
+    with pytest.raises(FileError, match="zero byte"):
+        io.read(tmp_path / "a.pcd")
+
+
+def test_blank_lines_between_points(tmp_path: Path) -> None:
+    (tmp_path / "a.pcd").write_text(HEADER.format(2) + "1 2 3\n\n4 5 6\n \n\n")
+    assert io.read(tmp_path / "a.pcd").xyz.tolist() == [[1, 2, 3], [4, 5, 6]]
+    (tmp_path / "a.pcd").write_text(HEADER.format(2) + "1 2 3\n\n4 5 x\n")
+    with pytest.raises(FileError, match="line 14: 'x' is not a number"):
         io.read(tmp_path / "a.pcd")

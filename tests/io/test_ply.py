@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from hypothesis.extra import numpy as hnp
 from salanet import io
 from salanet.cloud import PointCloud
 from salanet.errors import DataError, FileError
+from salanet.io.describe import describe
+from salanet.io.stream import open_stream
 
 TYPES = ["i1", "u1", "i2", "u2", "i4", "u4", "f4", "f8"]
 FORMATS = [(True, "="), (False, "<"), (False, ">")]
@@ -235,11 +238,21 @@ property float z
         (HEADER.format(0) + "end_header\n", "holds no points"),
         (HEADER.format(-1) + "end_header\n", "header is wrong"),
         (HEADER.format(1) + "property float z\nend_header\n1 2 3 4\n", "doubled"),
-        (HEADER.format(1) + "property list uchar int n\nend_header\n1 2 3 0\n", "list properties"),
+        (HEADER.format(1) + "property list uchar int n\nend_header\n1 2 3 2 5\n", "line 9 is too"),
+        (HEADER.format(1) + "property list uchar int n\nend_header\n1 2 3 -1\n", "list: 'n'"),
+        (
+            HEADER.format(1) + "property list uchar int n\nend_header\n1 2 3 0 7\n",
+            "1 values too many",
+        ),
+        (HEADER.format(1) + "property list uchar int n\nend_header\n1 2 3 1 x\n", "line 9: 'x'"),
         (HEADER.format(1) + "property quad q\nend_header\n1 2 3 4\n", "header is wrong"),
         (HEADER.format(1).replace(" z", " w") + "end_header\n1 2 3\n", "no x, y and z"),
         (HEADER.format(1).replace("ascii", "morse") + "end_header\n1 2 3\n", "header is wrong"),
-        (HEADER.format(1).replace("vertex", "point") + "end_header\n1 2 3\n", "without an element"),
+        (
+            HEADER.format(1).replace("vertex", "point").replace("float z", "float w")
+            + "end_header\n1 2 3\n",
+            "without an element 'vertex' .it has point.",
+        ),
         (
             HEADER.format(1).replace("float x", "uchar x") + "end_header\n300 2 3\n",
             "'300' is no uint8",
@@ -272,3 +285,107 @@ def test_windows_line_ends(tmp_path: Path) -> None:
     text = (HEADER.format(2) + "end_header\n1 2 3\n4 5 6\n").replace("\n", "\r\n")
     (tmp_path / "a.ply").write_bytes(text.encode())
     assert io.read(tmp_path / "a.ply").xyz.tolist() == [[1, 2, 3], [4, 5, 6]]
+
+
+@pytest.mark.parametrize("kind", ["binary_little_endian", "binary_big_endian", "ascii"])
+@pytest.mark.parametrize("lengths", [[2, 2, 2], [2, 0, 3], [0, 0, 0]])
+def test_lists_at_the_points_stay_beside_the_cloud(
+    tmp_path: Path, kind: str, lengths: list[int]
+) -> None:
+    order = ">" if "big" in kind else "<"
+    header = f"ply\nformat {kind} 1.0\nelement vertex 3\nproperty float x\nproperty float y\n"
+    header += "property list uchar int near\nproperty list ushort double w\nproperty float z\n"
+    header += "property uchar label\nelement other 1\nproperty uchar v\nend_header\n"
+    body = b""
+    for i, n in enumerate(lengths):
+        near, w, last = list(range(n)), [0.5] * (i % 2), (2.5, i)
+        if kind == "ascii":
+            row = [float(i), 1.5, n, *near, len(w), *w, *last]
+            body += " ".join(map(str, row)).encode() + b"\n"
+        else:
+            types = f"{order}ffB{n}iH{len(w)}dfB"
+            body += struct.pack(types, i, 1.5, n, *near, len(w), *w, *last)
+    path, again = tmp_path / "a.ply", tmp_path / "b.ply"
+    path.write_bytes(header.encode() + body + (b"7\n" if kind == "ascii" else b"7"))
+    cloud = io.read(path)
+    np.testing.assert_array_equal(cloud.xyz, [[0, 1.5, 2.5], [1, 1.5, 2.5], [2, 1.5, 2.5]])
+    assert cloud.label.tolist() == [0, 1, 2] and not cloud.attributes
+    assert len(describe(path).warnings) >= 2 and "'near' is a list" in describe(path).warnings[0]
+    assert io.write(again, cloud) == []
+    assert again.read_bytes() == path.read_bytes()
+    cloud.label, cloud.attributes["new"] = np.array([900, 1, 2], np.int32), np.ones(3, np.float32)
+    io.write(again, cloud)
+    back = io.read(again)
+    assert back.label.tolist() == [900, 1, 2] and back.attributes["new"].tolist() == [1, 1, 1]
+    for name, (counts, values) in cloud.source.lists.items():
+        np.testing.assert_array_equal(back.source.lists[name].counts, counts)
+        np.testing.assert_array_equal(back.source.lists[name].values, values)
+    remarks = io.write(again, PointCloud(np.ones((1, 3)), source=cloud.source))
+    assert remarks[1] == "lists of other points are left out: near, w"
+    path.write_bytes(header.encode() + body[:-5])
+    with pytest.raises(FileError, match=r"a\.ply: "):
+        io.read(path)
+
+
+def test_points_under_another_name(tmp_path: Path) -> None:
+    """DALES calls them "testing"."""
+    path, again = tmp_path / "a.ply", tmp_path / "b.ply"
+    row = np.dtype([("x", "f4"), ("y", "f4"), ("z", "f4"), ("sem_class", "i4")])
+    write_with_plyfile(path, np.ones(3, row), False, "<")
+    path.write_bytes(path.read_bytes().replace(b"element vertex", b"element testing"))
+    cloud = io.read(path)
+    assert cloud.attributes["sem_class"].tolist() == [1, 1, 1]
+    assert "the points are the element 'testing'" in describe(path).warnings
+    assert io.write(again, cloud) == []
+    assert again.read_bytes() == path.read_bytes()
+    stream = open_stream(path, again)
+    sample = PointCloud(np.zeros((1, 3)), label=np.array([3]))
+    labels = lambda a, b: PointCloud(np.zeros((b - a, 3)), label=np.full(b - a, 3))  # noqa: E731
+    assert list(stream.copy(again, 2, sample, labels)) == [2, 3]
+    assert stream.remarks == ["the points are the element 'testing'"]
+    assert io.read(again).label.tolist() == [3, 3, 3]
+    assert b"element testing 3" in again.read_bytes()
+
+
+def test_integers_of_eight_bytes_stay_such_where_they_were(tmp_path: Path) -> None:
+    head = "ply\nformat binary_little_endian 1.0\nelement vertex 2\n"
+    head += "".join(f"property float {c}\n" for c in "xyz")
+    head += "property int64 label\nproperty uint64 time\nend_header\n"
+    times = [2**64 - 1, 2**63 + 1]
+    rows = np.array(
+        [(1, 2, 3, 4, times[0]), (5, 6, 7, 8, times[1])], np.dtype("<f4,<f4,<f4,<i8,<u8")
+    )
+    (tmp_path / "a.ply").write_bytes(head.encode() + rows.tobytes())
+    cloud = io.read(tmp_path / "a.ply")
+    assert cloud.label.tolist() == [4, 8] and cloud.attributes["time"].tolist() == times
+    io.write(tmp_path / "b.ply", cloud)
+    assert (tmp_path / "b.ply").read_bytes() == (tmp_path / "a.ply").read_bytes()
+    cloud.source = None
+    assert io.write(tmp_path / "b.ply", cloud) == ["'time' lost digits: PLY has no uint64"]
+
+
+@pytest.mark.parametrize("kind", ["binary_little_endian", "ascii"])
+def test_a_header_whose_lines_end_with_cr(tmp_path: Path, kind: str) -> None:
+    """The first byte of the points is LF: it is no end of a line."""
+    head = f"ply\rformat {kind} 1.0\relement vertex 1\r"
+    head += "property uchar x\rproperty float y\rproperty float z\rend_header\r"
+    body = b"10 2 3\r" if kind == "ascii" else struct.pack("<Bff", 10, 2, 3)
+    (tmp_path / "a.ply").write_bytes(head.encode() + body)
+    assert io.read(tmp_path / "a.ply").xyz.tolist() == [[10, 2, 3]]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        ("diffuse_red", "diffuse_green", "diffuse_blue"),
+        ("Rf", "Gf", "Bf"),
+        ("red", "green", "blue"),
+    ],
+)
+def test_colours_under_other_names_and_with_fractions(tmp_path: Path, columns: list[str]) -> None:
+    row = np.dtype([*((c, "f4") for c in "xyz"), *((c, "f4") for c in columns)])
+    write_with_plyfile(tmp_path / "a.ply", np.array([(1, 2, 3, 9.2, 90.6, 254.9)], row), False, "<")
+    cloud = io.read(tmp_path / "a.ply")
+    assert cloud.rgb.tolist() == [[9, 91, 255]] and not cloud.attributes
+    io.write(tmp_path / "b.ply", cloud)
+    assert (tmp_path / "b.ply").read_bytes() == (tmp_path / "a.ply").read_bytes()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from hypothesis.extra import numpy as hnp
 from salanet import io
 from salanet.cloud import PointCloud
 from salanet.errors import DataError, FileError
+from salanet.io.convert import convert
+from salanet.io.describe import describe
 
 
 def read(tmp_path: Path, name: str, content: str, columns: str | None = None) -> PointCloud:
@@ -29,6 +32,15 @@ def read(tmp_path: Path, name: str, content: str, columns: str | None = None) ->
         ("a.csv", "class;Z;Y;X;gps\r\n7;-3;2;1.5;9007199254740993\r\n8;6;5;4.0;2\r\n"),
         ("a.txt", "# by hand\n//X Y Z R G B Intensity\n1.5 2 -3 1 2 3 0.5\n4.0 5 6 7 8 9 1.0\n"),
         ("a.txt", "x\ty\tz\ttime\n1.5\t2\t-3\t0.1\n4.0\t5\t6\t1e-05\n"),
+        ("a.asc", "//X Y Z R G B\n2\n1.5 2 -3 1 2 3\n4.0 5 6 7 8 9\n"),
+        ("a.txt", "X Y Z\n2\n1.5 2 -3\n4.0 5 6\n"),
+        ("a.pts", "1\n1.5 2 -3 -1200 10 20 30\n0\n1\n4.0 5 6 99 70 80 90\n"),
+        ("a.csv", "X,Y,Z,\n1.5,2,-3,\n4.0,5,6,\n"),
+        ("a.csv", "X;Y;Z\r\n1.5;2;-3;\r\n4.0;5;6;\r\n"),
+        ("a.csv", "\ufeffX,Y,Z\n1.5,2,-3\n4.0,5,6\n"),
+        ("a.txt", "x y z t\n1.5 2 -3 18446744073709551615\n4.0 5 6 9223372036854775808\n"),
+        ("a.txt", "x y z t\n1.5 2 -3 1614596400.123456789\n4.0 5 6 1614596400.5\n"),
+        ("a.txt", "x y z t\n1.5 2 -3 36893488147419103233\n4.0 5 6 1\n"),
     ],
 )
 def test_round_trip_is_the_same_file(tmp_path: Path, name: str, content: str) -> None:
@@ -127,7 +139,11 @@ def test_random_values_survive(tmp_path: Path, data: st.DataObject) -> None:
         ("# nothing\n\n", "holds no points"),
         (" \n\n", "holds no points"),
         ("5\n1 2 3\n", "cut short: 1 of the 5 points"),
-        ("1,5;2;3\n", "line 1: '1,5' is not a number"),
+        ("1\n1 2 3\n5\n4 5 6\n", "cut short: 1 of the 5 points"),
+        ("1,5 2,5 3\n", r"line 1: '1,5' has a decimal comma; .*'1.5'.*sed 's/,/./g'"),
+        ("1 2 3\n1,5 2 3\n", r"line 2: '1,5' is not a number \(numbers need a point"),
+        ("ncols 3\nnrows 2\n1 2 3\n4 5 6\n", "an ESRI grid"),
+        ("1,5;2;3\n", "line 1: '1,5' has a decimal comma"),
         ("1 2 3\0\n", "is not a number"),
     ],
 )
@@ -152,3 +168,56 @@ def test_bad_specs_and_strings(tmp_path: Path) -> None:
     cloud = PointCloud(np.zeros((1, 3)), attributes={"name": np.array(["tree"])})
     with pytest.raises(DataError, match="text cannot hold 'name'"):
         io.write(tmp_path / "b.txt", cloud)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16(tmp_path: Path, encoding: str) -> None:
+    mark = "" if encoding == "utf-16" else "\ufeff"
+    (tmp_path / "a.csv").write_bytes((mark + "X,Y,Z,Höhe\n1,2,3,4\n").encode(encoding))
+    cloud = io.read(tmp_path / "a.csv")
+    assert cloud.attributes["Höhe"].tolist() == [4]
+    io.write(tmp_path / "b.csv", cloud)
+    assert (tmp_path / "b.csv").read_bytes().decode("utf-16") == "X,Y,Z,Höhe\n1,2,3,4\n"
+    (tmp_path / "a.csv").write_bytes(codecs.BOM_UTF16_LE + b"\x00\xd8\x00")
+    with pytest.raises(FileError, match="is not UTF-16"):
+        io.read(tmp_path / "a.csv")
+
+
+def test_new_columns_behind_delimiters_at_the_end(tmp_path: Path) -> None:
+    cloud = read(tmp_path, "a.csv", "X,Y,Z,\n1,2,3,\n4,5,6,\n")
+    cloud.label = np.array([5, 6], np.int32)
+    io.write(tmp_path / "b.csv", cloud)
+    assert (tmp_path / "b.csv").read_text() == "X,Y,Z,label,\n1,2,3,5,\n4,5,6,6,\n"
+
+
+def test_scans_in_one_file(tmp_path: Path) -> None:
+    cloud = read(tmp_path, "a.pts", "2\n1 2 3 4\n2 3 4 5\n1\n3 4 5 6\n")
+    assert cloud.intensity.tolist() == [4, 5, 6]
+    cloud.label = np.array([7, 8, 9], np.int32)
+    io.write(tmp_path / "b.pts", cloud)
+    assert (tmp_path / "b.pts").read_text() == "2\n1 2 3 4 7\n2 3 4 5 8\n1\n3 4 5 6 9\n"
+    io.write(tmp_path / "b.pts", PointCloud(np.ones((2, 3)), source=cloud.source))
+    assert (tmp_path / "b.pts").read_text() == "2\n1 1 1\n1 1 1\n"
+
+
+def test_digits_that_only_text_can_keep(tmp_path: Path) -> None:
+    """Times of ROS: seconds with nine decimals."""
+    rows = "x y z t\n1 2 3 1614596400.123456789\n4 5 6 0.10000000000000000555\n"
+    cloud = read(tmp_path, "a.txt", rows)
+    assert cloud.attributes["t"].tolist() == [1614596400.123456789, 0.1]
+    said = "'t' has more digits than float64 holds: only text files keep all of them"
+    assert describe(tmp_path / "a.txt").warnings[0] == said
+    assert convert(tmp_path / "a.txt", tmp_path / "b.ply")[0] == said
+    cloud.attributes["t"] = cloud.attributes["t"] + 1
+    io.write(tmp_path / "b.txt", cloud)
+    assert (tmp_path / "b.txt").read_text().splitlines()[2] == "4 5 6 1.1"
+    cloud = read(tmp_path, "a.txt", "x y z t\n1 2 3 0.10000000000000000555\n")
+    assert cloud.source.remarks == []  # the digits of a float64, all of them
+
+
+def test_whole_numbers_of_64_bits_with_and_without_a_sign(tmp_path: Path) -> None:
+    rows = ["1 2 3 4"] * 1500 + [f"1 2 3 {2**64 - 1}"]
+    cloud = read(tmp_path, "a.txt", "x y z t\n" + "\n".join(rows))
+    assert cloud.attributes["t"].dtype == np.uint64 and cloud.attributes["t"][-1] == 2**64 - 1
+    assert convert(tmp_path / "a.txt", tmp_path / "b.laz") == []
+    assert io.read(tmp_path / "b.laz").attributes["t"][-1] == 2**64 - 1

@@ -170,16 +170,16 @@ def model_of(
 def parts(
     path: Path, to: Path, options: PredictOptions, separate: bool
 ) -> list[tuple[PredictOptions, Path]]:
-    """What is predicted of a file, and where it goes: all of it, or each of its scans."""
+    """What is predicted of a file, and where it goes: all of it, or each scan with points."""
     from dataclasses import replace
 
+    from salanet.cli.batch import full_scans
     from salanet.inference.outputs import scan_output
-    from salanet.io import scan_count
 
-    count = scan_count(path) if separate else 1
-    if count == 1:
+    numbers = full_scans(path) if separate else []
+    if len(numbers) <= 1:
         return [(options, to)]
-    return [(replace(options, scan=i), scan_output(to, i)) for i in range(count)]
+    return [(replace(options, scan=i), scan_output(to, i)) for i in numbers]
 
 
 def predict(

@@ -86,7 +86,7 @@ class Prepared:
         points: number of points that became cells; cells: of the scene.
         counts: these points by class name, ignored ones left out.
         skipped: the scene was complete already.
-        unit: of the coordinates by the file's reference system, unless it is the metre.
+        unit: of coordinates and heights by the file's reference system, unless it is the metre.
         left_out: how many of the file's points became no cells, by kind; see `usable`.
     """
 
@@ -225,8 +225,8 @@ def _subsample(source: Path, settings: Settings) -> tuple[Cells, NDArray[np.int1
         raise DataError(f"{where}: every label is ignored by the class map")
     keep = (*KEPT, *settings.keep)
     cells = to_cells(cloud, settings.grid, segment=segment, keep=keep, where=where)
-    unit = system.unit if system is not None and system.unit else "metre"
-    return cells, segment, {"unit": "" if unit == "metre" else unit, "left_out": others}
+    foreign = system.foreign if system is not None else ""
+    return cells, segment, {"unit": foreign, "left_out": others}
 
 
 def _write(

@@ -52,7 +52,7 @@ def foreign_units(results: Iterable[Prepared]) -> list[str]:
     """Warnings of files that are not in metres: their scenes are not either, but models are."""
     units = Counter(result.unit for result in results if result.unit)
     return [
-        f"{count} file{'s are' if count > 1 else ' is'} in the unit {unit} by the reference "
+        f"{count} file{'s are' if count > 1 else ' is'} in {unit} by the reference "
         "system, and so are the grid and the scene: bring the coordinates to metres, which "
         "`salanet predict` gives the network"
         for unit, count in units.items()

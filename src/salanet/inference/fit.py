@@ -32,6 +32,7 @@ DIM, BRIGHT = 1 / 3, 3.0  # intensities by those of training, worth another scal
 TOP = features.INTENSITY_PERCENTILE
 FILLED = 0.8  # cells by the distance of points, for models that know many sizes
 NOTICED = 1.5  # times the model's own cells: worth a remark
+MANY_ZEROS = 0.05  # share of the points; few are the darkest of those that have a value
 BEYOND = 1e9  # metres: no two points of a survey are so far apart
 
 
@@ -332,7 +333,8 @@ def _missing(model: Described, survey: Survey, where: str) -> tuple[dict[str, fl
                 f"{where}: the model needs '{name}', which the file lacks (it has {has}); use a "
                 "model that works without it (salanet models) or add the attribute"
             )
-    blank = [name for name in wanted if name in NEUTRAL and survey.empty(name)]
+    known = [name for name in wanted if name in NEUTRAL and name in survey.arrays]
+    blank = [name for name in known if survey.empty(name)]
     fill = {name: float(NEUTRAL[name]) for name in (*absent, *blank)}
     remarks = []
     if absent:
@@ -341,8 +343,21 @@ def _missing(model: Described, survey: Survey, where: str) -> tuple[dict[str, fl
         trained = [name for name in blank if name not in without]
         hope = "never did without: expect less" if trained else "does without"
         are = "is" if len(blank) == 1 else "are"
-        remarks.append(f"{_listed(blank)} {are} 0 everywhere in the file: the model {hope}")
-    return fill, remarks
+        what = "NaN" if all(survey.missing(name) == 1 for name in blank) else "0"
+        remarks.append(f"{_listed(blank)} {are} {what} everywhere in the file: the model {hope}")
+    partly = [_partly(survey, name, without) for name in known if name not in blank]
+    return fill, [*remarks, *filter(None, partly)]
+
+
+def _partly(survey: Survey, name: str, without: list[str]) -> str:
+    """A remark if part of the points have no value: the cells of them alone are as without it."""
+    missing, zero = survey.missing(name), survey.zero(name)
+    if not missing and zero < MANY_ZEROS:
+        return ""
+    hope = "does without there" if name in without else "never did without: expect less there"
+    kind, share = ("NaN or infinite", missing) if missing else ("0, as if nobody knew it,", zero)
+    part = f"{share:.0%}" if share >= 0.01 else "less than 1%"
+    return f"{name} is {kind} in {part} of the points: the model {hope}"
 
 
 def _intensity(

@@ -25,7 +25,7 @@ from salanet.inference.memory import (
 from salanet.inference.outputs import class_codes, label_cloud, make_folder
 from salanet.inference.segment import cloud_input, segment
 from salanet.inference.stream import Work, disk_bytes
-from salanet.io import read, write
+from salanet.io import read, require_writable, write
 from salanet.io.describe import remarks as reading_remarks
 from salanet.io.stream import Stream, open_stream
 from salanet.models import Network
@@ -90,6 +90,7 @@ def predict_file(
         ConfigError: the model is not for scenes.
     """
     options, progress = options or PredictOptions(), progress or _silent
+    require_writable(to)
     stream = _stream(path, to, options)
     if stream is not None and not _at_once(model, stream, options):
         make_folder(to)
@@ -131,13 +132,10 @@ def inspect_file(model: Network, path: Path, to: Path, options: PredictOptions) 
 
 
 def _stream(path: Path, to: Path, options: PredictOptions) -> Stream | None:
-    """The file as a stream; None if it has to be read at once."""
+    """The file as a stream; None if it has to be read at once. Raises as `open_stream`."""
     if options.columns is not None or options.scan is not None:
         return None
-    try:
-        return open_stream(path, to)
-    except Exception:  # reading it at once will say what is wrong
-        return None
+    return open_stream(path, to)
 
 
 def _at_once(model: Network, stream: Stream, options: PredictOptions) -> bool:
@@ -148,8 +146,6 @@ def _at_once(model: Network, stream: Stream, options: PredictOptions) -> bool:
 
 def _check_size(path: Path, to: Path, options: PredictOptions) -> list[str]:
     """Remarks on a file that has to be read at once; FileError if it is known not to fit."""
-    if not path.is_file():  # reading it will say so
-        return []
     remarks = []
     if options.border:
         remarks.append("read at once: what lies beyond the file's edge is not seen")

@@ -52,6 +52,7 @@ from salanet.inference.workfolder import (
 )
 from salanet.io.ahead import ahead
 from salanet.io.atomic import atomic_path, reason
+from salanet.io.describe import strangers_in
 from salanet.io.stream import Stream
 from salanet.models import Network
 from salanet.sampling import features
@@ -130,7 +131,7 @@ class Work:
                 self.stream, folder, self.plan.chunk, lambda a, b: self.progress("survey", a, b)
             )
             fit = examine(self.model, survey, self.options.fit, str(self.stream.path))
-            self.remarks += fit.remarks
+            self.remarks += [*strangers_in(self.stream), *fit.remarks]
             out = 0 if fit.noise else survey.flagged
             require_some(out, self.stream.count, str(self.stream.path))
         with self._phase("spool"):

@@ -2,9 +2,9 @@
 
 Every field keeps its name, type, count and place; comments, viewpoint and the rows and columns of
 organised clouds are written again as they were. Colours packed into `rgb` or `rgba` become
-`PointCloud.rgb` (their fourth byte is kept), fields of several values attributes of shape (N, K),
-padding (`_`) stays unseen. Names of classes are comments, as in `# label 0 ceiling`. New clouds are
-binary, with coordinates in F 4 where that is exact, else F 8.
+`PointCloud.rgb` (their fourth byte is kept), fields of several values attributes of shape (N, K);
+padding (`_`) and fields of no values (COUNT 0) stay unseen. Names of classes are comments, as in
+`# label 0 ceiling`. New clouds are binary, with coordinates in F 4 where that is exact, else F 8.
 Source: pointclouds.org/documentation/tutorials/pcd_file_format.html.
 """
 
@@ -29,7 +29,7 @@ PACKED = ("rgb", "rgba")
 ENCODINGS = ("ascii", "binary", "binary_compressed")
 HEADER_LIMIT = 1 << 20
 LARGEST_BLOCK = (1 << 32) - 1
-PADDING = "\0"  # begins the names of columns of padding: no field can be called so
+PADDING = "\0"  # begins the columns nobody sees, before their own names: none can be called so
 NEW_HEADER = ["VERSION 0.7", "FIELDS", "SIZE", "TYPE", "COUNT", "WIDTH", "HEIGHT"]
 NEW_HEADER += ["VIEWPOINT 0 0 0 1 0 0 0", "POINTS"]
 
@@ -104,12 +104,15 @@ def _layout(path: Path, header: list[str]) -> tuple[np.dtype[Any], int]:
         raise FileError(path, "the PCD header does not describe its fields: FIELDS SIZE TYPE COUNT")
     fields: list[Any] = []
     for i, (name, size, kind, count) in enumerate(zip(names, sizes, kinds, counts, strict=True)):
+        if PADDING in name:
+            raise FileError(path, "damaged: the name of a field holds a zero byte")
         if not rows.is_integer(size) or int(size) not in TYPES.get(kind, ()):
             raise FileError(path, f"field '{name}' has an unknown type: {kind} {size}")
-        if not rows.is_integer(count) or not 0 < int(count) <= path.stat().st_size:
+        if not rows.is_integer(count) or not 0 <= int(count) <= path.stat().st_size:
             raise FileError(path, f"field '{name}' has a wrong count: {count}")
-        key = f"{PADDING}{i}" if name == "_" else name
-        shape = (int(count),) if int(count) > 1 else ()
+        unseen = name == "_" or int(count) == 0
+        key = f"{PADDING}{i}{PADDING}{name}" if unseen else name
+        shape = () if int(count) == 1 else (int(count),)
         fields.append((key, f"<{kind.lower()}{size}", shape))
     if len({field[0] for field in fields}) < len(fields):
         raise FileError(path, f"two fields have one name: {', '.join(names)}")
@@ -140,16 +143,20 @@ def _read_ascii(
 ) -> dict[str, Any]:
     text = data[start:].decode("latin-1").replace("\r", "").rstrip()
     lines = text.split("\n") if text else []
+    numbers = [i for i, line in enumerate(lines) if line and not line.isspace()]
+    lines = [lines[i] for i in numbers]
     if len(lines) != count:
         raise FileError(path, f"the header promises {count} points, there are {len(lines)} rows")
     shapes = {name: row[name].shape for name in row.names or ()}
     types = [row[name].base for name, shape in shapes.items() for _ in range((*shape, 1)[0])]
     first = data.count(b"\n", 0, start) + 1
-    parsed = iter(rows.parse(path, lines, types, None, range(first, first + count)))
-    return {
-        name: np.stack([next(parsed) for _ in range(shape[0])], axis=1) if shape else next(parsed)
-        for name, shape in shapes.items()
-    }
+    parsed = iter(rows.parse(path, lines, types, None, [first + i for i in numbers]))
+    found: dict[str, Any] = {}
+    for name, shape in shapes.items():
+        parts = [next(parsed) for _ in range((*shape, 1)[0])]
+        empty = np.empty((count, 0), row[name].base)
+        found[name] = np.column_stack([empty, *parts]) if shape else parts[0]
+    return found
 
 
 def _read_compressed(
@@ -170,7 +177,8 @@ def _read_compressed(
         raise FileError(path, "damaged: the compressed points do not unpack")
     found, at = {}, 0
     for name in row.names or ():
-        column = np.frombuffer(block, row[name], count, at)
+        kind = row[name]  # frombuffer refuses fields of no values
+        column: Any = np.ndarray((count, *kind.shape), kind.base, block, at)
         found[name], at = _native(column), at + column.nbytes
     return found, end
 
@@ -263,7 +271,7 @@ def _pack(columns: dict[str, Any], packed: tuple[str, Any] | None) -> dict[str, 
 def _new_header(header: list[str], columns: dict[str, Any], count: int) -> list[str]:
     """The header's lines, those replaced that no longer hold."""
     described = {
-        "FIELDS": ["_" if name.startswith(PADDING) else name for name in columns],
+        "FIELDS": [name.rpartition(PADDING)[2] for name in columns],
         "SIZE": [c.dtype.itemsize for c in columns.values()],
         "TYPE": [c.dtype.kind.upper() for c in columns.values()],
         "COUNT": [len(_parts(c)) for c in columns.values()],
@@ -298,7 +306,7 @@ def _compressed(columns: dict[str, Any]) -> bytes:
 
 def _parts(column: Any) -> list[Any]:
     """The column's values per point as columns of one value."""
-    return [column] if column.ndim == 1 else list(column.reshape(len(column), -1).T)
+    return [column] if column.ndim == 1 else list(column.T)
 
 
 def _storable(name: str, column: Any) -> Any:

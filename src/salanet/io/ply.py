@@ -1,28 +1,35 @@
 """PLY, ascii and binary of either byte order.
 
-Every vertex property keeps its name, type and place; comments, obj_info and other elements
-(faces, with their lists) are written again as they were. Names of classes are comments, as in
-`comment label 0 ceiling`. New clouds become binary little-endian with double coordinates.
+The points are the element `vertex`, else the first one with x, y and z. Every property of theirs
+keeps its name, type and place, those that are lists of numbers beside the cloud; comments, obj_info
+and other elements (faces, with their lists) are written again as they were. Names of classes are
+comments, as in `comment label 0 ceiling`. New clouds become binary little-endian with double
+coordinates, and no integers of 8 bytes, which many programs refuse.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from salanet.cloud import PointCloud
 from salanet.errors import DataError, FileError
-from salanet.io import names, rows, table
+from salanet.io import names, plylists, rows, table
+from salanet.io.plylists import Lists
 
 TYPES = {
     **{"char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4"},
     **{"int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "i4", "uint32": "u4"},
     **{"float": "f4", "double": "f8", "float32": "f4", "float64": "f8"},
+    **{"int64": "i8", "uint64": "u8"},  # of CGAL and others: no part of the format
 }
+POINTS = "vertex"
 NAMES = {code: name for name, code in reversed(TYPES.items())}  # the older names
 ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 HEADER_LIMIT = 1 << 20
@@ -45,9 +52,19 @@ class Element:
 class PlySource:
     encoding: str
     header: list[str]  # the lines between the format and end_header
-    before: bytes  # the elements before and after the vertices
+    before: bytes  # the elements before and after the points
     after: bytes
     table: table.Table
+    element: str = POINTS
+    lists: dict[str, Lists] = field(default_factory=dict)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What was decided, or cannot be used, one line each."""
+        lists = [
+            f"'{n}' is a list of numbers at each point: only a PLY keeps it" for n in self.lists
+        ]
+        return [*about(self.element), *lists]
 
 
 def read(path: Path, columns: str | None = None) -> PointCloud:
@@ -56,30 +73,49 @@ def read(path: Path, columns: str | None = None) -> PointCloud:
         raise FileError(path, "a PLY names its own columns; leave columns out")
     data = path.read_bytes()
     encoding, header, elements, start = parse_header(path, data)
-    vertex = next((e for e in elements if e.name == "vertex"), None)
-    if vertex is None:
-        raise FileError(path, "a PLY without an element 'vertex'")
-    if vertex.has_lists():
-        raise FileError(path, "list properties of vertices are not supported")
+    points = point_element(path, elements)
+    if encoding == "ascii" and data[start - 1 : start] == b"\r":
+        data = data.replace(b"\r", b"\n")
     body = _Body(path, data, start, ORDERS[encoding])
     found: dict[str, Any] = {}
     begin = end = start
     for element in elements:
-        if element is vertex:
+        if element is points:
             begin = body.position
             found = body.read(element)
             end = body.position
         else:
             body.skip(element)
-    cloud, columns_found = table.to_cloud(path, found)
-    cloud.source = PlySource(encoding, header, data[start:begin], data[end:], columns_found)
+    lists = {name: column for name, column in found.items() if isinstance(column, Lists)}
+    flat = {name: column for name, column in found.items() if name not in lists}
+    cloud, columns_found = table.to_cloud(path, flat)
+    before, after = data[start:begin], data[end:]
+    cloud.source = PlySource(encoding, header, before, after, columns_found, points.name, lists)
     cloud.class_names = names.from_latin(header)
     return cloud
 
 
+def point_element(path: Path, elements: list[Element]) -> Element:
+    """The element that holds the points; FileError if there is none."""
+    able = [e for e in elements if {"x", "y", "z"} <= {name.lower() for name, _, _ in e.properties}]
+    named = [e for e in elements if e.name == POINTS]
+    found = [e for e in able if e.name == POINTS] or able or named
+    if not found:
+        others = ", ".join(e.name for e in elements) or "none"
+        raise FileError(path, f"a PLY without an element '{POINTS}' (it has {others})")
+    return found[0]
+
+
+def about(element: str) -> list[str]:
+    """A remark on the element that holds the points, if it has not its usual name."""
+    return [] if element == POINTS else [f"the points are the element '{element}'"]
+
+
 def parse_header(path: Path, data: bytes) -> tuple[str, list[str], list[Element], int]:
-    end = data.find(b"\nend_header", 0, HEADER_LIMIT) + 1
-    stop = data.find(b"\n", end) + 1
+    # Binary points may follow a CR and begin with LF: the first line tells which of them ends one.
+    newline = b"\r" if re.match(rb"[^\r\n]*\r(?!\n)", data[:99]) else b"\n"
+    end = data.find(newline + b"end_header", 0, HEADER_LIMIT) + 1
+    stop = data.find(newline, end) + 1
     if not data.startswith(b"ply") or not end or not stop:
         raise FileError(path, "not a PLY file, or its header is cut short")
     # Not `splitlines`: some bytes of UTF-8 are line ends in Latin-1.
@@ -112,6 +148,13 @@ def parse_header(path: Path, data: bytes) -> tuple[str, list[str], list[Element]
     return encoding, kept, elements, stop
 
 
+class _Row(NamedTuple):
+    """Where the properties of a row begin, and the lengths of its lists by their number."""
+
+    places: list[int]
+    lengths: dict[int, int]
+
+
 class _Body:
     """Walks over the elements behind the header; never reads past the end of the file."""
 
@@ -122,6 +165,8 @@ class _Body:
     def read(self, element: Element) -> dict[str, Any]:
         dtype = element.dtype(self.order)
         called = [name for name, _, _ in element.properties]
+        if element.has_lists():
+            return self._read_lists(element)
         if self.order:
             begin = self.position
             self._advance(element, element.count * dtype.itemsize)
@@ -133,6 +178,23 @@ class _Body:
             types = [dtype[name] for name in called]
             native = rows.parse(self.path, lines, types, None, numbers)
         return dict(zip(called, native, strict=True))
+
+    def _read_lists(self, element: Element) -> dict[str, Any]:
+        if not self.order:
+            first, lines = self._lines(element)
+            numbers = range(first, first + len(lines))
+            return plylists.from_lines(self.path, lines, element.properties, numbers)
+        places = np.empty((len(element.properties), element.count), np.int64)
+        begin = self.position
+        if element.count and self._skip_equal(element):
+            end, self.position = self.position, begin
+            steps = np.arange(element.count) * ((end - begin) // element.count)
+            places[:] = np.array(self._skip_row(element).places)[:, None] + steps
+            self.position = end
+        else:
+            for i in range(element.count):
+                places[:, i] = self._skip_row(element).places
+        return plylists.from_bytes(self.data, places, element.properties, self.order)
 
     def skip(self, element: Element) -> None:
         if not self.order:
@@ -172,7 +234,7 @@ class _Body:
         begin = self.position
         if not element.count:
             return True
-        lengths = self._skip_row(element)
+        lengths = self._skip_row(element).lengths
         parts: list[Any] = []
         for i, (_, kind, length) in enumerate(element.properties):
             if length:
@@ -187,92 +249,138 @@ class _Body:
         self.position = begin
         return False
 
-    def _skip_row(self, element: Element) -> dict[int, int]:
-        lengths = {}
+    def _skip_row(self, element: Element) -> _Row:
+        row = _Row([], {})
         for i, (_, kind, length) in enumerate(element.properties):
+            row.places.append(self.position)
             count = 1
             if length:
                 at = self.position
                 self._advance(element, int(length[1]))
                 order = "little" if self.order == "<" else "big"
                 count = int.from_bytes(self.data[at : self.position], order)  # type: ignore[arg-type]
-                lengths[i] = count
+                row.lengths[i] = count
             self._advance(element, count * int(kind[1]))
-        return lengths
+        return row
 
 
 def write(path: Path, cloud: PointCloud) -> list[str]:
     """Write the cloud; returns remarks on what could not be kept as it was."""
     source = cloud.source if isinstance(cloud.source, PlySource) else None
     remarks: list[str] = []
-    before = after = b""
-    header = [f"element vertex {len(cloud)}"]
-    if source is not None:
-        header = source.header
-        before, after = source.before, source.after
-        if len(source.table) != len(cloud):
-            header = [f"element vertex {len(cloud)}"]
-            if before or after:
-                before = after = b""
-                remarks.append("the other elements (faces) no longer fit the points: left out")
-    columns = table.to_columns(cloud, source.table if source is not None else None)
-    stored = {"_".join(n.split()): storable(n, c, remarks) for n, c in columns.items()}
+    if source is not None and len(source.table) != len(cloud):
+        if source.before or source.after:
+            remarks.append("the other elements (faces) no longer fit the points: left out")
+        if source.lists:
+            remarks.append(f"lists of other points are left out: {', '.join(source.lists)}")
+        header = [f"element {source.element} {len(cloud)}"]
+        source = replace(source, header=header, before=b"", after=b"", lists={})
+    known = source or PlySource(
+        "binary_little_endian", [f"element {POINTS} {len(cloud)}"], b"", b"", table.Table({})
+    )
+    columns = table.to_columns(cloud, known.table)
+    old = known.table.columns
+    stored = {"_".join(n.split()): storable(n, c, remarks, old.get(n)) for n, c in columns.items()}
     if len(stored) < len(columns):
         raise DataError("PLY names hold no spaces, and without them two attributes get one name")
-    encoding = source.encoding if source is not None else "binary_little_endian"
+    stored = _in_place(known, stored)
+    header = known.header
     with path.open("wb") as file:
-        file.write(header_bytes(encoding, header, stored, cloud.class_names))
-        file.write(before)
-        if encoding == "ascii":
-            for block in rows.render(list(stored.values()), " "):
-                file.write(block.encode())
+        file.write(header_bytes(known.encoding, header, stored, cloud.class_names, known.element))
+        file.write(known.before)
+        if known.encoding == "ascii":
+            file.writelines(block.encode() for block in _as_text(stored))
         else:
-            order = ORDERS[encoding]
-            dtype = np.dtype([(n, c.dtype.newbyteorder(order)) for n, c in stored.items()])
-            array = np.empty(len(cloud), dtype)
-            for name, column in stored.items():
-                array[name] = column
-            array.tofile(file)
-        file.write(after)
+            _packed(stored, ORDERS[known.encoding]).tofile(file)
+        file.write(known.after)
     return remarks
 
 
+def _in_place(source: PlySource, stored: dict[str, Any]) -> dict[str, Any]:
+    """The columns with the lists of the file between them, where they were."""
+    if not source.lists:
+        return stored
+    merged = source.lists | stored
+    order = [line.split()[-1] for line in source.header if line.split()[:1] == ["property"]]
+    return {name: merged[name] for name in order if name in merged} | merged
+
+
+def _as_text(stored: dict[str, Any]) -> Iterator[str]:
+    if not any(isinstance(column, Lists) for column in stored.values()):
+        return rows.render(list(stored.values()), " ")
+    parts = [
+        plylists.to_texts(column) if isinstance(column, Lists) else rows.texts(column)
+        for column in stored.values()
+    ]
+    return (" ".join(row) + "\n" for row in zip(*parts, strict=True))
+
+
+def _packed(stored: dict[str, Any], order: str) -> NDArray[Any]:
+    if any(isinstance(column, Lists) for column in stored.values()):
+        return plylists.to_bytes(stored, order)
+    dtype = np.dtype([(n, c.dtype.newbyteorder(order)) for n, c in stored.items()])
+    array = np.empty(len(next(iter(stored.values()))), dtype)
+    for name, column in stored.items():
+        array[name] = column
+    return array
+
+
 def header_bytes(
-    encoding: str, header: list[str], columns: dict[str, Any], class_names: dict[int, str]
+    encoding: str,
+    header: list[str],
+    columns: dict[str, Any],
+    class_names: dict[int, str],
+    element: str = POINTS,
 ) -> bytes:
-    """All that comes before the elements; `header` as in `PlySource`, with these vertex columns."""
+    """All that comes before the elements; `header` as in `PlySource`, with these columns."""
     first = next(i for i, line in enumerate(header) if line.split()[:1] == ["element"])
     header = names.put(header, class_names, "comment ", first, latin=True)
-    lines = ["ply", f"format {encoding} 1.0", *_with_properties(header, columns), "end_header", ""]
+    properties = _with_properties(header, columns, element)
+    lines = ["ply", f"format {encoding} 1.0", *properties, "end_header", ""]
     return "\n".join(lines).encode("latin-1", "replace")
 
 
-def _with_properties(header: list[str], columns: dict[str, Any]) -> list[str]:
-    """The header's lines with the vertex properties replaced by those of `columns`.
+def _with_properties(header: list[str], columns: dict[str, Any], element: str) -> list[str]:
+    """The header's lines with the properties of the points replaced by those of `columns`.
 
     A property that stays as it was keeps its line, spelling of the type included.
     """
-    properties = {n: f"property {NAMES[c.dtype.str[1:]]} {n}" for n, c in columns.items()}
+    properties = {name: _declared(name, column) for name, column in columns.items()}
     result: list[str] = []
     at, inside, first = 0, False, True
     for line in header:
         words = line.split()
         if words[:1] == ["element"]:
-            inside = words[1] == "vertex"
+            inside = words[1] == element
         if inside and words[:1] == ["property"]:
-            if words[2] in properties and TYPES[words[1]] == columns[words[2]].dtype.str[1:]:
-                properties[words[2]] = line
+            name = words[-1]
+            if name in properties and _types(words) == _types(properties[name].split()):
+                properties[name] = line
             at, first = len(result) if first else at, False
             continue
         result.append(line)
-        if words[:2] == ["element", "vertex"]:
+        if words[:2] == ["element", element]:
             at = len(result)
     return [*result[:at], *properties.values(), *result[at:]]
 
 
-def storable(name: str, column: Any, remarks: list[str]) -> Any:
-    """The column in a type that PLY knows."""
-    if column.dtype.kind in "iufb" and column.dtype.str[1:] in NAMES:
+def _declared(name: str, column: Any) -> str:
+    if isinstance(column, Lists):
+        kinds = " ".join(NAMES[part.dtype.str[1:]] for part in column)
+        return f"property list {kinds} {name}"
+    return f"property {NAMES[column.dtype.str[1:]]} {name}"
+
+
+def _types(words: list[str]) -> list[str]:
+    """What a property holds, whatever its types are called."""
+    return [TYPES.get(word, word) for word in words[1:-1]]
+
+
+def storable(name: str, column: Any, remarks: list[str], old: Any = None) -> Any:
+    """The column in a type that PLY knows, or that of the file's own column."""
+    if old is not None and column.dtype == old.dtype:
+        return column
+    if column.dtype.str[1:] in NAMES and column.dtype.str[1:] not in ("i8", "u8"):
         return column
     if column.dtype == bool:
         return column.astype(np.uint8)
@@ -284,7 +392,9 @@ def storable(name: str, column: Any, remarks: list[str]) -> Any:
             if np.array_equal(small, column):
                 return small
         big = column.astype(np.float64)
-        if not np.array_equal(big.astype(column.dtype), column):
+        with np.errstate(invalid="ignore"):
+            exact = np.array_equal(big.astype(column.dtype), column)
+        if not exact:
             remarks.append(f"'{name}' lost digits: PLY has no {column.dtype}")
         return big
     raise DataError(f"PLY cannot hold '{name}', its values are {column.dtype}")

@@ -1,7 +1,7 @@
 """Binary PLY files of any size; see `salanet.io.stream`.
 
-Those whose vertices come first, and whose colours have 8 bits and labels are integers, where they
-have any: then nothing depends on points that are not there yet.
+Those whose points come first and have no lists, and whose colours have 8 bits and labels are
+integers, where they have any: then nothing depends on points that are not there yet.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class PlyStream:
         with path.open("rb") as file:
             data = file.read(ply.HEADER_LIMIT + 64)
         encoding, self._header, elements, self._begin = ply.parse_header(path, data)
-        self._vertex, self._encoding = elements[0], encoding
+        self._vertex, self._encoding = ply.point_element(path, elements), encoding
         self._names = from_latin(self._header)
-        self.streamable = encoding != "ascii" and self._vertex.name == "vertex"
+        self.streamable = encoding != "ascii" and self._vertex is elements[0]
         self.streamable = self.streamable and not self._vertex.has_lists()
         if not self.streamable:
             return
@@ -62,13 +62,13 @@ class PlyStream:
             yield cloud
 
     def copy(self, to: Path, size: int, sample: PointCloud, labelled: Labelled) -> Iterator[int]:
-        self.remarks = []
+        self.remarks = ply.about(self._vertex.name)
         row, label = self._plan(sample)
         done = 0
         with to.open("wb") as file:
             stored = {name: np.empty(0, row[name].newbyteorder("=")) for name in row.names or ()}
-            names = sample.class_names
-            file.write(ply.header_bytes(self._encoding, self._header, stored, names))
+            head = self._encoding, self._header, stored, sample.class_names, self._vertex.name
+            file.write(ply.header_bytes(*head))
             for rows in ahead(self._rows(size)):
                 cloud = labelled(done, done + len(rows))
                 given: dict[str, Any] = {
@@ -108,7 +108,10 @@ class PlyStream:
         cloud.label = sample.label
         cloud.attributes |= sample.attributes
         columns = table.to_columns(cloud, before)
-        stored = {"_".join(n.split()): ply.storable(n, c, self.remarks) for n, c in columns.items()}
+        stored = {
+            "_".join(n.split()): ply.storable(n, c, self.remarks, before.columns.get(n))
+            for n, c in columns.items()
+        }
         order = ply.ORDERS[self._encoding]
         row = np.dtype([(n, c.dtype.newbyteorder(order)) for n, c in stored.items()])
         if "label" in before.roles:

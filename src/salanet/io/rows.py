@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from salanet.errors import FileError
 
+DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+(,[0-9]+)?([eE][+-]?[0-9]+)?")
 ROWS_AT_ONCE = 1 << 16  # bounds the memory of printing
 
 
@@ -66,7 +68,10 @@ def _first_bad(
             )
         for token, dtype in zip(tokens, dtypes, strict=True):
             if not is_number(token):
-                return FileError(path, f"line {number}: {token.strip()[:40]!r} is not a number")
+                comma = DECIMAL_COMMA.fullmatch(token.strip())
+                hint = " (numbers need a point, not a comma)" if comma else ""
+                word = token.strip()[:40]
+                return FileError(path, f"line {number}: {word!r} is not a number{hint}")
             if dtype.kind in "iu" and not fits(token, dtype):
                 return FileError(path, f"line {number}: {token.strip()[:40]!r} is no {dtype}")
     return FileError(path, f"not a table of numbers ({reason})")
@@ -80,11 +85,12 @@ def fits(token: str, dtype: np.dtype[Any]) -> bool:
 def render(columns: Sequence[NDArray[Any]], delimiter: str, newline: str = "\n") -> Iterator[str]:
     """Text of the rows, in blocks. Every float has the fewest digits that give it back exactly."""
     for start in range(0, len(columns[0]), ROWS_AT_ONCE):
-        texts = [_texts(column[start : start + ROWS_AT_ONCE]) for column in columns]
-        yield "".join(delimiter.join(row) + newline for row in zip(*texts, strict=True))
+        found = [texts(column[start : start + ROWS_AT_ONCE]) for column in columns]
+        yield "".join(delimiter.join(row) + newline for row in zip(*found, strict=True))
 
 
-def _texts(column: NDArray[Any]) -> list[str]:
+def texts(column: NDArray[Any]) -> list[str]:
+    """Each number with the fewest digits that give it back exactly."""
     if column.dtype == np.float64:
         return list(map(repr, column.tolist()))
     if column.dtype.kind == "f":

@@ -1,4 +1,4 @@
-"""Delimited text: .xyz .csv .txt .pts, one point a row.
+"""Delimited text: .xyz .csv .txt .asc .pts, one point a row.
 
 The columns are named by `columns` ("x,y,z,r,g,b,label"; "_" for one without a name), else by a
 header line (plain, or behind # or //), else by their number:
@@ -10,20 +10,27 @@ header line (plain, or behind # or //), else by their number:
 | 6       | x y z r g b                           |
 | 7       | x y z intensity r g b, in .pts only   |
 
-The delimiter is the first of `;`, tab and `,` found in the first row, otherwise blanks. Columns
-of whole numbers stay whole numbers. A line holding only the number of points may come first, as
-in .pts files. New files have a header: plain in .csv, behind # in the others, which also hold
-the names of classes, as in `# label 0 ceiling`.
+The delimiter is the first of `;`, tab and `,` found in the first row, otherwise blanks; one at the
+end of each row stays. Columns of whole numbers stay whole numbers, and numbers with more digits
+than float64 holds are written again as they were. A line holding only the number of points may
+come before them, in .pts files before each of several scans. UTF-8 and, behind a byte order mark,
+UTF-16. New files have a header: plain in .csv, behind # in the others, which also hold the names
+of classes, as in `# label 0 ceiling`.
 """
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import islice, pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from salanet.cloud import PointCloud
 from salanet.errors import DataError, FileError
@@ -34,63 +41,145 @@ BY_COUNT = {3: "x,y,z", 4: "x,y,z,intensity", 6: "x,y,z,r,g,b"}
 BY_COUNT_PTS = BY_COUNT | {7: "x,y,z,intensity,r,g,b"}
 COMMENTS = ("#", "//")
 GUESS_ROWS = 1000
+MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+WHOLE = (np.dtype(np.int64), np.dtype(np.uint64))
+DIGITS = 17  # that tell every float64
+LONG = re.compile(rf"(?<![0-9.])[0-9.]{{{DIGITS + 1}}}")
 
 
 @dataclass
 class TextSource:
     delimiter: str | None  # None: blanks
     newline: str
-    counted: bool  # the first line is the number of points
-    head: list[str]  # the lines between it and the first point
-    header: int | None  # which line of head names the columns
+    head: list[str]  # the lines before the first point
+    header: int | None  # which of them names the columns
+    counted: int | None  # and which is the number of points
     table: table.Table
+    scans: list[int] = field(default_factory=list)  # points of each, with their number before them
+    encoding: str = "utf-8"
+    trailing: bool = False  # rows end with a delimiter
+    words: dict[str, NDArray[np.str_]] = field(default_factory=dict)  # of columns too long to hold
+
+    @property
+    def remarks(self) -> list[str]:
+        """What was decided, or cannot be used, one line each."""
+        return [
+            f"'{name}' has more digits than float64 holds: only text files keep all of them"
+            for name in self.words
+        ]
 
 
 def read(path: Path, columns: str | None = None) -> PointCloud:
     """Raises FileError, with the line number, where the file is no table of numbers."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise FileError(path, f"not a text file (byte {error.start} is not UTF-8)") from None
+    text, encoding = _decoded(path)
     newline = "\r\n" if "\r\n" in text[:10_000] else "\n"
+    long = LONG.search(text) is not None
     lines = text.replace("\r\n", "\n").replace("\r", "\n").rstrip().split("\n")
     del text
-    counted = len(lines) > 1 and rows.is_integer(lines[0].strip())
-    first = _first_point(lines, int(counted))
-    head, header = lines[int(counted) : first], None
+    first, counted = _first_point(lines)
+    head, header = lines[:first], None
     numbers: Sequence[int] = [i for i in range(first, len(lines)) if _holds_point(lines[i])]
+    scans: list[int] = []
+    if counted is not None:
+        scans, numbers = _scans(path, lines, numbers, int(head[counted]))
     points = lines[first:] if len(numbers) == len(lines) - first else [lines[i] for i in numbers]
     if not points:
         raise FileError(path, "holds no points")
-    if counted and len(points) < int(lines[0]):
-        raise FileError(path, f"cut short: {len(points)} of the {int(lines[0])} points promised")
     delimiter = next((d for d in (";", "\t", ",") if d in points[0].strip()), None)
+    _check_first(path, points[0], numbers[0] + 1)
+    trailing = delimiter is not None and points[0].rstrip(" ").endswith(delimiter)
+    if delimiter is not None and trailing:
+        points = [line.rstrip(" ").removesuffix(delimiter) for line in points]
     width = len(points[0].split(delimiter))
     for i, line in enumerate(head):
-        if not class_names.is_name(line) and _header_names(path, line, delimiter, width):
-            header = i
+        if i != counted and not class_names.is_name(line):
+            header = i if _header_names(path, line, delimiter, width) else header
     named = _header_names(path, head[header], delimiter, width) if header is not None else None
     names = column_names(path, columns, named, width)
     parsed = _parse(path, points, delimiter, width, [i + 1 for i in numbers])
     cloud, found = table.to_cloud(path, dict(zip(names, parsed, strict=True)))
-    cloud.source = TextSource(delimiter, newline, counted, head, header, found)
+    words = _long_words(points, delimiter, found.columns) if long else {}
+    cloud.source = TextSource(
+        delimiter, newline, head, header, counted, found, scans, encoding, trailing, words
+    )
     cloud.class_names = class_names.from_lines(head)
     return cloud
+
+
+def _decoded(path: Path) -> tuple[str, str]:
+    """The text of a file, and its encoding."""
+    data = path.read_bytes()
+    encoding = next((e for mark, e in MARKS.items() if data.startswith(mark)), "utf-8")
+    try:
+        return data.decode(encoding), encoding
+    except UnicodeDecodeError as error:
+        what = encoding.removesuffix("-sig").upper()
+        raise FileError(path, f"not a text file (byte {error.start} is not {what})") from None
 
 
 def _holds_point(line: str) -> bool:
     return bool(line) and not line.isspace() and not line.lstrip().startswith(COMMENTS)
 
 
-def _first_point(lines: list[str], start: int) -> int:
-    """The first line that is neither blank nor comment nor one plain header."""
-    for i in range(start, len(lines)):
-        if not _holds_point(lines[i]):
-            continue
-        if any(map(rows.is_number, re.split(r"[\s,;]+", lines[i].strip()))):
-            return i
-        return next((j for j in range(i + 1, len(lines)) if _holds_point(lines[j])), len(lines))
-    return len(lines)
+def _is_count(line: str) -> bool:
+    return line.strip().isdecimal() and line.isascii()
+
+
+def _first_point(lines: list[str]) -> tuple[int, int | None]:
+    """The first line that is neither blank nor comment nor one plain header nor the number of
+    points before others; and which line is that number, if there is one."""
+    counted, headed = None, False
+    held = (i for i in range(len(lines)) if _holds_point(lines[i]))
+    for i, after in pairwise([*islice(held, 4), len(lines)]):
+        alone = after == len(lines) or _is_count(lines[after])
+        if counted is None and _is_count(lines[i]) and not alone:
+            counted = i
+        elif headed or any(map(rows.is_number, re.split(r"[\s,;]+", lines[i].strip()))):
+            return i, counted
+        else:
+            headed = True
+    return len(lines), counted
+
+
+def _scans(
+    path: Path, lines: list[str], numbers: Sequence[int], count: int
+) -> tuple[list[int], list[int]]:
+    """The points of each scan, and the lines of them all, where `count` are in the first one.
+
+    Another scan begins with another number.
+    """
+    sizes: list[int] = []
+    found: list[int] = []
+    at = 0
+    while at + count <= len(numbers):
+        sizes.append(count)
+        found += numbers[at : at + count]
+        at += count
+        if at == len(numbers):
+            return sizes, found
+        if not _is_count(lines[numbers[at]]):  # more than promised
+            sizes[-1] += len(numbers) - at
+            return sizes, [*found, *numbers[at:]]
+        count, at = int(lines[numbers[at]]), at + 1
+    raise FileError(path, f"cut short: {len(numbers) - at} of the {count} points promised")
+
+
+def _check_first(path: Path, line: str, number: int) -> None:
+    """Raise FileError if a grid begins here, or the first point has decimal commas."""
+    if line.lower().startswith("ncols"):
+        raise FileError(path, "an ESRI grid, no points; 'gdal_translate -of XYZ' makes them")
+    words = re.split(r"[\s;]+", line.strip(" \t;"))
+    comma = next((word for word in words if "," in word), None)
+    if comma and len(words) >= 3 and all(map(rows.DECIMAL_COMMA.fullmatch, words)):
+        raise FileError(
+            path,
+            f"line {number}: '{comma}' has a decimal comma; numbers need a point, as in "
+            f"'{comma.replace(',', '.')}': replace every ',' by '.' (sed 's/,/./g')",
+        )
 
 
 def _header_names(path: Path, line: str, delimiter: str | None, width: int) -> list[str]:
@@ -98,6 +187,8 @@ def _header_names(path: Path, line: str, delimiter: str | None, width: int) -> l
     comment = line.lstrip().startswith(COMMENTS)
     bare = line.strip().lstrip("#/").strip()
     names = [name.strip().strip("\"'") for name in bare.split(delimiter)]
+    if len(names) == width + 1 and not names[-1]:  # a delimiter at the end
+        names.pop()
     if len(names) != width:
         names = [name.strip("\"'") for name in re.split(r"[\s,;]+", bare)]
     if comment and (len(names) != width or not {"x", "y", "z"} <= {n.lower() for n in names}):
@@ -140,14 +231,36 @@ def _parse(
         return rows.parse(path, lines, sure, delimiter, numbers)
 
 
-def _types(lines: list[str], delimiter: str | None, width: int) -> list[np.dtype]:
-    """int64 for the columns that hold nothing but whole numbers, else float64."""
-    whole, integer = [True] * width, np.dtype(np.int64)
+def _types(lines: list[str], delimiter: str | None, width: int) -> list[np.dtype[Any]]:
+    """int64, or else uint64, for the columns that hold nothing but such numbers, else float64."""
+    able = {kind: [True] * width for kind in WHOLE}
     for line in lines:
         tokens = line.split(delimiter)
-        whole = [w and rows.fits(t, integer) for w, t in zip(whole, tokens, strict=False)]
-        whole += [False] * (width - len(whole))
-    return [integer if w else np.dtype(np.float64) for w in whole[:width]]
+        for kind, fit in able.items():
+            able[kind] = [w and rows.fits(t, kind) for w, t in zip(fit, tokens, strict=False)]
+            able[kind] += [False] * (width - len(able[kind]))
+    columns = range(width)
+    return [next((k for k in WHOLE if able[k][i]), np.dtype(np.float64)) for i in columns]
+
+
+def _long_words(
+    lines: list[str], delimiter: str | None, columns: dict[str, table.Column]
+) -> dict[str, NDArray[np.str_]]:
+    """The words of columns of float64 in which one has more digits than that tells."""
+    floats = {i: name for i, (name, c) in enumerate(columns.items()) if c.dtype.kind == "f"}
+    found: set[int] = set()
+    for line in lines:
+        if LONG.search(line):
+            tokens = line.split(delimiter)
+            found |= {i for i in floats if i not in found and _loses_digits(tokens[i].strip())}
+    split = [line.split(delimiter) for line in lines] if found else []
+    return {floats[i]: np.array([tokens[i].strip() for tokens in split]) for i in sorted(found)}
+
+
+def _loses_digits(word: str) -> bool:
+    """Whether a number has digits that float64 does not give back."""
+    digits = len(re.sub(r"[eE].*|[+.-]", "", word).lstrip("0"))
+    return digits > DIGITS and Decimal(f"{float(word):.{digits - 1}e}") != Decimal(word)
 
 
 def write(path: Path, cloud: PointCloud) -> list[str]:
@@ -158,31 +271,54 @@ def write(path: Path, cloud: PointCloud) -> list[str]:
     for name, column in columns.items():
         if column.dtype.kind not in "iufb":
             raise DataError(f"text cannot hold '{name}', its values are {column.dtype}")
-    numeric = [c.astype(np.uint8) if c.dtype == bool else c for c in columns.values()]
     if source is None:
-        source = TextSource(
-            "," if suffix == ".csv" else None, "\n", suffix == ".pts", [""], 0, table.Table({})
-        )
-    delimiter = source.delimiter or " "
-    old, new = list(source.table.columns), list(columns)
-    head, remarks = list(source.head), []
-    if new != old and source.header is not None:
-        line = head[source.header]
-        if line and new[: len(old)] == old:
-            line, added = line.rstrip() + delimiter, new[len(old) :]
-        else:
-            line, added = "" if suffix == ".csv" else "# ", new
-        names = [re.sub(r"[\s,;]+", "_", name) for name in added]
-        head[source.header] = line + delimiter.join(names)
-    elif new != old:
-        remarks.append(f"the file has no header; its columns are now {', '.join(new)}")
+        head, counted = (["0", ""], 0) if suffix == ".pts" else ([""], None)
+        delimiter = "," if suffix == ".csv" else None
+        source = TextSource(delimiter, "\n", head, len(head) - 1, counted, table.Table({}))
+    head, remarks = _new_head(source, [*columns], suffix)
+    sizes = source.scans if sum(source.scans) == len(cloud) else [len(cloud)]
+    if source.counted is not None and int(head[source.counted]) != sizes[0]:
+        head[source.counted] = str(sizes[0])
     place = source.header or 0
     # Where nothing else is a comment, readers of the file may not know what one is.
     if class_names.from_lines(head) or (head and head[place].lstrip().startswith(COMMENTS)):
         head = class_names.put(head, cloud.class_names, "# ", place)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        if source.counted:
-            file.write(f"{len(cloud)}{source.newline}")
+    written = [_as_written(source, name, column) for name, column in columns.items()]
+    delimiter = source.delimiter or " "
+    end = delimiter * source.trailing + source.newline
+    with path.open("w", encoding=source.encoding, newline="") as file:
         file.writelines(line + source.newline for line in head)
-        file.writelines(rows.render(numeric, delimiter, source.newline))
+        start = 0
+        for size in sizes:
+            if start:
+                file.write(f"{size}{source.newline}")
+            part = [column[start : start + size] for column in written]
+            file.writelines(rows.render(part, delimiter, end))
+            start += size
     return remarks
+
+
+def _new_head(source: TextSource, new: list[str], suffix: str) -> tuple[list[str], list[str]]:
+    """The lines before the points of a file with these columns, and remarks."""
+    head, old, delimiter = list(source.head), list(source.table.columns), source.delimiter or " "
+    if new == old:
+        return head, []
+    if source.header is None:
+        return head, [f"the file has no header; its columns are now {', '.join(new)}"]
+    line = head[source.header].rstrip()
+    end = delimiter * source.trailing
+    if line and new[: len(old)] == old:
+        line, added = line.removesuffix(end) + delimiter, new[len(old) :]
+    else:
+        line, added = "" if suffix == ".csv" else "# ", new
+    names = [re.sub(r"[\s,;]+", "_", name) for name in added]
+    head[source.header] = line + delimiter.join(names) + end
+    return head, []
+
+
+def _as_written(source: TextSource, name: str, column: table.Column) -> NDArray[Any]:
+    """The column, or its words in the file if it is the same and they have more digits."""
+    old = source.table.columns.get(name)
+    if name in source.words and old is not None and np.array_equal(column, old, equal_nan=True):
+        return source.words[name]
+    return column.astype(np.uint8) if column.dtype == bool else column

@@ -93,6 +93,11 @@ def required(names: Iterable[str]) -> list[str]:
     return [array for name in normalise_names(names) for array in NEEDS.get(name, ())]
 
 
+def usable(name: str, array: Array) -> bool:
+    """Whether features can be made of an array: one number a point, three where it is colours."""
+    return array.dtype.kind in "biuf" and array.shape[1:] == ((3,) if name == "rgb" else ())
+
+
 def compute(
     names: Sequence[str],
     *,
