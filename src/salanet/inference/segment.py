@@ -23,6 +23,7 @@ from salanet.sampling.boxes import TILE_POINTS
 from salanet.sampling.cells import cell_features, to_cells
 from salanet.sampling.survey import survey
 from salanet.scenes import Scene
+from salanet.terminal import visible
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def segment(
         remarks = [*found.remarks, *implausible(model, counts.tolist())]
         for remark in remarks:
             if not remark.endswith(USUAL):
-                warnings.warn(f"{where}: {remark}", stacklevel=2)
+                warnings.warn(visible(f"{where}: {remark}"), stacklevel=2)
     return Segmentation(
         labels=labels,
         probabilities=logits.softmax(1).numpy()[seen.cell_of_point] if probabilities else None,

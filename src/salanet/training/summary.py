@@ -19,6 +19,7 @@ from salanet.errors import FileError
 from salanet.evaluation import Confusion, PartScores, percent, table, write_json
 from salanet.evaluation.charts import confusion_svg, curves_svg
 from salanet.io import atomic_path
+from salanet.terminal import visible
 from salanet.training.run import Run
 
 # Curves that share an axis, by file.
@@ -120,14 +121,19 @@ def _rows(judged: dict[str, Any]) -> list[str]:
     if "classes" in judged:
         rows = [
             f"| {name} | {_percent(one['iou'])} | {_percent(one['accuracy'])} | {one['points']:,} |"
-            for name, one in judged["classes"].items()
+            for name, one in _cells(judged["classes"])
         ]
         return ["| class | IoU % | accuracy % | points |", "|:---|---:|---:|---:|", *rows]
     rows = [
         f"| {name} | {_percent(one['miou'])} | {_percent(one['shape_miou'])} | {one['shapes']:,} |"
-        for name, one in judged["categories"].items()
+        for name, one in _cells(judged["categories"])
     ]
     return ["| category | part IoU % | shape IoU % | shapes |", "|:---|---:|---:|---:|", *rows]
+
+
+def _cells(figures: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Names, which end no row and no cell of a table, and their figures."""
+    return [(visible(name).replace("|", "\\|"), one) for name, one in figures.items()]
 
 
 def _again(about: dict[str, Any]) -> list[str]:
