@@ -114,7 +114,7 @@ def show_report(
 
 
 def _print_balance(
-    results: Sequence[Counted],
+    counted: Sequence[Counted],
     names: Sequence[str],
     settings: Settings,
     plan: Plan,
@@ -122,11 +122,11 @@ def _print_balance(
 ) -> None:
     from rich.table import Table
 
-    splits = [split for split in SPLITS if any(r.job.split == split for r in results)]
+    splits = [split for split in SPLITS if any(r.job.split == split for r in counted)]
     table = Table("class", *splits, title=f"points by class, grid {settings.grid:g}")
     for column in table.columns[1:]:
         column.justify = "right"
-    counts = {split: balance(results, split) for split in splits}
+    counts = {split: balance(counted, split) for split in splits}
     for name in names:
         cells = (f"{counts[s][name]:,}  {_share(counts[s], name):6.2%}" for s in splits)
         table.add_row(name, *cells)
