@@ -45,6 +45,15 @@ def test_yaml(tmp_path: Path) -> None:
     assert found.codes == [2, 1] and found.ignore == [7] and found.colours["ground"] == (1, 2, 3)
 
 
+def test_shipped_maps_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ClassMap.parse("ign-lidar-hd") == ClassMap.parse(RECIPES / "ign-lidar-hd.yaml")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ign-lidar-hd").write_text("classes: {mine: 2}")
+    assert ClassMap.parse("ign-lidar-hd").names == ["mine"]
+    with pytest.raises(ConfigError, match=r"no class map 'ign'; there is ign-lidar-hd, or give"):
+        ClassMap.parse("ign")
+
+
 def test_ign_recipe() -> None:
     found = ClassMap.parse(RECIPES / "ign-lidar-hd.yaml")
     assert found.names == [

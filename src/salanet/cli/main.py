@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from salanet import __version__
+from salanet.terminal import visible
 
 # Each module is imported only when its command runs, so `salanet --help` stays fast.
 COMMANDS = {
@@ -63,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     name = arguments[0]
     if name not in COMMANDS:
-        print(f"salanet: unknown command '{name}'\n\n{usage()}", file=sys.stderr)
+        print(f"salanet: unknown command '{visible(name)}'\n\n{usage()}", file=sys.stderr)
         return EXIT_USER_ERROR
     try:
         command: Callable[[list[str]], int | None] = import_module(COMMANDS[name][0]).main
@@ -81,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         if debug:
             traceback.print_exc()
-        print(f"salanet {name}: {message}", file=sys.stderr)
+        print(f"salanet {name}: {visible(message)}", file=sys.stderr)
         return EXIT_USER_ERROR
     except KeyboardInterrupt as interrupt:
         print(f"salanet {name}: {str(interrupt) or 'interrupted'}", file=sys.stderr)

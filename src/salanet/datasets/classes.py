@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from salanet.errors import ConfigError, DataError
-from salanet.io.yamlfile import read_yaml
+from salanet.io.yamlfile import read_yaml, shipped_folders
 
 IGNORED = -1
 CATCH_ALL = "*"
@@ -102,13 +102,15 @@ class ClassMap(BaseModel):
 
     @classmethod
     def parse(cls, text: str | Path) -> ClassMap:
-        """From a YAML file, or from text such as ``ground=2,vegetation=3/4/5,other=*``.
+        """From a YAML file, a shipped one by its name such as ``ign-lidar-hd``, or from text.
 
-        Raises ConfigError: no such file, not YAML, no class, one code in two classes.
+        In text, ``ground=2,vegetation=3/4/5,other=*``.
+
+        Raises ConfigError: no such file or name, not YAML, no class, one code in two classes.
         """
         text = str(text)
         is_file = "=" not in text or Path(text).is_file()
-        content = _read_yaml(Path(text)) if is_file else _read_inline(text)
+        content = _read_yaml(_find(text)) if is_file else _read_inline(text)
         try:
             return cls.model_validate(content)
         except ValidationError as error:
@@ -166,6 +168,20 @@ class ClassMap(BaseModel):
             table |= dict.fromkeys(codes, index)
         table |= {code: len(self.classes) + i for i, code in enumerate(self.partial)}
         return table
+
+
+def _find(text: str) -> Path:
+    """The file of a class map; one of that name is preferred to a shipped one."""
+    shipped = {path.stem: path for f in shipped_folders("classes") for path in f.glob("*.yaml")}
+    path = Path(text)
+    if path.suffix or path.name != text or path.is_file():
+        return path
+    if text not in shipped:
+        raise ConfigError(
+            f"there is no class map '{text}'; there is {', '.join(sorted(shipped))}, "
+            "or give a YAML file, or text such as 'ground=2,building=6,other=*'"
+        )
+    return shipped[text]
 
 
 def _read_yaml(path: Path) -> Any:

@@ -27,6 +27,7 @@ from salanet.sampling.cells import cell_features, to_cells
 from salanet.sampling.noise import NO_CLASS, company_of, left_out, require_some, spread
 from salanet.sampling.survey import survey
 from salanet.scenes import Scene
+from salanet.terminal import visible
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def segment(
         remarks = [*found.remarks, *implausible(model, counts.tolist()), *doubts]
         for remark in remarks:
             if not remark.endswith(USUAL):
-                warnings.warn(f"{where}: {remark}", stacklevel=2)
+                warnings.warn(visible(f"{where}: {remark}"), stacklevel=2)
     return Segmentation(
         labels=labels,
         probabilities=(

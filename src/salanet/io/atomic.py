@@ -8,6 +8,7 @@ import re
 import secrets
 import shutil
 import socket
+import tempfile
 import time
 import zlib
 from collections.abc import Iterable, Iterator
@@ -58,6 +59,22 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def private_folder(name: str) -> Iterator[Path]:
+    """A temporary folder that only this user can enter; it is removed at the end of the block.
+
+    What a killed process left behind under this name is removed first.
+    """
+    target = Path(tempfile.gettempdir()).resolve() / name
+    remove_stale(target)
+    folder = temporary_name(target)
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def require_folder(path: str | Path) -> None:

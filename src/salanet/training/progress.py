@@ -58,13 +58,15 @@ class TrainingProgress:
         """Count a step."""
         self.loss = _blend(self.loss, loss)
         self.speed = _blend(self.speed, points_per_second)
-        state = f"loss {self.loss:.3f}  mIoU {percent(miou)}  {_thousands(self.speed)} points/s"
+        speed = _thousands(self.speed)
+        state = f"loss {self.loss:.3f}  training mIoU {percent(miou)}  {speed} points/s"
         self.bar.update(self.task, advance=1, description=f"epoch {epoch}", state=state)
 
     def epoch(self, row: dict[str, Any], best: bool) -> None:
         """Print the line of an epoch."""
         line = (
-            f"epoch {row['epoch']:>4}  loss {row['loss']:.4f}  mIoU {percent(row['train_miou'])}"
+            f"epoch {row['epoch']:>4}  loss {row['loss']:.4f}"
+            f"  training mIoU {percent(row['train_miou'])}"
             f"  {_thousands(row['points_per_second'])} points/s"
             f"  {100 * row['data_wait']:.1f} % waiting for data"
         )

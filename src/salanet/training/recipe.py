@@ -17,7 +17,7 @@ from pydantic import (
 from tyro.constructors import PrimitiveConstructorSpec
 
 from salanet.errors import ConfigError
-from salanet.io.yamlfile import read_yaml
+from salanet.io.yamlfile import read_yaml, shipped_folders
 from salanet.models import SCENE_NEIGHBOURS
 from salanet.sampling.augment import Augmentation
 
@@ -270,7 +270,7 @@ def find_recipe(name_or_path: str | Path) -> Path:
         if path.is_file():
             return path
         raise ConfigError(f"{path}: no such recipe file")
-    for folder in recipe_folders():
+    for folder in shipped_folders():
         if (folder / f"{path}.yaml").is_file():
             return folder / f"{path}.yaml"
     raise ConfigError(
@@ -283,16 +283,10 @@ def recipe_names() -> list[str]:
     """The shipped recipes, those of the ablations last."""
     found = {
         str(path.relative_to(folder).with_suffix(""))
-        for folder in recipe_folders()
+        for folder in shipped_folders()
         for path in (*folder.glob("*.yaml"), *folder.glob("ablations/*.yaml"))
     }
     return sorted(found, key=lambda name: ("/" in name, name))
-
-
-def recipe_folders() -> list[Path]:
-    """Where recipes are: inside the installed package, or at the root of a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    return [f for f in (package / "recipes", package.parents[1] / "recipes") if f.is_dir()]
 
 
 def _sections() -> str:
