@@ -17,10 +17,10 @@ although each scene keeps its coordinates small enough for float32.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import blake2b, file_digest
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from salanet.errors import DataError, FileError
-from salanet.io.atomic import reason, remove_stale, temporary_name
+from salanet.io.atomic import atomic_folder, reason
 from salanet.io.limits import check_npy
 
 FORMAT = 1
@@ -38,6 +38,7 @@ COARSEST = 16  # cells of the coarsest pyramid level, in grid cells
 BELOW = 1e-3
 RAW = "raw_"
 HEADER = "scene.json"
+SEAL = "seal"  # of the rest of the header
 FLOOR_PERCENTILE = 0.5
 
 
@@ -302,20 +303,39 @@ def write_folder(
     """
     if folder.exists() and not _replaceable(folder, header):
         raise FileError(folder, "exists, and is not a prepared scene; move it, or write elsewhere")
-    remove_stale(folder)
-    new, old = temporary_name(folder), temporary_name(folder)
     try:
-        new.mkdir(parents=True)
-        for name, array in arrays.items():
-            np.save(new / f"{name}.npy", array, allow_pickle=False)
-        text = json.dumps(meta, indent=1, ensure_ascii=False)
-        (new / header).write_text(text + "\n", encoding="utf-8")
-        if folder.exists():
-            folder.rename(old)
-        new.rename(folder)
+        with atomic_folder(folder) as new:
+            for name, array in arrays.items():
+                np.save(new / f"{name}.npy", array, allow_pickle=False)
+            digests = {path.name: _digest(path) for path in new.iterdir()}
+            sealed = json.loads(json.dumps(dict(meta) | {"digests": digests}))  # as it is read
+            text = json.dumps(sealed | {SEAL: _seal(sealed)}, indent=1, ensure_ascii=False)
+            (new / header).write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         why = reason(error, folder)
         raise FileError(folder, f"cannot be written ({why})") from error
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+
+
+def intact(folder: Path, header: str = HEADER) -> dict[str, Any] | None:
+    """What the header says of a folder that is as `write_folder` left it, byte for byte; or None.
+
+    All of it is read, so this takes its time.
+    """
+    try:
+        meta = json.loads((folder / header).read_text(encoding="utf-8"))
+        if meta.pop(SEAL) != _seal(meta):
+            return None
+        sound = all(_digest(folder / name) == known for name, known in meta["digests"].items())
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        return None
+    return dict(meta) if sound else None
+
+
+def _seal(meta: Mapping[str, Any]) -> str:
+    """A digest of a header, whatever the order of its keys."""
+    return blake2b(json.dumps(meta, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "blake2b").hexdigest()

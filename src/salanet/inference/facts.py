@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from salanet.cloud import PointCloud
 from salanet.errors import DataError
-from salanet.inference.workfolder import save_arrays
+from salanet.inference.pieces import Pieces
 from salanet.io.ahead import ahead
 from salanet.io.stream import Stream
 from salanet.sampling.survey import SAMPLE, Survey, survey
@@ -27,17 +27,16 @@ class Facts:
 
 
 def gather_facts(
-    stream: Stream, folder: Path, size: int, progress: Callable[[int, int], None]
+    stream: Stream, pieces: Pieces, path: Path, size: int, progress: Callable[[int, int], None]
 ) -> Facts:
-    """Look at every point once, `size` at once; what was found before is read from the folder.
+    """Look at every point once, `size` at once; what was found before is read from `path`.
 
     Raises DataError if a coordinate is NaN or infinite.
     """
-    path = folder / "facts.npz"
-    if not path.exists():
-        save_arrays(path, **_look(stream, size, progress))
-    with np.load(path, allow_pickle=False) as found:
-        arrays = dict(found)
+    arrays = pieces.load(path)
+    if arrays is None:
+        arrays = _look(stream, size, progress)
+        pieces.save(path, **arrays)
     bounds, xyz = arrays.pop("bounds"), arrays.pop("sample")
     attributes = {name.removeprefix("a_"): array for name, array in arrays.items()}
     (first,) = _first(stream)

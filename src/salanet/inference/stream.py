@@ -31,6 +31,7 @@ from salanet.inference.facts import Facts, gather_facts
 from salanet.inference.fit import Fit, examine
 from salanet.inference.memory import Plan
 from salanet.inference.outputs import class_codes, class_names, extra_columns, extra_names
+from salanet.inference.pieces import Pieces
 from salanet.inference.segment import feature_names
 from salanet.inference.spool import BORDER, OWN, Spool
 from salanet.inference.tilework import Tiling
@@ -38,12 +39,12 @@ from salanet.inference.workfolder import (
     check_space,
     identity_of,
     model_identity,
-    save_arrays,
     work_folder,
 )
 from salanet.io.ahead import ahead
 from salanet.io.atomic import atomic_path, reason
 from salanet.io.stream import Stream
+from salanet.io.unchanged import require_unchanged, states
 from salanet.models import Network
 from salanet.sampling import features
 from salanet.sampling.cells import HEIGHT
@@ -78,11 +79,16 @@ class Work:
         """Do it; returns the report. Raises as `salanet.inference.predict.predict_file`."""
         begin = time.perf_counter()
         names = feature_names(self.model)
+        self._before = states([self.stream.path, *self.options.border])
         try:
             check_space(self.to, disk_bytes(self.stream, self.model, self.options))
             with work_folder(self.to, self._identity(), self.options.resume) as (folder, remarks):
                 self.remarks = remarks
-                counts, cells = self._work(folder, names)
+                try:
+                    counts, cells = self._work(folder, names)
+                except Exception:
+                    require_unchanged(self._before)  # else it may be the reason
+                    raise
         except OSError as error:
             why = reason(error, self.to.parent)
             raise FileError(self.to, f"cannot be made: {why}") from error
@@ -112,22 +118,30 @@ class Work:
         }
 
     def _work(self, folder: Path, names: list[str]) -> tuple[list[int], int]:
+        pieces = Pieces(folder)
         with self._phase("survey"):
             facts = gather_facts(
-                self.stream, folder, self.plan.chunk, lambda a, b: self.progress("survey", a, b)
+                self.stream,
+                pieces,
+                folder / "facts.npz",
+                self.plan.chunk,
+                lambda a, b: self.progress("survey", a, b),
             )
             fit = examine(self.model, facts.survey, self.options.fit, str(self.stream.path))
             self.remarks += fit.remarks
         with self._phase("spool"):
-            spool = self._spool(folder / "points", facts, fit, names)
+            spool = self._spool(folder / "points", pieces, facts, fit, names)
         with self._phase("ground"):
             ground = self._ground(folder / "ground.npz", spool, names)
         with self._phase("cells"):
             store = self._cells(folder, spool, fit, names, ground)
         with self._phase("network"):
-            tiling = self._tiling(folder, store, fit, names)
+            tiling = self._tiling(folder, pieces, store, fit, names)
         with self._phase("write"):
             counts = self._write(spool, tiling)
+        if pieces.damaged:
+            count = len(pieces.damaged)
+            self.remarks.append(f"{count} pieces of the earlier run were damaged: made again")
         return counts, len(store)
 
     @contextmanager
@@ -136,14 +150,16 @@ class Work:
         yield
         self.seconds[name] = time.perf_counter() - begin
 
-    def _spool(self, folder: Path, facts: Facts, fit: Fit, names: list[str]) -> Spool:
+    def _spool(
+        self, folder: Path, pieces: Pieces, facts: Facts, fit: Fit, names: list[str]
+    ) -> Spool:
         filled = [name for name, _ in fit.fill]
         keep = [*features.required(names), *filled]
         corners = fit.apply(facts.bounds)
-        spool = Spool(folder, fit.grid, choose_offset(corners, fit.grid))
+        spool = Spool(folder, pieces, fit.grid, choose_offset(corners, fit.grid))
         done, size = 0, self.plan.chunk
         total = -(-self.stream.count // size)
-        if not spool.has(f"{OWN}-{total - 1}"):
+        if not all(spool.has(f"{OWN}-{i}") for i in range(total)):
             for i, cloud in enumerate(ahead(self.stream.clouds(size, keep))):
                 if not spool.has(f"{OWN}-{i}"):
                     spool.add(f"{OWN}-{i}", fit.cloud(cloud))
@@ -162,20 +178,19 @@ class Work:
     def _ground(self, path: Path, spool: Spool, names: list[str]) -> Ground | None:
         if HEIGHT not in features.required(names) or HEIGHT in spool.columns:
             return None
-        if not path.exists():
+        found = spool.pieces.load(path)
+        if found is None:
             low, high = spool.bounds
             passes = 0
 
-            def pieces() -> Iterator[Any]:
+            def points() -> Iterator[Any]:
                 nonlocal passes
                 passes += 1
                 self.progress("ground", passes, 3)
                 return ahead(spool.xyz(self.plan.chunk))
 
-            ground = find_ground(pieces, low, high)
-            save_arrays(path, **asdict(ground))
-        with np.load(path, allow_pickle=False) as arrays:
-            found = dict(arrays)
+            found = asdict(find_ground(points, low, high))
+            spool.pieces.save(path, **found)
         return Ground(
             found["low"],
             float(found["cell"]),
@@ -196,9 +211,12 @@ class Work:
         assert store is not None  # the last group brings it
         return store
 
-    def _tiling(self, folder: Path, store: CellStore, fit: Fit, names: list[str]) -> Tiling:
+    def _tiling(
+        self, folder: Path, pieces: Pieces, store: CellStore, fit: Fit, names: list[str]
+    ) -> Tiling:
         tiling = Tiling(
             folder,
+            pieces,
             self.model,
             store,
             fit,
@@ -252,6 +270,7 @@ class Work:
         with atomic_path(self.to) as temporary:
             for done in self.stream.copy(temporary, size, sample, labelled):
                 self.progress("write", done, self.stream.count)
+            require_unchanged(self._before)
         self.remarks += self.stream.remarks
         return [int(n) for n in counts]
 
