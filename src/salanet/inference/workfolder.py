@@ -62,11 +62,12 @@ def work_folder(
         except (SalaNetError, OSError):
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(
+        except KeyboardInterrupt as interrupt:
+            interrupt.args = (
                 f"interrupted; what is done is kept in {folder}: --resume goes on with it, and a "
-                "run without removes it"
-            ) from None
+                "run without removes it",
+            )
+            raise
         shutil.rmtree(folder)
 
 
