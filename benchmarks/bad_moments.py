@@ -44,7 +44,7 @@ PATIENCE = 300  # seconds for a run
 RECIPE = """
 model: {width: 4, features: [one, height_above_ground], neighbours: [8, 8, 8, 8, 8]}
 sampling: {shape: cylinder, sphere_radius: 5, max_points: 200, centres: potentials}
-training: {epochs: 6, samples_per_epoch: 6, batch_size: 1, optimiser: adamw, validate_every: 2}
+training: {epochs: 3, samples_per_epoch: 6, batch_size: 1, optimiser: adamw, validate_every: 1}
 """
 # Of a training: they tell times, machines and where it ran.
 VARYING = {"run.json", "metrics.csv", "metrics.json", "summary.md", "loss.svg", "curves.svg"}

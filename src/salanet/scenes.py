@@ -363,7 +363,7 @@ def write_folder(
         with atomic_folder(folder) as new:
             for name, array in arrays.items():
                 np.save(new / f"{name}.npy", array, allow_pickle=False)
-            digests = {path.name: _digest(path) for path in new.iterdir()}
+            digests = {path.name: _digest(path) for path in sorted(new.iterdir())}
             sealed = json.loads(json.dumps(dict(meta) | {"digests": digests}))  # as it is read
             text = json.dumps(sealed | {SEAL: _seal(sealed)}, indent=1, ensure_ascii=False)
             (new / header).write_text(text + "\n", encoding="utf-8")
