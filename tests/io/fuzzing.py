@@ -14,6 +14,7 @@ import numpy as np
 from clouds import some_cloud
 from copc_files import make_copc
 from damage import damage, damage_zip, mend_e57
+from fuzzing_folders import edit_json, make_work, use_scene, use_work
 
 from salanet import io
 from salanet.cloud import PointCloud
@@ -54,6 +55,10 @@ def place(target: Target, seeds: Seeds, rng: np.random.Generator, folder: Path) 
     if rng.random() < 0.02:  # the content of another file under this name
         data = seeds[rng.integers(len(seeds))][1]
     damaged = damage_zip(data, rng) if name.endswith(".npz") else damage(data, rng)
+    if name.endswith(".json") and rng.random() < 0.7:
+        damaged = edit_json(data, rng)
+    if target.folder and rng.random() < 0.1:  # as a power cut leaves it
+        damaged = bytes(len(data) * int(rng.integers(2)))
     if target.mend is not None and rng.random() < 0.8:
         damaged = target.mend(damaged, rng)
     if not target.folder:
@@ -234,14 +239,6 @@ def make_scene(folder: Path) -> None:
     scene.folder.rmdir()
 
 
-def use_scene(folder: Path) -> None:
-    from salanet.scenes import Scene
-
-    scene = Scene.open(folder)
-    assert scene.coord.shape == (len(scene), 3) and scene.offset.shape == (3,)
-    assert scene.segment is None or scene.segment.shape == (len(scene),)
-
-
 def make_classes(folder: Path) -> None:
     (folder / "classes.yaml").write_text(
         "classes:\n  ground: 2\n  vegetation: [3, 4, 5]\n  other: [1, '*']\nignore: [7, 18]\n"
@@ -336,6 +333,7 @@ TARGETS = {
     "model, edge": Target(make_model, use_edge),
     "onnx": Target(make_onnx, use_edge, needs="onnxscript"),
     "scene": Target(make_scene, use_scene, folder=True),
+    "work folder": Target(make_work, use_work, folder=True),
     "partnet h5": Target(make_h5, use_h5, needs="h5py"),
     "class map": Target(make_classes, use_classes),
     "recipe": Target(make_recipe, use_recipe),

@@ -25,7 +25,7 @@ from salanet.errors import ConfigError, DataError, FileError
 from salanet.io import crs
 from salanet.io.asprs import ASPRS
 from salanet.sampling.cells import KEPT, Cells, to_cells
-from salanet.scenes import Scene
+from salanet.scenes import Scene, intact
 
 if TYPE_CHECKING:
     from salanet.datasets.blocks import Part
@@ -201,8 +201,9 @@ def prepare_parts(jobs: Sequence[Job], settings: Settings) -> list[Prepared]:
     pending = [job for job in jobs if not is_current(job, settings)]
     made: dict[Job, Prepared] = {}
     if pending:
+        source = fingerprint(jobs[0].source)  # before it is read: a change shows the next time
         cells, segment, about = _subsample(jobs[0].source, settings)
-        made = {job: _write(job, cells, segment, about, settings) for job in pending}
+        made = {job: _write(job, source, cells, segment, about, settings) for job in pending}
     return [
         made[job] if job in made else _result(job, Scene.open(job.scene), skipped=True)
         for job in jobs
@@ -230,7 +231,12 @@ def _subsample(source: Path, settings: Settings) -> tuple[Cells, NDArray[np.int1
 
 
 def _write(
-    job: Job, cells: Cells, segment: NDArray[np.int16], about: dict[str, Any], settings: Settings
+    job: Job,
+    source: dict[str, Any],
+    cells: Cells,
+    segment: NDArray[np.int16],
+    about: dict[str, Any],
+    settings: Settings,
 ) -> Prepared:
     if job.part is not None:
         chosen = job.part.holds(cells.coord[:, :2] + cells.offset[:2], settings.grid)
@@ -245,7 +251,7 @@ def _write(
         "points": len(segment),
         "counts": dict(zip(names, counts, strict=True)),
         "provenance": {
-            "source": fingerprint(job.source),
+            "source": source,
             "licence": settings.licence,
             "salanet": salanet.__version__,
         },
@@ -313,10 +319,10 @@ def fingerprint(source: Path) -> dict[str, Any]:
 
 
 def is_current(job: Job, settings: Settings) -> bool:
-    """Whether the job's scene exists, from the same file and with the same settings."""
-    if not (job.scene / "scene.json").exists():
+    """Whether the job's scene exists, whole, from the same file and with the same settings."""
+    meta = intact(job.scene)
+    if meta is None:
         return False
-    meta = Scene.open(job.scene).meta
     provenance = meta.get("provenance", {})
     return (
         meta.get("settings") == _record(job, settings)

@@ -28,6 +28,7 @@ from salanet.inference.stream import Work, disk_bytes
 from salanet.io import read, require_writable, write
 from salanet.io.describe import remarks as reading_remarks
 from salanet.io.stream import Stream, open_stream
+from salanet.io.unchanged import require_unchanged, states
 from salanet.models import Network
 from salanet.sampling.survey import survey, survey_pieces
 
@@ -176,6 +177,7 @@ def _whole(
 ) -> dict[str, Any]:
     """Everything in memory: quick for small files."""
     clock = [time.perf_counter()]
+    before = states([path])
     cloud = read(path, columns=options.columns, scan=options.scan)
     clock.append(time.perf_counter())
     cloud.require_finite(str(path))
@@ -200,6 +202,7 @@ def _whole(
     clock.append(time.perf_counter())
     renamed = label_cloud(cloud, found, model, **extras)
     make_folder(to)
+    require_unchanged(before)
     remarks = [*reading_remarks(cloud), *fit.remarks, *renamed, *write(to, cloud)]
     clock.append(time.perf_counter())
     labelled = found.labels[found.labels >= 0]

@@ -40,6 +40,7 @@ from salanet.inference.outputs import (
     left_out_codes,
     left_out_names,
 )
+from salanet.inference.pieces import Pieces
 from salanet.inference.segment import feature_names
 from salanet.inference.spool import BORDER, OWN, Spool
 from salanet.inference.tilework import Tiling
@@ -47,13 +48,13 @@ from salanet.inference.workfolder import (
     check_space,
     identity_of,
     model_identity,
-    save_arrays,
     work_folder,
 )
 from salanet.io.ahead import ahead
 from salanet.io.atomic import atomic_path, reason
 from salanet.io.describe import strangers_in
 from salanet.io.stream import Stream
+from salanet.io.unchanged import require_unchanged, states
 from salanet.models import Network
 from salanet.sampling import features
 from salanet.sampling.ground import Ground
@@ -91,11 +92,16 @@ class Work:
         """Do it; returns the report. Raises as `salanet.inference.predict.predict_file`."""
         begin = time.perf_counter()
         names = feature_names(self.model)
+        self._before = states([self.stream.path, *self.options.border])
         try:
             check_space(self.to, disk_bytes(self.stream, self.model, self.options))
             with work_folder(self.to, self._identity(), self.options.resume) as (folder, remarks):
                 self.remarks = remarks
-                counts, cells = self._work(folder, names)
+                try:
+                    counts, cells = self._work(folder, names)
+                except Exception:
+                    require_unchanged(self._before)  # else it may be the reason
+                    raise
         except OSError as error:
             why = reason(error, self.to.parent)
             raise FileError(self.to, f"cannot be made: {why}") from error
@@ -126,24 +132,32 @@ class Work:
         }
 
     def _work(self, folder: Path, names: list[str]) -> tuple[list[int], int]:
+        pieces = Pieces(folder)
         with self._phase("survey"):
             survey = gather_facts(
-                self.stream, folder, self.plan.chunk, lambda a, b: self.progress("survey", a, b)
+                self.stream,
+                pieces,
+                folder / "facts.npz",
+                self.plan.chunk,
+                lambda a, b: self.progress("survey", a, b),
             )
             fit = examine(self.model, survey, self.options.fit, str(self.stream.path))
             self.remarks += [*strangers_in(self.stream), *fit.remarks]
             out = 0 if fit.noise else survey.flagged
             require_some(out, self.stream.count, str(self.stream.path))
         with self._phase("spool"):
-            spool = self._spool(folder / "points", survey, fit, names)
+            spool = self._spool(folder / "points", pieces, survey, fit, names)
         with self._phase("ground"):
             ground = self._ground(folder / "ground.npz", spool, names)
         with self._phase("cells"):
             store = self._cells(folder, spool, fit, names, ground)
         with self._phase("network"):
-            tiling = self._tiling(folder, store, fit, names)
+            tiling = self._tiling(folder, pieces, store, fit, names)
         with self._phase("write"):
             counts = self._write(spool, tiling)
+        if pieces.damaged:
+            count = len(pieces.damaged)
+            self.remarks.append(f"{count} pieces of the earlier run were damaged: made again")
         return counts, len(store)
 
     @contextmanager
@@ -152,16 +166,18 @@ class Work:
         yield
         self.seconds[name] = time.perf_counter() - begin
 
-    def _spool(self, folder: Path, survey: Survey, fit: Fit, names: list[str]) -> Spool:
+    def _spool(
+        self, folder: Path, pieces: Pieces, survey: Survey, fit: Fit, names: list[str]
+    ) -> Spool:
         filled = [name for name, _ in fit.fill]
         keep = [*features.required(names), *filled]
         company = survey.company
         assert company is not None  # it was looked for
         corners = fit.apply(company.bounds)
-        spool = Spool(folder, fit.grid, choose_offset(corners, fit.grid))
+        spool = Spool(folder, pieces, fit.grid, choose_offset(corners, fit.grid))
         done, size = 0, self.plan.chunk
         total = -(-self.stream.count // size)
-        if not spool.has(f"{OWN}-{total - 1}"):
+        if not all(spool.has(f"{OWN}-{i}") for i in range(total)):
             for i, cloud in enumerate(ahead(self.stream.clouds(size, [*keep, *FLAGS]))):
                 if not spool.has(f"{OWN}-{i}"):
                     out = left_out(cloud, company, fit.noise)
@@ -183,19 +199,18 @@ class Work:
     def _ground(self, path: Path, spool: Spool, names: list[str]) -> Ground | None:
         if not TOLD.keys() & set(features.required(names)) - set(spool.columns):
             return None
-        if not path.exists():
+        found = spool.pieces.load(path)
+        if found is None:
             passes = 0
 
-            def pieces() -> Iterator[Any]:
+            def points() -> Iterator[Any]:
                 nonlocal passes
                 passes += 1
                 self.progress("ground", passes, 4)
                 return ahead(spool.xyz(self.plan.chunk))
 
-            ground = find_terrain(pieces, len(spool))
-            save_arrays(path, **asdict(ground))
-        with np.load(path, allow_pickle=False) as arrays:
-            found = dict(arrays)
+            found = asdict(find_terrain(points, len(spool)))
+            spool.pieces.save(path, **found)
         return Ground(
             found["low"],
             float(found["cell"]),
@@ -217,9 +232,12 @@ class Work:
         assert store is not None  # the last group brings it
         return store
 
-    def _tiling(self, folder: Path, store: CellStore, fit: Fit, names: list[str]) -> Tiling:
+    def _tiling(
+        self, folder: Path, pieces: Pieces, store: CellStore, fit: Fit, names: list[str]
+    ) -> Tiling:
         tiling = Tiling(
             folder,
+            pieces,
             self.model,
             store,
             fit,
@@ -280,6 +298,7 @@ class Work:
         with atomic_path(self.to) as temporary:
             for done in self.stream.copy(temporary, size, sample, labelled):
                 self.progress("write", done, self.stream.count)
+            require_unchanged(self._before)
         self.remarks += self.stream.remarks
         return [int(n) for n in counts]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,8 +17,9 @@ from salanet.inference.confidence import levels, probabilities
 from salanet.inference.fit import Fit
 from salanet.inference.memory import cell_bytes
 from salanet.inference.network import evaluating, turned
+from salanet.inference.pieces import Part, Pieces
 from salanet.inference.spool import NONE
-from salanet.inference.workfolder import Marks, make, put
+from salanet.inference.workfolder import put
 from salanet.io.ahead import ahead
 from salanet.models import Network
 from salanet.pyramid import Pyramid
@@ -44,7 +45,8 @@ class Tiling:
     """Labels all cells of a store that are in blocks of the file itself.
 
     Attributes:
-        folder: where results go: `labels`, `chances`, and which tiles are done.
+        folder: where results go: `labels`, `chances`.
+        pieces: which tiles are done.
         model: ready for inference.
         store: the cells.
         fit: how the model sees them.
@@ -55,6 +57,7 @@ class Tiling:
     """
 
     folder: Path
+    pieces: Pieces
     model: Network
     store: CellStore
     fit: Fit
@@ -67,12 +70,8 @@ class Tiling:
         """Work on the tiles that are not done yet; yields (cells done, cells in all)."""
         tiles = list(self.tiles())
         sizes = [self._size(tile) for tile in tiles]
-        done = Marks(self.folder / "tiles", len(tiles))
-        count, classes = len(self.store), len(self.model.config.classes)
-        make(self.folder / "labels", count * self.label_type.itemsize)
-        make(self.folder / "levels", count)
-        if self.chances:
-            make(self.folder / "chances", count * classes * 4)
+        parts = [self._parts(tile) for tile in tiles]
+        done = {i for i in range(len(tiles)) if self.pieces.has(f"tile-{i}", parts[i])}
         finished = sum(size for i, size in enumerate(sizes) if i in done)
         device = next(self.model.parameters()).device
         work = ahead(self._prepare(tiles, done))
@@ -85,7 +84,7 @@ class Tiling:
                 if piece.vote + 1 < self.votes:
                     continue
                 self._put(tiles[piece.number], total / self.votes)
-                done.add(piece.number)
+                self.pieces.add(f"tile-{piece.number}", parts[piece.number])
                 finished += sizes[piece.number]
                 yield finished, sum(sizes)
 
@@ -120,7 +119,7 @@ class Tiling:
         found[known] = gather(self.folder / "chances", kind, classes, cells[known])
         return found
 
-    def _prepare(self, tiles: list[BlockTile], done: Marks) -> Iterator[Prepared]:
+    def _prepare(self, tiles: list[BlockTile], done: Container[int]) -> Iterator[Prepared]:
         least = self.store.lowest(WINDOW) if "height" in self.names else 0.0
         for number, tile in enumerate(tiles):
             if number in done:
@@ -163,6 +162,14 @@ class Tiling:
             if chances is not None:
                 put(self.folder / "chances", start * chances[:1].nbytes, chances[part])
             at += stop - start
+
+    def _parts(self, tile: BlockTile) -> list[Part]:
+        """Where the results of a tile lie."""
+        rows = {"labels": self.label_type.itemsize, "levels": 1}
+        if self.chances:
+            rows["chances"] = 4 * len(self.model.config.classes)
+        spans = self.store.spans(tile.core)
+        return [Part(self.folder / n, a * s, b * s) for n, s in rows.items() for a, b in spans]
 
     def _size(self, tile: BlockTile) -> int:
         return sum(b - a for a, b in self.store.spans(tile.core))

@@ -18,6 +18,7 @@ import numpy as np
 from salanet.cloud import PointCloud
 from salanet.errors import DataError, FileError, SalaNetError
 from salanet.io.atomic import atomic_path
+from salanet.io.unchanged import require_unchanged, states
 
 FORMATS = {
     **dict.fromkeys([".las", ".laz"], "las"),
@@ -103,7 +104,9 @@ def reading(path: Path) -> Iterator[None]:
             raise FileError(path, "this is a folder" if path.is_dir() else "not a regular file")
         if size == 0:
             raise FileError(path, "the file is empty")
+        before = states([path])
         yield
+        require_unchanged(before)
     except FileNotFoundError:
         raise FileError(path, "no such file") from None
     except SalaNetError:

@@ -22,6 +22,7 @@ from salanet.sampling import features
 from salanet.scenes import Scene
 from salanet.training.assignment import spreads
 from salanet.training.epoch import Epoch
+from salanet.training.fingerprint import learned
 from salanet.training.guards import Guard
 from salanet.training.memory import checkpoint_blocks
 from salanet.training.optimisation import (
@@ -118,7 +119,7 @@ class Trainer:
             origin = self.parent.metadata["file"] if self.parent else None
             about = {"processes": self.processes.count, "from": origin}
             state = self.processes.from_first(
-                lambda: self.record.begin(resume, self.scenes, self.validation, about)
+                lambda: self.record.begin(resume, self.scenes, self.validation, about, self.model)
             )
             try:
                 self._look() if state is None else self._restore(state)
@@ -360,6 +361,8 @@ class Trainer:
     def _save(self) -> None:
         """Write a checkpoint; all processes must take part."""
         state = {
+            "recipe": self.recipe.model_dump(mode="json"),
+            "learned": learned(self.model),
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "average": self.average.state if self.average else None,

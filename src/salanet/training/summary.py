@@ -54,7 +54,7 @@ def write_figures(
     if validation is not None and best:
         judged, epoch = validation.to_dict(), history[-1]["epoch"]
     elif len(history) > 1:
-        with suppress(FileError):
+        with suppress(FileError, KeyError, TypeError):  # damaged: it goes on without
             noted = _json(path)
             judged, epoch = noted["validation"], noted["best_epoch"]
     latest = {name: _plain(value) for name, value in history[-1].items()}
@@ -177,7 +177,7 @@ def _plain(value: Any) -> Any:
 def _json(path: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise FileError(path, f"cannot be read ({error})") from error
     return content
 

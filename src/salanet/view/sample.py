@@ -19,6 +19,7 @@ from salanet.io import crs
 from salanet.io.asprs import contradictions
 from salanet.io.crs import Crs
 from salanet.io.stream import open_stream
+from salanet.io.unchanged import require_unchanged, states
 from salanet.scenes import Scene
 from salanet.view.colours import asprs
 
@@ -187,6 +188,7 @@ def _load(path: Path, limit: int, columns: str | None) -> Sample:
 
 
 def _of_las(path: Path, limit: int) -> Sample:
+    before = states([path])
     stream = open_stream(path, path)
     assert stream is not None
     chances = {name for name in stream.names if name.startswith("p_")}
@@ -195,6 +197,7 @@ def _of_las(path: Path, limit: int) -> Sample:
         _of_rows(cloud, path.name).rows(rows[start:stop] - first)
         for cloud, first, start, stop in _pieces(stream, rows, WANTED | chances)
     ]
+    require_unchanged(before)
     made = together(pieces, path.name)
     own = "classification" in stream.names  # then the labels are a dimension of their own
     if not own and made.label is not None and not contradictions(made.names):
