@@ -67,10 +67,11 @@ class Segmenter:
             if not (0 < self._grid < math.inf and 0 < self._radius < math.inf):
                 raise ValueError("the grid and its radius must be positive")
             count = len(self.classes)
-            codes: list[int] = list(self.metadata.get("codes") or [])
+            codes = self.metadata.get("codes")
         except (ValueError, KeyError, TypeError, ConfigError) as error:
             raise FileError(path, f"its metadata is damaged ({error})") from error
-        self.codes = codes if len(codes) == count else list(range(count))
+        known = isinstance(codes, list) and len(codes) == count
+        self.codes: list[int] = codes if known else list(range(count))
         self._try(path)
 
     def predict(
