@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from salanet.cloud import PointCloud
+from salanet.cloud import NO_LABEL, PointCloud
 from salanet.errors import ConfigError, DataError
 from salanet.inference import units, upright
 from salanet.inference.kind import DOMAINS, Described, domain_of, stance
@@ -144,7 +144,8 @@ def examine(
     about_model = _other_domain(model, found.upright(survey))
     fill, about_arrays = _missing(model, survey, where)
     scale, about_intensity = _intensity(model, survey, dict(fill))
-    about_points = strays(survey, max(found.scale)) + _flagged(survey, options.noise)
+    about_points = _not_finite(survey) + strays(survey, max(found.scale))
+    about_points += _flagged(survey, options.noise)
     if HEIGHT in features.required(model.config.features):
         about_points += _alone(survey)
     return Fit(
@@ -176,6 +177,14 @@ def strays(survey: Survey, scale: float) -> list[str]:
     points, them = ("1 point lies", "it") if company.count == 1 else ("points lie", "them")
     points = points if company.count == 1 else f"{company.count:,} {points}"
     return [f"{points} {apart} from the rest: the network does not see {them}"]
+
+
+def _not_finite(survey: Survey) -> list[str]:
+    count = survey.not_finite
+    if not count:
+        return []
+    points = "1 point has" if count == 1 else f"{count:,} points have"
+    return [f"{points} NaN or infinite coordinates: no class, the label {NO_LABEL}"]
 
 
 def _alone(survey: Survey) -> list[str]:

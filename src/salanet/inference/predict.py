@@ -178,7 +178,7 @@ def _whole(
     clock = [time.perf_counter()]
     cloud = read(path, columns=options.columns, scan=options.scan)
     clock.append(time.perf_counter())
-    cloud.require_finite(str(path))
+    cloud.finite(str(path))
     seen = survey(cloud)
     fit = examine(model, seen, options.fit, str(path))
     extras = {

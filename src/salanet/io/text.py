@@ -171,9 +171,7 @@ def _scans(
 def _check_first(path: Path, line: str, number: int) -> None:
     """Raise FileError if a grid begins here, or the first point has decimal commas."""
     if line.lower().startswith("ncols"):
-        raise FileError(
-            path, "an ESRI grid, no points; 'gdal_translate -of XYZ' makes them"
-        )
+        raise FileError(path, "an ESRI grid, no points; 'gdal_translate -of XYZ' makes them")
     words = re.split(r"[\s;]+", line.strip(" \t;"))
     comma = next((word for word in words if "," in word), None)
     if comma and len(words) >= 3 and all(map(rows.DECIMAL_COMMA.fullmatch, words)):
