@@ -179,8 +179,7 @@ BAD = {
     "two columns": (np.zeros((5, 2)), r"shape \(N, 3\)"),
     "complex": (np.zeros((5, 3), complex), "numbers"),
     "empty": (np.zeros((0, 3)), "holds no points"),
-    "nan": (np.full((5, 3), np.nan), "5 of 5 points have NaN"),
-    "infinite": (np.array([[0, 0, 0], [0, np.inf, 0]]), "1 of 2 points have NaN or infinite"),
+    "nan": (np.full((5, 3), np.nan), "none of its 5 points has finite coordinates"),
 }
 
 

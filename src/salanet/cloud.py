@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from salanet.errors import DataError
 
+NO_LABEL = -1  # of points without any
 MOST_NAMES, LONGEST_NAME = 1024, 100  # of codes, and in characters
 
 
@@ -92,6 +93,14 @@ class PointCloud:
             attributes={name: array[chosen] for name, array in self.attributes.items()},
             class_names=self.class_names,
         )
+
+    def finite(self, where: str = "point cloud") -> NDArray[np.bool_]:
+        """Which points (N,) have finite coordinates; DataError if none has."""
+        found = np.asarray(np.isfinite(self.xyz).all(axis=1))
+        if not found.any():
+            what = f"none of its {len(self):,} points has finite coordinates"
+            raise DataError(f"{where}: {what if len(self) else 'holds no points'}")
+        return found
 
     def require_finite(self, where: str = "point cloud") -> None:
         """Raise DataError if the cloud is empty or a coordinate is NaN or infinite."""

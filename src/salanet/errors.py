@@ -24,6 +24,10 @@ class DataError(SalaNetError):
     """Values that cannot be worked with: NaN coordinates, an unknown label, a missing attribute."""
 
 
+class NoLabelsError(DataError):
+    """A file without labels to learn from; among others it is left out."""
+
+
 class ConfigError(SalaNetError):
     """A recipe, option or model file that asks for something impossible."""
 

@@ -156,3 +156,32 @@ def test_an_unreadable_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["prepare", "files", str(tmp_path / "a.laz"), to, "--classes", "ground=2"]) == 2
     errors = capsys.readouterr().err
     assert "the file is empty" in errors and errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("more", [[], ["--block", "1", "--val", "0.3"], ["--dry-run"]])
+def test_files_without_labels_are_left_out(
+    tiles: Path, tmp_path: Path, capsys: pytest.CaptureFixture, more: list[str]
+) -> None:
+    np.savez(tiles / "a1.npz", xyz=np.random.default_rng(1).uniform(0, 4, (500, 3)))
+    arguments = (tiles, tmp_path / "s", "--grid", "0.5", *more)
+    assert run(*arguments, "--classes", "ground=2,building=6,ignore=1", "--json") == 0
+    said = capsys.readouterr()
+    assert "left out: " in said.err and "a1.npz: has no labels" in said.err
+    names = {Path(s["source"]).stem for s in json.loads(said.out)["scenes"]}
+    assert names == {"t1", "t2", "u1"}
+    assert run(*arguments) == 2
+    assert "t1.npz holds, for example, --classes" in capsys.readouterr().err
+    for name in ("t1", "t2", "u1"):
+        (tiles / f"{name}.npz").unlink()
+    assert run(*arguments, "--classes", CLASSES) == 2
+    assert "a1.npz: has no labels" in capsys.readouterr().err
+    assert run(*arguments) == 2
+    assert "none of the 1 files has labels" in capsys.readouterr().err
+
+
+def test_a_file_whose_labels_are_all_ignored_is_left_out(
+    tiles: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    np.savez(tiles / "a1.npz", xyz=np.ones((9, 3)), label=np.full(9, 99))
+    assert run(tiles, tmp_path / "s", "--classes", f"{CLASSES},ignore=99") == 0
+    assert "a1.npz: every label is ignored" in capsys.readouterr().err

@@ -43,6 +43,23 @@ def test_rooms(y_up: bool, scale: float) -> None:
     assert why.startswith("taking the model rooms: this looks like rooms (points above one another")
 
 
+@pytest.mark.parametrize("size, spacing", [((4, 3), 0.06), ((14, 13), 0.06), ((14, 13), 0.09)])
+def test_meshes_of_rooms_without_ceilings(size: tuple[float, float], spacing: float) -> None:
+    """As those of ScanNet: open above, often far wider than high, and no survey is so dense."""
+    rng = np.random.default_rng(0)
+    (width, depth), height = size, 2.4
+    faces = [(width, depth, (0, 1)), (width, height, (0, 2)), (depth, height, (1, 2))]
+    parts = []
+    for across, along, axes in [*faces, (width / 3, depth / 3, (0, 1))]:
+        points = np.zeros((int(across * along / spacing**2), 3))
+        points[:, axes] = rng.random((len(points), 2)) * [across, along]
+        parts.append(points)
+    parts[-1] += [1, 1, 0.7]  # a table
+    xyz = np.concatenate(parts)
+    cloud = PointCloud(xyz, rgb=np.full(xyz.shape, 99, np.uint8))
+    assert choose(survey(cloud), "scene0000_00_vh_clean_2.ply", MODELS)[0] is ROOMS
+
+
 def test_surveys_from_the_air() -> None:
     found, why = choose(survey(town(1, size=80)), "a.laz", MODELS)
     assert found is AERIAL and "a survey from the air (several returns, open above" in why

@@ -167,10 +167,8 @@ def test_tiny_clouds_work(model: Network, xyz: list[list[float]]) -> None:
 def test_clouds_that_make_no_sense(model: Network) -> None:
     with pytest.raises(DataError, match=r"scan\.laz: holds no points"):
         segment(model, few([]), where="scan.laz")
-    with pytest.raises(DataError, match=r"scan\.laz: 1 of 2 points have NaN.*point 1"):
-        segment(model, few([[0, 0, 0], [0, np.nan, 0]]), where="scan.laz")
-    with pytest.raises(DataError, match="NaN or infinite"):
-        segment(model, few([[np.inf, 0, 0]]))
+    with pytest.raises(DataError, match=r"scan\.laz: none of its 2 points has finite coord"):
+        segment(model, few([[np.inf, 0, 0], [0, np.nan, 0]]), where="scan.laz")
 
 
 def test_missing_features_are_named(model: Network) -> None:

@@ -247,10 +247,7 @@ def test_coordinates_that_cannot_be_stored(tmp_path: Path) -> None:
         DataError, match=r"y from .* does not fit into the source's LAS scale 0.002"
     ):
         io.write(tmp_path / "b.las", cloud)
-    cloud.xyz[0, 1] = np.nan
-    with pytest.raises(DataError, match="NaN"):
-        io.write(tmp_path / "b.las", cloud)
-    with pytest.raises(DataError, match="NaN"):
+    with pytest.raises(DataError, match="none of its 1 points has finite coordinates"):
         io.write(tmp_path / "b.las", PointCloud(np.full((1, 3), np.nan)))
     with pytest.raises(DataError, match="cannot hold 'name'"):
         io.write(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from salanet.cli.console import messages
-from salanet.errors import ConfigError
+from salanet.errors import ConfigError, NoLabelsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,11 +103,7 @@ def files(options: Files) -> int:
     *sources, destination = options.paths
     found = data.find_files(sources)
     if options.classes is None:
-        suggestion = data.suggest_classes(found[0], options.label_field, options.columns)
-        raise ConfigError(
-            f"--classes says which labels make up each class; {found[0]} holds, for example, "
-            f"--classes '{suggestion}' (add other=* for the rest)"
-        )
+        raise _without_classes(found, options)
     settings = data.Settings(
         classes=ClassMap.parse(options.classes),
         grid=options.grid,
@@ -122,6 +119,23 @@ def files(options: Files) -> int:
     results = _with_progress(plan.jobs, settings, options.workers)
     show_report(results, settings, destination, plan, as_json=options.json)
     return 0
+
+
+def _without_classes(found: list[Path], options: Files) -> ConfigError:
+    """What to say where no classes are named: those of the first file with labels."""
+    from salanet.datasets.files import suggest_classes
+
+    for path in found:
+        with suppress(NoLabelsError):
+            suggestion = suggest_classes(path, options.label_field, options.columns)
+            return ConfigError(
+                f"--classes says which labels make up each class; {path} holds, for example, "
+                f"--classes '{suggestion}' (add other=* for the rest)"
+            )
+    return ConfigError(
+        f"none of the {len(found)} files has labels; name the attribute that holds them with "
+        "--label-field"
+    )
 
 
 def _plan(found: list[Path], destination: Path, settings: Settings, options: Files) -> Plan:
@@ -143,8 +157,11 @@ def _plan(found: list[Path], destination: Path, settings: Settings, options: Fil
             cells,
             workers=options.workers,
             done=lambda one: progress.update(task, advance=1, description=one.source.name),
+            skipped=_skipped,
         )
-    if cells is not None:
+    if cells is None:
+        jobs = [job for job in jobs if job.source in {one.source for one in surveys}]
+    else:
         jobs = blocks.plan_blocks(surveys, destination, cells, **shares, seed=options.seed)
     return Plan(jobs, surveys, cells and cells * settings.grid)
 
@@ -186,4 +203,9 @@ def _with_progress(jobs: list[Job], settings: Settings, workers: int) -> list[Pr
             done=lambda result: progress.update(
                 task, advance=1, description=result.job.source.name
             ),
+            skipped=_skipped,
         )
+
+
+def _skipped(error: NoLabelsError) -> None:
+    messages().print(f"note: left out: {error}", soft_wrap=True, markup=False)

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet import io
-from salanet.datasets.files import SPLITS, Job, Settings, labels_of
+from salanet.datasets.files import SPLITS, Job, Settings, labels_of, with_labels
 from salanet.datasets.usable import usable
-from salanet.errors import ConfigError, DataError
+from salanet.errors import ConfigError, DataError, NoLabelsError
 from salanet.scenes import BELOW
 
 Block = tuple[int, int]
@@ -78,23 +78,36 @@ def survey(
     *,
     workers: int = 1,
     done: Callable[[Survey], None] | None = None,
+    skipped: Callable[[NoLabelsError], None] | None = None,
 ) -> list[Survey]:
     """Read every file and count; one block for all if `cells` is None.
 
-    Raises DataError with all the labels that the class map lacks, and as `labels_of` does.
+    Files without labels are left out, and `skipped` gets to know why. Raises DataError with all the
+    labels that the class map lacks, NoLabelsError if no file has any.
     """
-    found = []
+    found: list[Survey | NoLabelsError] = []
     with ThreadPoolExecutor(max(workers, 1)) as pool:
         try:
-            for result in pool.map(lambda path: survey_file(path, settings, cells), files):
+            for result in pool.map(lambda path: _or_why_not(path, settings, cells), files):
                 found.append(result)
-                if done:
+                if isinstance(result, NoLabelsError):
+                    if skipped:
+                        skipped(result)
+                elif done:
                     done(result)
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    _require_known(found)
-    return found
+    surveys = with_labels(found)
+    _require_known(surveys)
+    return surveys
+
+
+def _or_why_not(source: Path, settings: Settings, cells: int | None) -> Survey | NoLabelsError:
+    try:
+        return survey_file(source, settings, cells)
+    except NoLabelsError as error:
+        return error
 
 
 def survey_file(source: Path, settings: Settings, cells: int | None) -> Survey:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from salanet import io
 from salanet.cloud import PointCloud
 from salanet.datasets.classes import IGNORED, ClassMap
 from salanet.datasets.usable import usable
-from salanet.errors import ConfigError, DataError, FileError
+from salanet.errors import ConfigError, DataError, FileError, NoLabelsError
 from salanet.io import crs
 from salanet.io.asprs import ASPRS
 from salanet.sampling.cells import KEPT, Cells, to_cells
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from salanet.datasets.blocks import Part
 
 SPLITS = ("train", "val", "test")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -164,26 +165,50 @@ def prepare(
     *,
     workers: int = 1,
     done: Callable[[Prepared], None] | None = None,
+    skipped: Callable[[NoLabelsError], None] | None = None,
 ) -> list[Prepared]:
     """Write the scene of every job that is not complete yet, `workers` files at a time.
 
-    `done`, if given, is called with each result. The first error stops the rest; scenes already
-    written stay, and the same call goes on where it stopped.
+    `done`, if given, is called with each result, and `skipped` with why a file without labels is
+    left out. The first other error stops the rest; scenes already written stay, and the same call
+    goes on where it stopped. Raises NoLabelsError if no file has labels.
     """
     groups: dict[Path, list[Job]] = {}
     for job in jobs:
         groups.setdefault(job.source, []).append(job)
     with ThreadPoolExecutor(max(workers, 1)) as pool:
-        futures = [pool.submit(prepare_parts, group, settings) for group in groups.values()]
+        futures = [pool.submit(_or_why_not, group, settings) for group in groups.values()]
         try:
             for future in as_completed(futures):
-                for result in future.result():
+                found = future.result()
+                if isinstance(found, NoLabelsError):
+                    if skipped:
+                        skipped(found)
+                    continue
+                for result in found:
                     if done:
                         done(result)
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    return [result for future in futures for result in future.result()]
+    made = with_labels([future.result() for future in futures])
+    return [result for results in made for result in results]
+
+
+def with_labels(found: Sequence[Result | NoLabelsError]) -> list[Result]:
+    """What became of the files that have labels; raises the first error if there are none."""
+    results = [one for one in found if not isinstance(one, NoLabelsError)]
+    errors = [one for one in found if isinstance(one, NoLabelsError)]
+    if errors and not results:
+        raise errors[0]
+    return results
+
+
+def _or_why_not(jobs: Sequence[Job], settings: Settings) -> list[Prepared] | NoLabelsError:
+    try:
+        return prepare_parts(jobs, settings)
+    except NoLabelsError as error:
+        return error
 
 
 def prepare_file(job: Job, settings: Settings) -> Prepared:
@@ -223,7 +248,7 @@ def _subsample(source: Path, settings: Settings) -> tuple[Cells, NDArray[np.int1
         )
     segment = settings.classes.encode(labels_of(cloud, settings.label_field, where), where)
     if (segment == IGNORED).all():
-        raise DataError(f"{where}: every label is ignored by the class map")
+        raise NoLabelsError(f"{where}: every label is ignored by the class map")
     keep = (*KEPT, *settings.keep)
     cells = to_cells(cloud, settings.grid, segment=segment, keep=keep, where=where)
     foreign = system.foreign if system is not None else ""
@@ -284,13 +309,13 @@ def labels_of(cloud: PointCloud, field: str | None, where: str) -> NDArray[Any]:
     """The label codes (N,) of a cloud, from its label or from an attribute by name."""
     if field is None:
         if cloud.label is None:
-            raise DataError(
+            raise NoLabelsError(
                 f"{where}: has no labels; name the attribute that holds them with --label-field "
                 f"(it has {_attribute_names(cloud)})"
             )
         return cloud.label
     if field not in cloud.attributes:
-        raise DataError(
+        raise NoLabelsError(
             f"{where}: has no attribute '{field}' to take labels from; "
             f"it has {_attribute_names(cloud)}"
         )

@@ -89,7 +89,7 @@ class Segmenter:
         """The class of every point.
 
         Args:
-            xyz: a cloud, as `salanet.read` gives it; or coordinates (N, 3), finite. Absolute ones
+            xyz: a cloud, as `salanet.read` gives it; or coordinates (N, 3). Absolute ones
                 are fine, as float64.
             rgb: uint8 (N, 3).
             intensity: (N,), as the source stores it.
@@ -99,13 +99,14 @@ class Segmenter:
                 those that the model has no use for are left alone.
 
         Returns:
-            int64 (N,), rows of `classes`; -1 for points that belong to none: strays far from all
-            others, and those that a cloud flags as noise (see `examine`).
+            int64 (N,), rows of `classes`; -1 for points that belong to none: without finite
+            coordinates, as where a sensor saw nothing; strays far from all others; and those that
+            a cloud flags as noise (see `examine`).
 
         Raises:
-            DataError: the cloud is empty, has NaN or infinite coordinates, coordinates too coarse
-                for their type, arrays of a wrong shape or type, or lacks one that the model cannot
-                do without; or its file is in degrees.
+            DataError: the cloud is empty, has no finite coordinates, or ones too coarse for their
+                type, arrays of a wrong shape or type, or lacks one that the model cannot do
+                without; or its file is in degrees.
             ConfigError: no such units or axis, or arrays beside a cloud.
         """
         if tile_points < 1:
@@ -174,7 +175,7 @@ class Segmenter:
     ) -> PointCloud:
         needed = features.required(self._names)
         cloud = as_cloud(xyz, arrays, needed)
-        cloud.require_finite(WHERE)
+        cloud.finite(WHERE)
         if not isinstance(xyz, PointCloud):
             model = self._described()
             for name in fitting.lacking(model, cloud.arrays()):

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from salanet.errors import DataError
@@ -21,7 +20,7 @@ def gather_facts(
 ) -> Survey:
     """Look at every point once, `size` at once; what was found before is read from `path`.
 
-    Raises DataError if a coordinate is NaN or infinite.
+    Raises DataError if no point has finite coordinates.
     """
     arrays = pieces.load(path)
     if arrays is None:
@@ -43,14 +42,11 @@ def _look(
 ) -> dict[str, NDArray[Any]]:
     sampler, done = Sampler(stream.count), 0
     for cloud in ahead(stream.clouds(size, [*stream.names, "rgb"])):
-        finite = np.isfinite(cloud.xyz)
-        if not finite.all():
-            first = int(np.argmin(finite.all(axis=1)))
-            raise DataError(
-                f"{stream.path}: points have NaN or infinite coordinates (the first is point "
-                f"{done + first}: {cloud.xyz[first].tolist()}); remove them before segmenting"
-            )
         sampler.add(cloud)
         done += len(cloud)
         progress(done, stream.count)
+    if sampler.not_finite == stream.count:
+        raise DataError(
+            f"{stream.path}: none of its {stream.count:,} points has finite coordinates"
+        )
     return sampler.arrays()

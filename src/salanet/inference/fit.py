@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from salanet.cloud import PointCloud
+from salanet.cloud import NO_LABEL, PointCloud
 from salanet.company import Company
 from salanet.errors import ConfigError, DataError
 from salanet.inference import units, upright
@@ -148,7 +148,8 @@ def examine(
     about_model = _other_domain(model, found.upright(survey))
     fill, about_arrays = _missing(model, survey, where)
     scale, about_intensity = _intensity(model, survey, dict(fill))
-    about_points = _strays(survey.company, max(found.scale)) + _flagged(survey, options.noise)
+    about_points = _not_finite(survey) + _strays(survey.company, max(found.scale))
+    about_points += _flagged(survey, options.noise)
     if TOLD.keys() & features.required(model.config.features):
         about_points += _alone(survey)
     return Fit(
@@ -183,6 +184,14 @@ def strays(company: Company, scale: float) -> str:
     apart = most if least == most else f"{least} to {most}"
     points = "1 point lies" if company.count == 1 else f"{company.count:,} points lie"
     return f"{points} {apart} from the rest"
+
+
+def _not_finite(survey: Survey) -> list[str]:
+    count = survey.not_finite
+    if not count:
+        return []
+    points = "1 point has" if count == 1 else f"{count:,} points have"
+    return [f"{points} NaN or infinite coordinates: no class, the label {NO_LABEL}"]
 
 
 def _alone(survey: Survey) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from salanet.cloud import PointCloud, usable_names
+from salanet.cloud import NO_LABEL, PointCloud, usable_names
 from salanet.errors import ConfigError, FileError
 from salanet.io import SUFFIXES, WRITABLE, require_writable
 from salanet.io.asprs import ASPRS, is_standard
@@ -192,24 +192,25 @@ def left_out_codes(model: Network, points: PointCloud, floor: float) -> NDArray[
 
     Where model and cloud have the codes of LAS, points that the file flags keep theirs, and strays
     are noise: low below `floor`, high elsewhere. Else all are of the model's class for the rest, or
-    have a code beyond those of the model.
+    have a code beyond those of the model. Points without finite coordinates have no label.
     """
+    nowhere = ~np.isfinite(points.xyz).all(axis=1)
     if is_standard(class_names(model)):
         found = np.where(points.xyz[:, 2] < floor, LOW_NOISE, HIGH_NOISE)
         if points.label is not None and is_standard(points.class_names):
             found = np.where(flagged(points), points.label, found)
-        return found.astype(np.int32)
+        return np.where(nowhere, NO_LABEL, found).astype(np.int32)
     codes = class_codes(model)
     names = [str(name).lower() for name in model.config.classes]
     rest = [code for code, name in zip(codes.tolist(), names, strict=True) if name in RESTS]
-    return np.full(len(points), rest[0] if rest else codes.max() + 1, np.int32)
+    return np.where(nowhere, NO_LABEL, rest[0] if rest else codes.max() + 1).astype(np.int32)
 
 
 def left_out_names(model: Network, codes: Iterable[int]) -> dict[int, str]:
     """The names of those of `left_out_codes` that are no class of the model."""
     known = class_names(model)
     names = ASPRS if is_standard(known) else {}
-    return {code: names.get(code, NOISE) for code in sorted({*codes} - {*known})}
+    return {code: names.get(code, NOISE) for code in sorted({*codes} - {*known, NO_LABEL})}
 
 
 def class_names(model: Network) -> dict[int, str]:

@@ -180,7 +180,7 @@ def _whole(
     before = states([path])
     cloud = read(path, columns=options.columns, scan=options.scan)
     clock.append(time.perf_counter())
-    cloud.require_finite(str(path))
+    cloud.finite(str(path))
     seen = survey(cloud)
     fit = examine(model, seen, options.fit, str(path))
     extras = {

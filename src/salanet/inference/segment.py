@@ -79,7 +79,7 @@ def segment(
     Args:
         model: a scene model, with the intensity scale of its training among its metadata where
             it uses intensities.
-        cloud: N >= 1 points with finite coordinates, and the attributes the model's features need.
+        cloud: N >= 1 points, and the attributes the model's features need.
         probabilities: also return those of the classes (`salanet.inference.confidence`).
         votes, tile_points, progress: see `point_logits`.
         where: what errors call the cloud, such as its file.
@@ -90,7 +90,7 @@ def segment(
         company: where the cloud's points have company, if that is known.
 
     Raises:
-        DataError: the cloud is empty, has NaN or infinite coordinates, or lacks an attribute.
+        DataError: the cloud is empty, has no finite coordinates, or lacks an attribute.
         ConfigError: the model is not for scenes.
     """
     feature_names(model)  # an error about the model comes before any about the cloud
@@ -155,14 +155,15 @@ def cloud_input(
 ) -> Input:
     """The cells of a cloud and their features, as the model was trained on them.
 
-    Points without company for far and wide are left out, and those that the file flags as noise.
+    Points without company for far and wide or without finite coordinates are left out, and those
+    that the file flags as noise.
     """
     names = feature_names(model)
     # Black colours are colours to a fit, which has looked at them, and to models that need none.
     black = fit is not None or "rgb" in optional(model)
     fit = fit or as_is(model, cloud.arrays())
     keep = features.required(names)
-    cloud.require_finite(where)
+    cloud.finite(where)
     out = left_out(cloud, company or company_of(cloud), fit.noise)
     require_some(int(out.sum()), len(out), where)
     seen = fit.cloud(cloud.rows(~out) if out.any() else cloud)

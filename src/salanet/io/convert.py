@@ -71,8 +71,13 @@ def scan_target(target: Path, number: int) -> Path:
 
 
 def losses(before: PointCloud, after: PointCloud) -> list[str]:
-    """What the second cloud, read from a file, does not hold as the first did."""
+    """What the second cloud, read from a file, does not hold as the first did.
+
+    Points without finite coordinates are left out of the comparison if the second has none.
+    """
     found = []
+    if len(after) < len(before):
+        before = replace(before.rows(before.finite()), source=before.source)
     with np.errstate(invalid="ignore"):
         moved = np.nanmax(np.abs(after.xyz - before.xyz), initial=0)
     if moved > TOLERANCE:

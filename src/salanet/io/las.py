@@ -167,10 +167,13 @@ def stored_colours(record: laspy.PackedPointRecord) -> NDArray[np.uint16] | None
 def write(path: Path, cloud: PointCloud) -> list[str]:
     """Write the cloud; returns remarks on what could not be kept as it was.
 
+    Points without finite coordinates have no place in LAS, and are left out.
+
     Raises:
-        DataError: coordinates that are not finite or do not fit the scale, attributes that are
-            not numbers.
+        DataError: no finite coordinates, ones that do not fit the scale, attributes that are not
+            numbers.
     """
+    cloud, left_out = _with_places(cloud)
     new = not isinstance(cloud.source, LasSource)
     source = _blank(cloud) if new else cloud.source
     file, size = source.file, source.file.points.shape[1]
@@ -189,7 +192,20 @@ def write(path: Path, cloud: PointCloud) -> list[str]:
     name_classes(source, cloud, placed)
     add_extras(source, placed)
     lasfile.write(path, file, compress=path.suffix.lower() == ".laz")
-    return placed.remarks
+    return [*left_out, *placed.remarks]
+
+
+def _with_places(cloud: PointCloud) -> tuple[PointCloud, list[str]]:
+    """The points with finite coordinates, and a remark on the others."""
+    finite = cloud.finite()
+    if finite.all():
+        return cloud, []
+    some, source = cloud.rows(finite), cloud.source
+    if isinstance(source, LasSource):
+        some.source = replace(source, file=replace(source.file, points=source.file.points[:0]))
+    count = len(cloud) - len(some)
+    points_have = "1 point has" if count == 1 else f"{count:,} points have"
+    return some, [f"{points_have} NaN or infinite coordinates: left out, as LAS cannot hold them"]
 
 
 def _blank(cloud: PointCloud) -> LasSource:

@@ -40,13 +40,14 @@ class Survey:
     """A sample of a cloud and what its file says.
 
     Attributes:
-        points: number of points of the whole cloud.
+        points: number of points of the whole cloud, those that are not finite left out.
         xyz: float64 (n, 3), finite, with company, spread evenly over the whole.
         crs: the file's reference system, if it names one.
         upright: the format itself says that z points up (LAS).
         arrays: n values of every attribute, by name; what features are made of is of their kind.
         company: where the points of the whole have company; None if nobody looked.
         flagged: how many points the file itself flags as noise; they are not in the sample.
+        not_finite: how many others have NaN or infinite coordinates; nor are they.
     """
 
     points: int
@@ -56,6 +57,7 @@ class Survey:
     arrays: dict[str, NDArray[Any]]
     company: Company | None = None
     flagged: int = 0
+    not_finite: int = 0
 
     @cached_property
     def spacing(self) -> float:
@@ -171,7 +173,7 @@ class Sampler:
 
     def __init__(self, count: int) -> None:
         self._rows = np.unique(np.linspace(0, count - 1, min(count, SAMPLE)).astype(np.int64))
-        self._count, self._done, self._flagged = count, 0, 0
+        self._count, self._done, self._flagged, self.not_finite = count, 0, 0, 0
         self._occupancy = Occupancy(count)
         self._samples: list[PointCloud] = []
 
@@ -179,7 +181,9 @@ class Sampler:
         """Look at the next points."""
         noise = flagged(piece)
         self._flagged += int(noise.sum())
-        self._occupancy.add(piece.xyz[~noise] if noise.any() else piece.xyz)
+        rest = piece.xyz[~noise] if noise.any() else piece.xyz
+        self.not_finite += int((~np.isfinite(rest).all(axis=1)).sum())
+        self._occupancy.add(rest)
         begin, end = np.searchsorted(self._rows, [self._done, self._done + len(piece)])
         rows = self._rows[begin:end] - self._done
         self._samples.append(piece.rows(rows[~noise[rows]]))
@@ -191,7 +195,8 @@ class Sampler:
         columns = [{"xyz": s.xyz, **s.arrays()} for s in self._samples or [none]]
         names = [name for name in columns[0] if all(name in c for c in columns)]
         sample = {f"a_{name}": np.concatenate([c[name] for c in columns]) for name in names}
-        about = {"count": np.array(self._count), "flagged": np.array(self._flagged)}
+        counts = {"count": self._count, "flagged": self._flagged, "not_finite": self.not_finite}
+        about = {name: np.array(value) for name, value in counts.items()}
         return sample | about | self._occupancy.company().arrays()
 
     def survey(self, source: Any, points: int | None = None) -> Survey:
@@ -207,7 +212,7 @@ def restored(arrays: Mapping[str, NDArray[Any]], source: Any, points: int | None
     kept = np.isfinite(xyz).all(axis=1)
     kept[kept] = company.holds(xyz[kept])
     return Survey(
-        points=max(points or int(arrays["count"]), 1),
+        points=max((points or int(arrays["count"])) - int(arrays["not_finite"]), 1),
         xyz=xyz[kept],
         crs=crs.of_source(source),
         upright=hasattr(source, "record"),
@@ -218,4 +223,5 @@ def restored(arrays: Mapping[str, NDArray[Any]], source: Any, points: int | None
         },
         company=company,
         flagged=int(arrays["flagged"]),
+        not_finite=int(arrays["not_finite"]),
     )
