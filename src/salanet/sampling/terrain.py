@@ -42,7 +42,7 @@ LOW_STEP = 1.5  # metres, their mean step
 LOW_FEWEST = 30  # cells
 
 CLIMB = 3.0  # metres between neighbouring cells of one rock face
-RELIEF = 15.0  # metres that a rock climbs, more than roofs do
+RELIEF = 12.0  # metres that a rock climbs, more than roofs do
 STEEP = 0.5  # share of its neighbouring cells with a step between them
 ROCK_FEWEST = 150  # cells: wider than a spire
 
