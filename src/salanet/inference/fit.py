@@ -20,6 +20,7 @@ from salanet.errors import ConfigError, DataError
 from salanet.inference import units, upright
 from salanet.inference.kind import DOMAINS, Described, domain_of, stance
 from salanet.sampling import features
+from salanet.sampling.cells import filled_cell
 from salanet.sampling.features import NEUTRAL
 from salanet.sampling.survey import Survey
 from salanet.sampling.terrain import TOLD
@@ -30,7 +31,6 @@ HOPELESS = 6.0  # times: most cells are alone
 ALONE = "labels are unlikely to be of use, as most cells see no other nearby (on average {seen})"
 DIM, BRIGHT = 1 / 3, 3.0  # intensities by those of training, worth another scale
 TOP = features.INTENSITY_PERCENTILE
-FILLED = 0.8  # cells by the distance of points, for models that know many sizes
 NOTICED = 1.5  # times the model's own cells: worth a remark
 MANY_ZEROS = 0.05  # share of the points; few are the darkest of those that have a value
 BEYOND = 1e9  # metres: no two points of a survey are so far apart
@@ -316,11 +316,12 @@ def _grid(option: float | str | None, spacing: float, model: Described) -> tuple
 
 def _filled(spacing: float, grid: float, sizes: tuple[float, float]) -> tuple[float, list[str]]:
     """Cells that most points share with hardly another, for a model that knows many sizes."""
-    if not math.isfinite(spacing) or FILLED * spacing <= grid:
+    wanted = filled_cell(spacing, grid) if math.isfinite(spacing) else grid
+    if wanted == grid:
         return grid, []
-    size = min(float(f"{FILLED * spacing:.2g}"), sizes[1])
+    size = min(float(f"{wanted:.2g}"), sizes[1])
     apart = f"points are about {spacing:.2g} m apart: cells of {size:g} m instead of {grid:g} m"
-    if FILLED * spacing > sizes[1]:
+    if wanted > sizes[1]:
         return size, [f"{apart}, the largest that the model was trained on: expect less"]
     return size, [apart] if size > NOTICED * grid else []
 

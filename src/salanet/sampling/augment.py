@@ -38,6 +38,8 @@ class Augmentation(BaseModel):
             and 1 + this.
         intensity_drop: probability that all intensities of the sample become 0.
         returns_drop: probability that every point of the sample becomes an only return.
+        terrain_error: probability that the heights of the sample are those above a wrong terrain,
+            off by a plane of up to 5 m and a slope of up to 1/2: what found it may have failed.
         point_drop: largest share of the sample's points left out, for scans of other density.
     """
 
@@ -55,6 +57,7 @@ class Augmentation(BaseModel):
     intensity_gamma: float = Field(default=0.0, ge=0)
     intensity_drop: float = Field(default=0.0, ge=0, le=1)
     returns_drop: float = Field(default=0.0, ge=0, le=1)
+    terrain_error: float = Field(default=0.0, ge=0, le=1)
     point_drop: float = Field(default=0.0, ge=0, lt=1)
 
     @model_validator(mode="after")
@@ -126,6 +129,21 @@ class Augmentation(BaseModel):
             if dropped.get(name):
                 changed[name] = np.full_like(changed[name], NEUTRAL[name])
         return changed
+
+    def terrain(
+        self, arrays: dict[str, NDArray[Any]], zoom: float, rng: np.random.Generator
+    ) -> dict[str, NDArray[Any]]:
+        """A copy of the dictionary, where heights above the ground may be wrong.
+
+        "xyz" (N, 3) are about the sample's centre, `zoom` times as large as in metres.
+        """
+        if not self.terrain_error or rng.random() >= self.terrain_error:
+            return arrays
+        towards, slope, error = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.5), rng.uniform(-5, 5)
+        along = arrays["xyz"][:, :2] @ np.array([np.cos(towards), np.sin(towards)]) / zoom
+        wrong = (slope * along + error).astype(np.float32)
+        above = {n: arrays[n] + wrong for n in ("height_above_ground",) if n in arrays}
+        return arrays | above
 
     def optional(self) -> list[str]:
         """Arrays that training leaves out at times, so that the model works without them."""

@@ -24,6 +24,17 @@ KEPT = ("rgb", "intensity", "return_number", "number_of_returns", *TOLD)
 GIVEN = " given"  # behind the name of an array: the share of a cell's points that have a value
 
 
+FILLED = 0.8
+
+
+def filled_cell(spacing: float, grid: float) -> float:
+    """Cells for points `spacing` metres apart that hold hardly more than one each, from `grid` on.
+
+    For networks that have learned many cell sizes; they see the same at every density.
+    """
+    return max(grid, FILLED * spacing)
+
+
 @dataclass(frozen=True)
 class Cells:
     """M occupied grid cells of a cloud of N points.

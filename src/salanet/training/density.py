@@ -11,47 +11,67 @@ from numpy.typing import NDArray
 
 from salanet.cloud import PointCloud
 from salanet.geometry import subsample
+from salanet.sampling.cells import filled_cell
 from salanet.sampling.survey import survey
 from salanet.scenes import Scene
 
-# Points between which cells are drawn: no finer than this part of their distance, and for sparse
-# scenes no coarser than that many times it.
-FINEST, COARSEST = 0.7, 1.6
+# How much finer or coarser than `filled_cell` the cells of a sample may be.
+FINER, COARSER = 0.85, 1.25
+UNTHINNED = 1 / 3  # of the samples keep all their points
 LABELS = "labels"
 
 
 class Cells:
-    """Draws cell sizes and thins samples to them.
+    """Draws densities and the cells that go with them, and thins samples to those.
+
+    A sample is as dense as its scene or, after leaving out points, anything down to what the
+    largest cells are for; its cells are about those that a file of that density will get
+    (`filled_cell`). What is sparser from the start gets cells larger than asked for.
 
     Args:
         scenes: what samples are cut from; finer than the cells.
         sizes: least and largest cell size in metres.
-        point_drop: largest share of a sample's points left out; never so many that cells stand
-            alone.
+        grid: the network's own cells.
+        point_drop: largest share of a sample's points left out.
+
+    Attributes:
+        ranges: least and largest cells of each scene.
     """
 
     def __init__(
-        self, scenes: Sequence[Scene], sizes: tuple[float, float], point_drop: float
+        self,
+        scenes: Sequence[Scene],
+        sizes: tuple[float, float],
+        grid: float,
+        point_drop: float,
     ) -> None:
-        self.point_drop = point_drop
+        self.grid = grid
         self.spacing = [
             survey(PointCloud(scene.coord.astype(np.float64))).spacing for scene in scenes
         ]
+        thinnest = 1 / np.sqrt(1 - point_drop)
+        most = [sizes[1] / COARSER / filled_cell(apart, 0.0) for apart in self.spacing]
+        self.thinner = [float(np.clip(times, 1, thinnest)) for times in most]
         self.ranges = [
-            (max(sizes[0], FINEST * apart), max(sizes[1], COARSEST * apart))
-            for apart in self.spacing
+            (
+                max(sizes[0], FINER * filled_cell(apart, grid)),
+                COARSER * filled_cell(apart * times, grid),
+            )
+            for apart, times in zip(self.spacing, self.thinner, strict=True)
         ]
 
-    def draw(self, scene: int, rng: np.random.Generator) -> float:
-        """The cell size of a sample, even on a logarithmic scale."""
-        return float(np.exp(rng.uniform(*np.log(self.ranges[scene]))))
+    def draw(self, scene: int, rng: np.random.Generator) -> tuple[float, float]:
+        """The cell size of a sample, and the share of its points that stay."""
+        times = 1.0
+        if rng.random() >= UNTHINNED:  # even on a logarithmic scale
+            times = float(np.exp(rng.uniform(0, np.log(self.thinner[scene]))))
+        size = filled_cell(self.spacing[scene] * times, self.grid)
+        size *= float(np.exp(rng.uniform(np.log(FINER), np.log(COARSER))))
+        return max(size, self.ranges[scene][0]), 1 / times**2
 
-    def kept(
-        self, scene: int, cell: float, count: int, rng: np.random.Generator
-    ) -> NDArray[np.int64]:
-        """Rows of the points that stay, in order: other densities for cells of this size."""
-        least = max(1 - self.point_drop, (self.spacing[scene] * FINEST / cell) ** 2)
-        share = np.exp(rng.uniform(np.log(min(least, 1)), 0))
+    @staticmethod
+    def kept(count: int, share: float, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Rows of the points that stay, in order; at least one of any."""
         rows = np.flatnonzero(rng.random(count) < share)
         return rows if len(rows) else np.arange(min(count, 1))
 

@@ -109,12 +109,13 @@ class Objective(nn.Module):
         return -(self._weights_of(unions) * of_union).sum()
 
     def _weights_of(self, unions: Tensor) -> Tensor:
-        """Of each point of a union, the mean weight of its classes."""
+        """Of each point of a union, the weight of the commonest of its classes."""
         assert self.unions is not None
-        inside = self.unions[unions[unions >= 0]].float()
+        chosen = unions[unions >= 0]
         if self.weights is None:
-            return inside[:, 0] * 0 + 1
-        return inside @ self.weights / inside.sum(1)
+            return torch.ones_like(chosen, dtype=torch.float32)
+        least = self.weights.expand_as(self.unions).masked_fill(~self.unions, torch.inf).amin(1)
+        return least[chosen]
 
     def _of_parts(self, logits: list[Tensor], batch: Batch, share: Share) -> tuple[Tensor, Tensor]:
         first = np.cumsum([0, *(of_head.shape[1] for of_head in logits)]).tolist()

@@ -184,7 +184,7 @@ class Samples(Draws):
         self.cells = None
         if sampling.cells:
             drop = recipe.augmentation.point_drop
-            self.cells = Cells(scenes, sampling.cells, drop)
+            self.cells = Cells(scenes, sampling.cells, self.grid, drop)
             self.sampler.limit = None  # of what is thinned after
         self.unions = Unions(scenes)
         self.scales = [intensity_scale] * len(scenes)
@@ -215,17 +215,17 @@ class Samples(Draws):
         augmentation = self.recipe.augmentation
         if self.recipe.sampling.centres == "potentials":
             sphere, rng = self.potentials.draw(epoch, index)
-            cell = None
+            cell, share = None, 1.0
         else:
             rng = self.generator(epoch, index)
             number, centre = self.sampler.centre(rng)
-            cell = self.cells.draw(number, rng) if self.cells else None
+            cell, share = self.cells.draw(number, rng) if self.cells else (None, 1.0)
             reach = None if cell is None else self.sampler.radius * cell / self.grid
             sphere = self.sampler.at(number, centre, reach)
         scene = self.scenes[sphere.scene]
         rows = sphere.rows
         if self.cells and cell is not None:
-            rows = rows[self.cells.kept(sphere.scene, cell, len(rows), rng)]
+            rows = rows[self.cells.kept(len(rows), share, rng)]
         elif augmentation.point_drop:
             rows = rows[augmentation.kept(len(rows), rng)]
         arrays = features.gather(scene, rows)
@@ -239,6 +239,7 @@ class Samples(Draws):
         arrays["xyz"] = augmentation.points(arrays["xyz"] * np.float32(zoom), rng)
         scale = self.scales[sphere.scene]
         arrays = augmentation.attributes(arrays, rng, scale)
+        arrays = augmentation.terrain(arrays, zoom, rng)
         values = features.compute(
             self.recipe.model.features,
             intensity_scale=scale,

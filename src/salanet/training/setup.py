@@ -43,7 +43,9 @@ def cell_range(scenes: Sequence[Scene], recipe: Recipe) -> tuple[float, float] |
     """The least and largest cells that samples are thinned to; None for those of the scenes."""
     if recipe.sampling.cells is None:
         return None
-    drawn = Cells(scenes, recipe.sampling.cells, 0).ranges
+    grid = recipe.model.grid or scenes[0].grid
+    assert grid is not None  # checked before
+    drawn = Cells(scenes, recipe.sampling.cells, grid, recipe.augmentation.point_drop).ranges
     return min(low for low, _ in drawn), max(high for _, high in drawn)
 
 
