@@ -49,14 +49,16 @@ def expected(system: CRS) -> tuple[float | str | None, float | None]:
     return across, upright[0].unit_conversion_factor if upright else None
 
 
-def agrees(found: Crs | None, right: tuple[float | str | None, float | None]) -> bool:
+def agrees(
+    found: Crs | None, right: tuple[float | str | None, float | None], silent: bool = False
+) -> bool:
+    """Whether the units are those; `silent` texts need not tell the heights of angles."""
     if found is None:
         return False
     across, up = right
     if across == "angle":
-        # ESRI's geographic systems with heights are a name that tells PROJ, and state no unit.
-        silent = found.vertical is None and found.name.endswith("3D")
-        return found.angular and (silent or _close(found.vertical_metres, up))
+        told = found.vertical is not None or not silent
+        return found.angular and (not told or _close(found.vertical_metres, up))
     same = _close(found.metres, across) and not found.angular
     return same and (_close(found.vertical_metres, up) or found.geocentric)
 
@@ -90,7 +92,9 @@ def main(argv: list[str]) -> int:
             text = in_form(system, form)
             unwritten[name] += text is None
             total[name] += text is not None
-            if text is not None and not agrees(from_wkt(text), expected(CRS.from_wkt(text))):
+            # ESRI's geographic systems with heights are a name that tells PROJ, and state no unit.
+            esri = form == WktVersion.WKT1_ESRI
+            if text and not agrees(from_wkt(text), expected(CRS.from_wkt(text)), esri):
                 wrong[name] += 1
                 print(f"{name}, {system.srs} {system.name}: {from_wkt(text)}")
         if system.is_projected and code is not None and code < 32767 and not system.is_compound:

@@ -302,3 +302,38 @@ def test_autzen_is_in_feet(shared_data: Path) -> None:
     fit = examine(model, survey(read(path)))
     assert fit.scale == (FOOT,) * 3
     assert len(fit.remarks) == 3  # units, returns, intensities
+
+
+def test_absence_in_part_of_the_points_is_said_with_its_share() -> None:
+    cloud = town(1, size=40)
+    metres = Crs("Lambert-93", 2154, "metre")
+    optional = Model(metadata={"intensity_scale": 1000.0, "optional": ["intensity"]})
+    half = np.arange(len(cloud)) % 2 == 0
+    assert cloud.intensity is not None
+    cloud.intensity[:] = 900
+    for value, said in ((np.nan, "NaN or infinite"), (0, "0, as if nobody knew it,")):
+        cloud.intensity[half] = value
+        fit = examine(optional, of(cloud, metres))
+        assert fit.remarks == (
+            f"intensity is {said} in 50% of the points: the model does without there",
+        )
+        assert fit.fill == () and fit.intensity_scale == 1000
+    (remark,) = examine(Model(), of(cloud, metres)).remarks
+    assert remark.endswith("the model never did without: expect less there")
+    cloud.intensity[:] = np.nan
+    fit = examine(optional, of(cloud, metres))
+    assert fit.remarks == ("intensity is NaN everywhere in the file: the model does without",)
+    assert fit.fill == (("intensity", 0.0),)
+
+
+def test_a_field_of_several_values_is_as_none() -> None:
+    cloud = town(1, size=40)
+    several = np.stack([cloud.attributes["return_number"]] * 2, axis=1)
+    cloud.attributes["return_number"] = several
+    metres = Crs("Lambert-93", 2154, "metre")
+    with pytest.raises(DataError, match="needs 'return_number', which the file lacks"):
+        examine(Model(), of(cloud, metres))
+    optional = {"intensity_scale": 1000.0, "optional": ["return_number"]}
+    fit = examine(Model(metadata=optional), of(cloud, metres))
+    assert fit.remarks == ("the file has no return_number: the model does without",)
+    assert fit.cloud(cloud).attributes["return_number"].shape == (len(cloud),)

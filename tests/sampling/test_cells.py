@@ -37,6 +37,33 @@ def test_by_hand() -> None:
     assert sorted(cells.arrays) == sorted([*terrain, "intensity", "return_number"])
 
 
+def test_points_without_a_value_do_not_count() -> None:
+    nan, inf = np.nan, np.inf
+    cloud = PointCloud(
+        XYZ,
+        intensity=np.array([3, nan, -inf, 6], np.float32),
+        attributes={
+            "return_number": np.array([2, 4, nan, inf]),
+            "number_of_returns": np.array([2, 2, 3, 5]),
+            "height_above_ground": np.array([0, nan, 0, 0]),
+        },
+    )
+    cells = to_cells(cloud, 0.4)
+    assert cells.arrays["intensity"].tolist() == [4.5, 0]  # the second has no other point
+    assert cells.arrays["return_number"].tolist() == [3, 1]
+    assert cells.arrays["number_of_returns"].tolist() == [3, 3]
+    assert np.isfinite(cells.arrays["height_above_ground"]).all()
+    assert sorted(cells.arrays) == [
+        *("height_above_ground", "intensity", "number_of_returns", "return_number")
+    ]
+
+
+def test_fields_of_several_values_are_left_out() -> None:
+    odd = {"intensity": np.ones((4, 2)), "return_number": np.ones((4, 2))}
+    cells = to_cells(PointCloud(XYZ, attributes=odd), 0.4, keep=("intensity", "return_number"))
+    assert cells.arrays == {}
+
+
 def test_only_what_is_wanted() -> None:
     cloud = PointCloud(XYZ, intensity=np.ones(4, np.float32), attributes={"nx": np.arange(4.0)})
     cells = to_cells(cloud, 0.4, keep=["nx"])

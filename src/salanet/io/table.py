@@ -131,7 +131,7 @@ def _unpacked(stored: Column) -> Column | None:
         return None
     bits = np.ascontiguousarray(stored).view(np.uint32)
     fourth = bits & FOURTH
-    if not (np.isin(fourth, (0, FOURTH)).all() and bits.any()):
+    if not (((fourth == 0) | (fourth == FOURTH)).all() and bits.any()):
         return None
     return np.stack([bits >> 16, bits >> 8, bits], axis=1).astype(np.uint8)
 
