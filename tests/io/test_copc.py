@@ -126,6 +126,16 @@ def test_a_node_that_the_file_does_not_have(copc: tuple[Path, PointCloud], place
         read_part(path, resolution=0.01)
 
 
+def test_a_node_that_is_left_out(copc: tuple[Path, PointCloud]) -> None:
+    """Also where it would not be asked for."""
+    path, cloud = copc
+    points = entry(bytearray(path.read_bytes()), 1)[6]
+    with_entry(path, 1, 0, 0, 0)
+    with pytest.raises(FileError, match=f"its hierarchy leaves out {points} of 4,000 points"):
+        read_part(path, (50, 50, 60, 60))
+    assert len(io.read(path)) == len(cloud)
+
+
 def test_a_chunk_of_two_nodes(copc: tuple[Path, PointCloud]) -> None:
     path, _ = copc
     with_entry(path, 1, *entry(bytearray(path.read_bytes()), 2)[4:])

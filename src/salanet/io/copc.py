@@ -9,7 +9,6 @@ chunk is read twice. Source: copc.io, version 1.0.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
@@ -103,8 +102,8 @@ class Octree:
     def __init__(self, path: Path, file: IO[bytes], reader: lasfile.Reader) -> None:
         self._path, self._file = path, file
         self._size, self._record = path.stat().st_size, reader.las.points.shape[1]
-        self._laszip, chunks = reader.laszip, reader.chunks
-        self._chunks = {chunk.at: chunk for chunk in chunks}
+        self._laszip, self._count = reader.laszip, reader.count
+        self._chunks = {chunk.at: chunk for chunk in reader.chunks}
         file.seek(INFO_AT)
         info = struct.unpack("<5d2Q", file.read(56))
         half, self._spacing = info[3:5]
@@ -116,9 +115,13 @@ class Octree:
 
     def points(self, bounds: Bounds | None, resolution: float | None) -> NDArray[np.uint8]:
         """The points (n, record size) of the nodes that touch a region, down to a resolution."""
-        chunks = [*self._nodes(bounds, self._deepest(resolution))]
-        # In the order of the file, which is that of the whole.
-        chunks.sort(key=lambda chunk: chunk.at)
+        deepest = self._deepest(resolution)
+        chunks = [
+            chunk
+            for key, chunk in self._nodes()
+            if key[0] <= deepest and self._touches(key, bounds)
+        ]
+        chunks.sort(key=lambda chunk: chunk.at)  # the order of the file
         count = sum(chunk.points for chunk in chunks)
         check_unpacked(self._path, count * self._record)
         raw = np.empty((count, self._record), np.uint8)
@@ -137,14 +140,14 @@ class Octree:
             level, spacing = level + 1, spacing / 2
         return level
 
-    def _nodes(self, bounds: Bounds | None, deepest: int) -> Iterator[Chunk]:
-        """The chunks of the nodes with points in a region, down to a level."""
+    def _nodes(self) -> list[tuple[Key, Chunk]]:
+        """The nodes with points, all of them: otherwise some would be left out in silence."""
         entries = self._page(*self._root)
-        pages, chunks = {self._root[0]}, set[int]()
+        pages, found = {self._root[0]}, dict[int, tuple[Key, Chunk]]()
         waiting: list[Key] = [(0, 0, 0, 0)]
         while waiting:
             key = waiting.pop()
-            if key not in entries or not self._touches(key, bounds):
+            if key not in entries:
                 continue
             at, size, points = entries[key]
             if points == ELSEWHERE:
@@ -156,12 +159,15 @@ class Octree:
                 continue
             if points:
                 chunk = self._chunks.get(at)
-                if chunk != (points, at, size) or at in chunks:
+                if chunk != (points, at, size) or at in found:
                     raise self._damaged("its hierarchy promises points that are not there")
-                chunks.add(at)
-                yield Chunk(points, at, size)
-            if key[0] < deepest:
+                found[at] = key, chunk
+            if key[0] < DEEPEST:
                 waiting += _children(key)
+        missing = self._count - sum(chunk.points for _, chunk in found.values())
+        if missing:
+            raise self._damaged(f"its hierarchy leaves out {missing:,} of {self._count:,} points")
+        return [*found.values()]
 
     def _page(self, at: int, size: int) -> dict[Key, tuple[int, int, int]]:
         """Place, bytes and points of each node of a page."""
