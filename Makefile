@@ -5,7 +5,10 @@ BIN := $(VENV)/bin
 SOURCES := $(shell find src csrc recipes -type f ! -name '*.pyc' ! -name '*.so') \
            CMakeLists.txt pyproject.toml
 
-.PHONY: demo test lint wheel docs bench lock clean
+# On Linux the default build of PyTorch brings 15 CUDA packages; `make TORCH_INDEX= …` takes it.
+TORCH_INDEX ?= $(if $(filter Linux,$(shell uname)),https://download.pytorch.org/whl/cpu)
+
+.PHONY: demo test lint wheel docs bench lock check-lock clean
 
 demo: $(VENV)/.package
 	$(BIN)/python -m salanet.cli.main demo
@@ -40,10 +43,18 @@ bench: $(VENV)/.package
 
 # Pins what is installed now; run it in an environment where `make test` passes.
 lock: $(VENV)/.package
-	$(BIN)/pip freeze --exclude salanet | sed 's/+cpu$$//' > requirements.lock
+	$(BIN)/pip freeze --exclude salanet | sed -E -f .ci/lock.sed > requirements.lock
+
+# The lock must install from the public index, on other machines than the one that wrote it.
+check-lock: $(VENV)/.dependencies
+	.ci/check-lock $(BIN)
 
 $(VENV)/.dependencies: requirements.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -z "$(TORCH_INDEX)" || \
+	  $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --retries 1 --timeout 10 \
+	    --index-url "$(TORCH_INDEX)" "$$(grep ^torch== requirements.lock)" || \
+	  echo "PyTorch's CPU build is out of reach; its default build will do"
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
 	touch $@
 

@@ -12,7 +12,6 @@ namespace {
 
 constexpr int64_t kTilePairs = 256;
 constexpr int64_t kTileWins = 8 * kTilePairs;
-constexpr int kChannelBits = 20;
 
 struct Workspace {
   Tile tile;

@@ -1,6 +1,6 @@
 // The Python face of the aggregation kernels: arrays in, threads over fixed chunks, arrays out.
+// Shapes are checked here, so that no caller can make a kernel leave its arrays.
 #include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/tuple.h>
 
@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "aggregation/problem.h"
+#include "common/arrays.h"
 #include "common/isa.h"
 #include "common/parallel.h"
 
@@ -21,8 +22,6 @@ namespace nb = nanobind;
 namespace salanet {
 namespace {
 
-template <typename T, int dimensions>
-using Array = nb::ndarray<T, nb::ndim<dimensions>, nb::c_contig, nb::device::cpu>;
 using Matrix = Array<const float, 2>;
 using Vector = Array<const float, 1>;
 using Table = Array<const int32_t, 2>;
@@ -51,13 +50,32 @@ Problem basic_problem(const Table& neighbours, int64_t supports) {
   p.S = 1, p.C = 0;
   p.floor = -std::numeric_limits<float>::infinity();
   p.assignment = Assignment::none;
+  require(p.M <= kMaxRows && p.N <= kMaxRows, "at most 2^31 - 2 queries and supports");
+  require(p.K <= kMaxSlots, "at most 255 neighbours of each query");
   return p;
 }
 
 void set_features(Problem& p, const Matrix& features, int groups) {
   p.projected = features.data();
   p.stride = features.shape(1);
+  require(p.stride < kMaxChannels, "fewer than 2^20 channels");
+  require(groups >= 1 && groups <= kMaxGroups && p.stride % groups == 0,
+          "the columns of projected must divide into 1 to 64 groups");
   p.S = groups, p.C = p.stride / groups;
+}
+
+void set_lift(Problem& p, const Matrix& queries, const Matrix& supports, const Matrix& lift_w,
+              const Vector& lift_b, float radius) {
+  const int64_t lifted = lift_w.shape(0);
+  require(lifted <= kMaxLifted, "at most 64 lifted channels");
+  require(radius > 0, "the radius must be positive");
+  require_shape(queries, "queries", {p.M, 3});
+  require_shape(supports, "supports", {p.N, 3});
+  require_shape(lift_w, "lift_w", {lifted, 3});
+  require_shape(lift_b, "lift_b", {lifted});
+  p.queries = queries.data(), p.supports = supports.data();
+  p.lift_w = lift_w.data(), p.lift_b = lift_b.data(), p.R = static_cast<int>(lifted);
+  p.inverse_radius = 1.0f / radius;
 }
 
 Problem sala_problem(const Inputs& inputs, const Options& options) {
@@ -66,14 +84,23 @@ Problem sala_problem(const Inputs& inputs, const Options& options) {
   const auto& [radius, groups, relu, sum, assignment] = options;
   Problem p = basic_problem(neighbours, supports.shape(0));
   set_features(p, projected, groups);
-  p.queries = queries.data(), p.supports = supports.data();
-  p.lift_w = lift_w.data(), p.lift_b = lift_b.data(), p.R = static_cast<int>(lift_w.shape(0));
+  set_lift(p, queries, supports, lift_w, lift_b, radius);
+  const int64_t hidden = hidden_w.shape(0);
+  require(hidden <= kMaxHidden, "at most 64 hidden channels");
+  require(assignment >= 0 && assignment <= static_cast<int>(Assignment::none),
+          "the assignment must be 0, 1 or 2");
+  require_shape(projected, "projected", {p.N, p.D()});
+  require_shape(hidden_w, "hidden_w", {hidden, p.R});
+  require_shape(hidden_b, "hidden_b", {hidden});
+  require_shape(score_w, "score_w", {groups, hidden});
+  require_shape(score_b, "score_b", {groups});
+  if (position_w) require_shape(*position_w, "position_w", {p.D(), p.R});
+  if (bias) require_shape(*bias, "bias", {p.D()});
   p.hidden_w = hidden_w.data(), p.hidden_b = hidden_b.data();
-  p.H = static_cast<int>(hidden_w.shape(0));
+  p.H = static_cast<int>(hidden);
   p.score_w = score_w.data(), p.score_b = score_b.data();
   p.position_w = position_w ? position_w->data() : nullptr;
   p.bias = bias ? bias->data() : nullptr;
-  p.inverse_radius = 1.0f / radius;
   if (relu) p.floor = 0.0f;
   p.sum = sum;
   p.assignment = static_cast<Assignment>(assignment);
@@ -81,12 +108,16 @@ Problem sala_problem(const Inputs& inputs, const Options& options) {
   return p;
 }
 
+Problem max_problem(const Matrix& features, const Table& neighbours) {
+  Problem p = basic_problem(neighbours, features.shape(0));
+  set_features(p, features, 1);
+  return p;
+}
+
 Problem lift_problem(const Matrix& queries, const Matrix& supports, const Table& neighbours,
                      const Matrix& lift_w, const Vector& lift_b, float radius) {
   Problem p = basic_problem(neighbours, supports.shape(0));
-  p.queries = queries.data(), p.supports = supports.data();
-  p.lift_w = lift_w.data(), p.lift_b = lift_b.data(), p.R = static_cast<int>(lift_w.shape(0));
-  p.inverse_radius = 1.0f / radius;
+  set_lift(p, queries, supports, lift_w, lift_b, radius);
   p.lifts = p.R > 0;
   return p;
 }
@@ -111,24 +142,32 @@ Memory pack(const Problem& p) {
   return packed;
 }
 
-void run_forward(Problem p, float* out, uint8_t* slots, int threads) {
+void run_forward(Problem p, const Array<float, 2>& out,
+                 const std::optional<Array<uint8_t, 2>>& slots, int threads) {
+  require_shape(out, "out", {p.M, p.C});
+  if (slots) require_shape(*slots, "slots", {p.M, p.D()});
+  uint8_t* winners = slots ? slots->data() : nullptr;
   nb::gil_scoped_release release;
   const Memory padded = pad_rows(p), packed = pack(p);
   const int64_t scratch_bytes = SALANET_DISPATCH(kIsa, forward_scratch_bytes(p));
   const int64_t grain = std::clamp<int64_t>(p.M / 64, 8, 1024);
   parallel_for(p.M, grain, threads, [&](int64_t begin, int64_t end, int64_t) {
+    require_rows(p.neighbours, begin * p.K, end * p.K, p.N);
     const Memory scratch = allocate(scratch_bytes);
-    SALANET_DISPATCH(kIsa, forward(p, packed.get(), begin, end, out, slots, scratch.get()));
+    SALANET_DISPATCH(kIsa, forward(p, packed.get(), begin, end, out.data(), winners,
+                                   scratch.get()));
   });
 }
 
 // body(begin, end, partial) over chunks of supports; the partial sums are added up in their order.
+// Each chunk looks through the whole neighbour table and makes sure of its share of it.
 template <typename Body>
-void sum_over_supports(int64_t supports, int64_t size, float* total, int threads, Body&& body) {
-  const int64_t grain = std::max<int64_t>(1, (supports + kSupportChunks - 1) / kSupportChunks);
-  const int64_t chunks = (supports + grain - 1) / grain;
+void sum_over_supports(const Problem& p, int64_t size, float* total, int threads, Body&& body) {
+  const int64_t grain = std::max<int64_t>(1, (p.N + kSupportChunks - 1) / kSupportChunks);
+  const int64_t chunks = (p.N + grain - 1) / grain, pairs = p.M * p.K;
   std::vector<float> partials(chunks * size, 0.0f);
-  parallel_for(supports, grain, threads, [&](int64_t begin, int64_t end, int64_t chunk) {
+  parallel_for(p.N, grain, threads, [&](int64_t begin, int64_t end, int64_t chunk) {
+    require_rows(p.neighbours, pairs * chunk / chunks, pairs * (chunk + 1) / chunks, p.N);
     body(begin, end, partials.data() + chunk * size);
   });
   for (int64_t k = 0; k < size; ++k) {
@@ -138,53 +177,60 @@ void sum_over_supports(int64_t supports, int64_t size, float* total, int threads
   }
 }
 
-void run_backward(Problem p, const Gradients& grad, float* parameters, int threads) {
+void run_backward(Problem p, const Matrix& grad_out, const Array<const uint8_t, 2>& slots,
+                  const Array<float, 2>& grad_projected, float* parameters, int threads) {
+  require_shape(grad_out, "grad_out", {p.M, p.C});
+  require_shape(grad_projected, "grad_projected", {p.N, p.D()});
+  if (!p.sum) require_shape(slots, "slots", {p.M, p.D()});
+  const Gradients grad{grad_out.data(), slots.data(), grad_projected.data()};
   nb::gil_scoped_release release;
   const Memory padded = pad_rows(p), packed = pack(p);
   const int64_t scratch_bytes = SALANET_DISPATCH(kIsa, backward_scratch_bytes(p));
   const int64_t size = GradientLayout(p.R, p.H, p.S, p.D()).size;
-  sum_over_supports(p.N, size, parameters, threads, [&](int64_t begin, int64_t end, float* partial) {
+  sum_over_supports(p, size, parameters, threads, [&](int64_t begin, int64_t end, float* partial) {
     const Memory scratch = allocate(scratch_bytes);
     SALANET_DISPATCH(kIsa,
                      backward(p, packed.get(), grad, begin, end, partial, scratch.get()));
   });
 }
 
-void sala_forward(const Inputs& inputs, const Options& options, Array<float, 2> out,
-                  std::optional<Array<uint8_t, 2>> slots, int threads) {
-  run_forward(sala_problem(inputs, options), out.data(), slots ? slots->data() : nullptr, threads);
+void sala_forward(const Inputs& inputs, const Options& options, const Array<float, 2>& out,
+                  const std::optional<Array<uint8_t, 2>>& slots, int threads) {
+  run_forward(sala_problem(inputs, options), out, slots, threads);
 }
 
-void sala_backward(const Inputs& inputs, const Options& options, Matrix grad_out,
-                   Array<const uint8_t, 2> slots, Array<float, 2> grad_projected,
-                   Array<float, 1> grad_parameters, int threads) {
-  run_backward(sala_problem(inputs, options),
-               {grad_out.data(), slots.data(), grad_projected.data()}, grad_parameters.data(),
-               threads);
+void sala_backward(const Inputs& inputs, const Options& options, const Matrix& grad_out,
+                   const Array<const uint8_t, 2>& slots, const Array<float, 2>& grad_projected,
+                   const Array<float, 1>& grad_parameters, int threads) {
+  const Problem p = sala_problem(inputs, options);
+  require_shape(grad_parameters, "grad_parameters", {GradientLayout(p.R, p.H, p.S, p.D()).size});
+  run_backward(p, grad_out, slots, grad_projected, grad_parameters.data(), threads);
 }
 
-void max_forward(Matrix features, Table neighbours, Array<float, 2> out,
-                 std::optional<Array<uint8_t, 2>> slots, int threads) {
-  Problem p = basic_problem(neighbours, features.shape(0));
-  set_features(p, features, 1);
-  run_forward(p, out.data(), slots ? slots->data() : nullptr, threads);
+void max_forward(const Matrix& features, const Table& neighbours, const Array<float, 2>& out,
+                 const std::optional<Array<uint8_t, 2>>& slots, int threads) {
+  run_forward(max_problem(features, neighbours), out, slots, threads);
 }
 
-void max_backward(Matrix features, Table neighbours, Matrix grad_out,
-                  Array<const uint8_t, 2> slots, Array<float, 2> grad_features, int threads) {
-  Problem p = basic_problem(neighbours, features.shape(0));
-  set_features(p, features, 1);
+void max_backward(const Matrix& features, const Table& neighbours, const Matrix& grad_out,
+                  const Array<const uint8_t, 2>& slots, const Array<float, 2>& grad_features,
+                  int threads) {
+  const Problem p = max_problem(features, neighbours);
   std::vector<float> unused(GradientLayout(0, 0, 1, p.D()).size);
-  run_backward(p, {grad_out.data(), slots.data(), grad_features.data()}, unused.data(), threads);
+  run_backward(p, grad_out, slots, grad_features, unused.data(), threads);
 }
 
-void moments_forward(Matrix queries, Matrix supports, Table neighbours, Matrix lift_w,
-                     Vector lift_b, float radius, Array<float, 2> sums, Array<float, 1> counts,
-                     Array<float, 2> gram, int threads) {
+void moments_forward(const Matrix& queries, const Matrix& supports, const Table& neighbours,
+                     const Matrix& lift_w, const Vector& lift_b, float radius,
+                     const Array<float, 2>& sums, const Array<float, 1>& counts,
+                     const Array<float, 2>& gram, int threads) {
   const Problem p = lift_problem(queries, supports, neighbours, lift_w, lift_b, radius);
+  require_shape(sums, "sums", {p.N, p.R});
+  require_shape(counts, "counts", {p.N});
+  require_shape(gram, "gram", {p.R, p.R});
   nb::gil_scoped_release release;
   const int64_t scratch_bytes = SALANET_DISPATCH(kIsa, moments_scratch_bytes(p));
-  sum_over_supports(p.N, p.R * p.R, gram.data(), threads,
+  sum_over_supports(p, p.R * p.R, gram.data(), threads,
                     [&](int64_t begin, int64_t end, float* partial) {
                       const Memory scratch = allocate(scratch_bytes);
                       SALANET_DISPATCH(kIsa, moments(p, begin, end, sums.data(), counts.data(),
@@ -192,15 +238,19 @@ void moments_forward(Matrix queries, Matrix supports, Table neighbours, Matrix l
                     });
 }
 
-void moments_backward(Matrix queries, Matrix supports, Table neighbours, Matrix lift_w,
-                      Vector lift_b, float radius, Matrix grad_sums, Matrix grad_gram,
-                      Array<float, 1> grad_parameters, int threads) {
+void moments_backward(const Matrix& queries, const Matrix& supports, const Table& neighbours,
+                      const Matrix& lift_w, const Vector& lift_b, float radius,
+                      const Matrix& grad_sums, const Matrix& grad_gram,
+                      const Array<float, 1>& grad_parameters, int threads) {
   const Problem p = lift_problem(queries, supports, neighbours, lift_w, lift_b, radius);
+  const int64_t size = GradientLayout(p.R, 0, 0, 0).size;
+  require_shape(grad_sums, "grad_sums", {p.N, p.R});
+  require_shape(grad_gram, "grad_gram", {p.R, p.R});
+  require_shape(grad_parameters, "grad_parameters", {size});
   nb::gil_scoped_release release;
   const int64_t scratch_bytes = SALANET_DISPATCH(kIsa, moments_scratch_bytes(p));
   sum_over_supports(
-      p.N, GradientLayout(p.R, 0, 1, 0).size, grad_parameters.data(), threads,
-      [&](int64_t begin, int64_t end, float* partial) {
+      p, size, grad_parameters.data(), threads, [&](int64_t begin, int64_t end, float* partial) {
         const Memory scratch = allocate(scratch_bytes);
         SALANET_DISPATCH(kIsa, moments_backward(p, grad_sums.data(), grad_gram.data(), begin, end,
                                                 partial, scratch.get()));
@@ -212,17 +262,25 @@ void moments_backward(Matrix queries, Matrix supports, Table neighbours, Matrix 
 
 NB_MODULE(_aggregation, m) {
   using namespace nb::literals;
+  salanet::translate_errors();
   m.attr("isa") = salanet::isa_name(salanet::kIsa);
   m.attr("max_lifted") = salanet::kMaxLifted;
   m.attr("max_hidden") = salanet::kMaxHidden;
   m.attr("max_groups") = salanet::kMaxGroups;
   m.attr("max_slots") = salanet::kMaxSlots;
-  m.def("sala_forward", &salanet::sala_forward, "inputs"_a, "options"_a, "out"_a,
-        "slots"_a.none(), "threads"_a);
-  m.def("sala_backward", &salanet::sala_backward);
-  m.def("max_forward", &salanet::max_forward, "features"_a, "neighbours"_a, "out"_a,
-        "slots"_a.none(), "threads"_a);
-  m.def("max_backward", &salanet::max_backward);
-  m.def("moments_forward", &salanet::moments_forward);
-  m.def("moments_backward", &salanet::moments_backward);
+  using salanet::fixed;
+  m.def("sala_forward", &salanet::sala_forward, fixed("inputs"), "options"_a, fixed("out"),
+        fixed("slots").none(), "threads"_a);
+  m.def("sala_backward", &salanet::sala_backward, fixed("inputs"), "options"_a, fixed("grad_out"),
+        fixed("slots"), fixed("grad_projected"), fixed("grad_parameters"), "threads"_a);
+  m.def("max_forward", &salanet::max_forward, fixed("features"), fixed("neighbours"), fixed("out"),
+        fixed("slots").none(), "threads"_a);
+  m.def("max_backward", &salanet::max_backward, fixed("features"), fixed("neighbours"),
+        fixed("grad_out"), fixed("slots"), fixed("grad_features"), "threads"_a);
+  m.def("moments_forward", &salanet::moments_forward, fixed("queries"), fixed("supports"),
+        fixed("neighbours"), fixed("lift_w"), fixed("lift_b"), "radius"_a, fixed("sums"),
+        fixed("counts"), fixed("gram"), "threads"_a);
+  m.def("moments_backward", &salanet::moments_backward, fixed("queries"), fixed("supports"),
+        fixed("neighbours"), fixed("lift_w"), fixed("lift_b"), "radius"_a, fixed("grad_sums"),
+        fixed("grad_gram"), fixed("grad_parameters"), "threads"_a);
 }

@@ -19,6 +19,8 @@ enum class Assignment : int32_t { soft, hard, none };
 // The limits of the kernels; the Python side falls back to the reference beyond them.
 constexpr int kMaxLifted = 64, kMaxHidden = 64, kMaxGroups = 64;
 constexpr int kMaxSlots = 255;  // a neighbour's slot in a byte
+constexpr int kChannelBits = 20;  // a channel and a pair of a tile in an int32
+constexpr int64_t kMaxChannels = int64_t{1} << kChannelBits;
 
 // Inputs of one aggregation; see salanet.ops.sala_aggregate for the formula.
 struct Problem {

@@ -154,18 +154,20 @@ inline int64_t find_equal(const uint8_t* bytes, int64_t n, int64_t value, int32_
 // A pointer moving through scratch memory that the caller owns. Every piece starts on a cache line.
 class Scratch {
  public:
-  explicit Scratch(void* memory) : next_(static_cast<char*>(memory)) {}
+  explicit Scratch(void* memory) : next_(reinterpret_cast<uintptr_t>(memory)) {}
 
   template <typename T>
   T* take(int64_t count) {
     T* piece = reinterpret_cast<T*>(next_);
-    next_ += (count * static_cast<int64_t>(sizeof(T)) + 63) / 64 * 64;
+    next_ += static_cast<uintptr_t>((count * static_cast<int64_t>(sizeof(T)) + 63) / 64 * 64);
     return piece;
   }
-  int64_t used(const void* memory) const { return next_ - static_cast<const char*>(memory); }
+  int64_t used(const void* memory) const {
+    return static_cast<int64_t>(next_ - reinterpret_cast<uintptr_t>(memory));
+  }
 
  private:
-  char* next_;
+  uintptr_t next_;  // a number: sizes are asked of scratch memory at null
 };
 
 }  // namespace salanet::SALANET_ISA

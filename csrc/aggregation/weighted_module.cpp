@@ -1,6 +1,6 @@
 // The Python face of the weighted sums: arrays in, threads over fixed chunks, arrays out.
+// Shapes are checked here, so that no caller can make a kernel leave its arrays.
 #include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/tuple.h>
 
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "aggregation/weighted.h"
+#include "common/arrays.h"
 #include "common/isa.h"
 #include "common/parallel.h"
 
@@ -18,13 +19,12 @@ namespace nb = nanobind;
 namespace salanet {
 namespace {
 
-template <typename T, int dimensions>
-using Array = nb::ndarray<T, nb::ndim<dimensions>, nb::c_contig, nb::device::cpu>;
 using Matrix = Array<const float, 2>;
 using Cube = Array<const float, 3>;
+using Table = Array<const int32_t, 2>;
 // values, groups, number of groups, neighbours, features
 using Inputs = std::tuple<std::optional<Cube>, std::optional<Array<const int32_t, 3>>, int64_t,
-                          Array<const int32_t, 2>, Matrix>;
+                          Table, Matrix>;
 
 const Isa kIsa = detect_isa();
 constexpr int64_t kGrain = 256;
@@ -41,6 +41,11 @@ Weighted problem(const Inputs& inputs) {
   p.N = features.shape(0), p.C = features.shape(1);
   p.T = values ? values->shape(2) : 1;
   p.G = count;
+  require(p.M <= kMaxRows && p.N <= kMaxRows, "at most 2^31 - 2 queries and supports");
+  require(count >= 1 && (groups ? values.has_value() : p.T <= count),
+          "there must be a group for every value, and values where groups are named");
+  if (values) require_shape(*values, "values", {p.M, p.K, p.T});
+  if (groups) require_shape(*groups, "groups", {p.M, p.K, p.T});
   for (int64_t e = 0; p.groups != nullptr && e < p.M * p.K * p.T; ++e)
     if (p.groups[e] < 0 || p.groups[e] >= p.G) throw std::out_of_range("a group does not exist");
   return p;
@@ -70,35 +75,59 @@ void over(int64_t rows, int threads, Body&& body) {
   parallel_for(rows, kGrain, threads, [&](int64_t begin, int64_t end, int64_t) { body(begin, end); });
 }
 
-void offsets(Matrix queries, Matrix supports, Array<const int32_t, 2> neighbours, float radius,
-             Array<float, 3> out, int threads) {
+template <typename Body>
+void over_queries(const Weighted& p, int threads, Body&& body) {
+  over(p.M, threads, [&](int64_t begin, int64_t end) {
+    require_rows(p.neighbours, begin * p.K, end * p.K, p.N);
+    body(begin, end);
+  });
+}
+
+void offsets(const Matrix& queries, const Matrix& supports, const Table& neighbours, float radius,
+             const Array<float, 3>& out, int threads) {
   Weighted p{};
   p.neighbours = neighbours.data();
   p.M = neighbours.shape(0), p.K = neighbours.shape(1), p.N = supports.shape(0);
-  over(p.M, threads, [&](int64_t begin, int64_t end) {
+  require(p.M <= kMaxRows && p.N <= kMaxRows, "at most 2^31 - 2 queries and supports");
+  require_shape(queries, "queries", {p.M, 3});
+  require_shape(supports, "supports", {p.N, 3});
+  require_shape(out, "out", {p.M, p.K, 3});
+  over_queries(p, threads, [&](int64_t begin, int64_t end) {
     SALANET_DISPATCH(kIsa, offsets(p, queries.data(), supports.data(), radius, begin, end,
                                    out.data()));
   });
 }
 
-void influence(Matrix offsets, Matrix points, float extent, Array<float, 2> out, int threads) {
-  over(offsets.shape(0), threads, [&](int64_t begin, int64_t end) {
-    SALANET_DISPATCH(kIsa, influence(offsets.data(), points.data(), points.shape(1), extent, begin,
-                                     end, out.data()));
+void influence(const Matrix& offsets, const Matrix& points, float extent,
+               const Array<float, 2>& out, int threads) {
+  const int64_t pairs = offsets.shape(0), groups = points.shape(1);
+  require_shape(offsets, "offsets", {pairs, 3});
+  require_shape(points, "points", {3, groups});
+  require_shape(out, "out", {pairs, groups});
+  over(pairs, threads, [&](int64_t begin, int64_t end) {
+    SALANET_DISPATCH(kIsa, influence(offsets.data(), points.data(), groups, extent, begin, end,
+                                     out.data()));
   });
 }
 
-void depthwise(const Inputs& inputs, Matrix weight, Array<float, 2> out, int threads) {
+void depthwise(const Inputs& inputs, const Matrix& weight, const Array<float, 2>& out,
+               int threads) {
   const Weighted p = problem(inputs);
-  over(p.M, threads, [&](int64_t begin, int64_t end) {
+  require_shape(weight, "weight", {p.G, p.C});
+  require_shape(out, "out", {p.M, p.C});
+  over_queries(p, threads, [&](int64_t begin, int64_t end) {
     SALANET_DISPATCH(kIsa, depthwise(p, weight.data(), begin, end, out.data()));
   });
 }
 
-void depthwise_backward(const Inputs& inputs, Matrix weight, Matrix grad,
-                        std::optional<Array<float, 2>> grad_features,
-                        std::optional<Array<float, 2>> grad_weight, int threads) {
+void depthwise_backward(const Inputs& inputs, const Matrix& weight, const Matrix& grad,
+                        const std::optional<Array<float, 2>>& grad_features,
+                        const std::optional<Array<float, 2>>& grad_weight, int threads) {
   const Weighted p = problem(inputs);
+  require_shape(weight, "weight", {p.G, p.C});
+  require_shape(grad, "grad", {p.M, p.C});
+  if (grad_features) require_shape(*grad_features, "grad_features", {p.N, p.C});
+  if (grad_weight) require_shape(*grad_weight, "grad_weight", {p.G, p.C});
   if (grad_features) {
     const Transposed transposed(p);
     const Users users = transposed.users();
@@ -126,16 +155,21 @@ void depthwise_backward(const Inputs& inputs, Matrix weight, Matrix grad,
   }
 }
 
-void grid(const Inputs& inputs, Array<float, 3> out, int threads) {
+void grid(const Inputs& inputs, const Array<float, 3>& out, int threads) {
   const Weighted p = problem(inputs);
-  over(p.M, threads, [&](int64_t begin, int64_t end) {
+  require_shape(out, "out", {p.M, p.G, p.C});
+  over_queries(p, threads, [&](int64_t begin, int64_t end) {
     SALANET_DISPATCH(kIsa, grid(p, begin, end, out.data()));
   });
 }
 
-void grid_backward(const Inputs& inputs, Cube grad, std::optional<Array<float, 2>> grad_features,
-                   std::optional<Array<float, 3>> grad_values, int threads) {
+void grid_backward(const Inputs& inputs, const Cube& grad,
+                   const std::optional<Array<float, 2>>& grad_features,
+                   const std::optional<Array<float, 3>>& grad_values, int threads) {
   const Weighted p = problem(inputs);
+  require_shape(grad, "grad", {p.M, p.G, p.C});
+  if (grad_features) require_shape(*grad_features, "grad_features", {p.N, p.C});
+  if (grad_values) require_shape(*grad_values, "grad_values", {p.M, p.K, p.T});
   if (grad_features) {
     const Transposed transposed(p);
     const Users users = transposed.users();
@@ -151,9 +185,11 @@ void grid_backward(const Inputs& inputs, Cube grad, std::optional<Array<float, 2
 }
 
 // Rows of a cloud (n, 3), each the one farthest from those before; the first is row 0.
-void farthest(Matrix points, Array<int64_t, 1> chosen) {
-  nb::gil_scoped_release release;
+void farthest(const Matrix& points, const Array<int64_t, 1>& chosen) {
   const int64_t n = points.shape(0), count = chosen.shape(0);
+  require_shape(points, "points", {n, 3});
+  require(n > 0 || count == 0, "there are no points to choose from");
+  nb::gil_scoped_release release;
   const float* p = points.data();
   std::vector<float> x(n), y(n), z(n), nearest(n, 3.4e38f);
   for (int64_t j = 0; j < n; ++j) x[j] = p[3 * j], y[j] = p[3 * j + 1], z[j] = p[3 * j + 2];
@@ -170,14 +206,19 @@ void farthest(Matrix points, Array<int64_t, 1> chosen) {
 
 NB_MODULE(_weighted, m) {
   using namespace nb::literals;
+  salanet::translate_errors();
   m.attr("isa") = salanet::isa_name(salanet::kIsa);
-  m.def("offsets", &salanet::offsets);
-  m.def("influence", &salanet::influence);
-  m.def("depthwise", &salanet::depthwise);
-  m.def("depthwise_backward", &salanet::depthwise_backward, "inputs"_a, "weight"_a, "grad"_a,
-        "grad_features"_a.none(), "grad_weight"_a.none(), "threads"_a);
-  m.def("grid", &salanet::grid);
-  m.def("grid_backward", &salanet::grid_backward, "inputs"_a, "grad"_a, "grad_features"_a.none(),
-        "grad_values"_a.none(), "threads"_a);
-  m.def("farthest", &salanet::farthest);
+  using salanet::fixed;
+  m.def("offsets", &salanet::offsets, fixed("queries"), fixed("supports"), fixed("neighbours"),
+        "radius"_a, fixed("out"), "threads"_a);
+  m.def("influence", &salanet::influence, fixed("offsets"), fixed("points"), "extent"_a,
+        fixed("out"), "threads"_a);
+  m.def("depthwise", &salanet::depthwise, fixed("inputs"), fixed("weight"), fixed("out"),
+        "threads"_a);
+  m.def("depthwise_backward", &salanet::depthwise_backward, fixed("inputs"), fixed("weight"),
+        fixed("grad"), fixed("grad_features").none(), fixed("grad_weight").none(), "threads"_a);
+  m.def("grid", &salanet::grid, fixed("inputs"), fixed("out"), "threads"_a);
+  m.def("grid_backward", &salanet::grid_backward, fixed("inputs"), fixed("grad"),
+        fixed("grad_features").none(), fixed("grad_values").none(), "threads"_a);
+  m.def("farthest", &salanet::farthest, fixed("points"), fixed("chosen"));
 }

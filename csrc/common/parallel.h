@@ -4,13 +4,15 @@
 // reduced per chunk and then over chunks in order is the same for any thread count.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <mutex>
+#include <system_error>
 #include <thread>
-#include <vector>
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <dlfcn.h>
@@ -52,64 +54,89 @@ class Pool {
     return *pool;
   }
 
+  // What a chunk throws is thrown here: of several errors that of the lowest chunk, whatever the
+  // number of threads. No thread can be left to end the process with it.
   void run(int64_t chunks, int threads, const std::function<void(int64_t)>& body) {
     if (threads <= 1 || chunks <= 1) {
       for (int64_t chunk = 0; chunk < chunks; ++chunk) body(chunk);
       return;
     }
-    if (openmp_ != nullptr) {
-      Shared shared{&body, chunks, {0}};
-      openmp_(&Shared::work, &shared, static_cast<unsigned>(threads), 0);
-      return;
+    Job job(body, chunks);
+    if (openmp_ != nullptr)
+      openmp_([](void* self) { static_cast<Job*>(self)->work(); }, &job,
+              static_cast<unsigned>(threads), 0);
+    else
+      run_here(job, threads - 1);
+    job.finish();
+  }
+
+ private:
+  class Job {
+   public:
+    Job(const std::function<void(int64_t)>& body, int64_t chunks)
+        : body_(body), chunks_(chunks), failed_(chunks) {}
+
+    void work() noexcept {
+      for (;;) {
+        const int64_t chunk = next_.fetch_add(1, std::memory_order_relaxed);
+        if (chunk >= chunks_) return;
+        try {
+          body_(chunk);
+        } catch (...) {
+          fail(chunk);
+        }
+      }
     }
-    std::lock_guard<std::mutex> turn(turn_);
-    grow(threads - 1);
+
+    void finish() const {
+      if (error_) std::rethrow_exception(error_);
+    }
+
+   private:
+    void fail(int64_t chunk) {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      next_.store(chunks_, std::memory_order_relaxed);  // the rest is not begun
+      if (chunk >= failed_) return;
+      failed_ = chunk;
+      error_ = std::current_exception();
+    }
+
+    const std::function<void(int64_t)>& body_;
+    const int64_t chunks_;
+    std::atomic<int64_t> next_{0};
+    std::mutex mutex_;
+    int64_t failed_;
+    std::exception_ptr error_;
+  };
+
+  void run_here(Job& job, int helpers) {
+    const std::lock_guard<std::mutex> turn(turn_);
+    helpers = grow(helpers);
     {
-      std::lock_guard<std::mutex> lock(mutex_);
-      body_ = &body;
-      chunks_ = chunks;
-      next_.store(0, std::memory_order_relaxed);
-      helpers_wanted_ = threads - 1;
+      const std::lock_guard<std::mutex> lock(mutex_);
+      job_ = &job;
+      helpers_wanted_ = helpers;
       working_ = 0;
       ++round_;
     }
     wake_.notify_all();
-    take_chunks(body, chunks, next_);
+    job.work();
     std::unique_lock<std::mutex> lock(mutex_);
     helpers_wanted_ = 0;  // a helper that has not started yet has nothing left to do
     done_.wait(lock, [&] { return working_ == 0; });
-    body_ = nullptr;
+    job_ = nullptr;
   }
 
- private:
-  struct Shared {  // one call handed to OpenMP
-    const std::function<void(int64_t)>* body;
-    int64_t chunks;
-    std::atomic<int64_t> next;
-
-    static void work(void* self) {
-      Shared& shared = *static_cast<Shared*>(self);
-      take_chunks(*shared.body, shared.chunks, shared.next);
+  // How many helpers there are, of those wanted: fewer where the system gives no more threads.
+  int grow(int wanted) {
+    try {
+      for (; workers_ < wanted; ++workers_) std::thread([this] { serve(); }).detach();
+    } catch (const std::system_error&) {
     }
-  };
-
-  static void take_chunks(const std::function<void(int64_t)>& body, int64_t chunks,
-                          std::atomic<int64_t>& next) {
-    for (;;) {
-      const int64_t chunk = next.fetch_add(1, std::memory_order_relaxed);
-      if (chunk >= chunks) return;
-      body(chunk);
-    }
+    return std::min(workers_, wanted);
   }
 
-  void grow(int helpers) {
-    while (static_cast<int>(workers_.size()) < helpers) {
-      workers_.emplace_back([this] { work(); });
-      workers_.back().detach();
-    }
-  }
-
-  void work() {
+  void serve() {
     uint64_t seen = 0;
     std::unique_lock<std::mutex> lock(mutex_);
     for (;;) {
@@ -117,10 +144,9 @@ class Pool {
       seen = round_;
       --helpers_wanted_;
       ++working_;
-      const auto* body = body_;
-      const int64_t chunks = chunks_;
+      Job& job = *job_;
       lock.unlock();
-      take_chunks(*body, chunks, next_);
+      job.work();
       lock.lock();
       if (--working_ == 0) done_.notify_one();
     }
@@ -129,11 +155,9 @@ class Pool {
   const OpenMpFork openmp_;
   std::mutex turn_, mutex_;
   std::condition_variable wake_, done_;
-  std::vector<std::thread> workers_;
-  const std::function<void(int64_t)>* body_ = nullptr;
-  std::atomic<int64_t> next_{0};
-  int64_t chunks_ = 0;
+  Job* job_ = nullptr;
   uint64_t round_ = 0;
+  int workers_ = 0;
   int helpers_wanted_ = 0;
   int working_ = 0;
 };

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "common/parallel.h"
-#include "geometry/data_error.h"
+#include "common/data_error.h"
 #include "geometry/radix.h"
 #include "geometry/uninitialised.h"
 

@@ -1,13 +1,12 @@
 // What Python sees of the geometry kernels. Arguments are checked in salanet.ops; here it is made
 // sure that no shape or type can make a kernel leave its arrays.
 #include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
 
 #include <algorithm>
 
+#include "common/arrays.h"
 #include "common/isa.h"
-#include "geometry/data_error.h"
 #include "geometry/grid.h"
 #include "geometry/point_index.h"
 #include "geometry/search.h"
@@ -20,23 +19,22 @@ namespace {
 using salanet::Grid;
 using salanet::PointIndex;
 
-template <typename T>
-using Rows = nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-template <typename T>
-using Column = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-template <typename T>
-using RowsOut = nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-template <typename T>
-using ColumnOut = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using salanet::fixed;
+using salanet::require;
 
-void require(bool holds, const char* what) {
-  if (!holds) throw nb::value_error(what);
-}
+template <typename T>
+using Rows = salanet::Array<const T, 2>;
+template <typename T>
+using Column = salanet::Array<const T, 1>;
+template <typename T>
+using RowsOut = salanet::Array<T, 2>;
+template <typename T>
+using ColumnOut = salanet::Array<T, 1>;
 
 void require_clouds(size_t columns, size_t rows, const Column<int64_t>& splits) {
   const int64_t* at = splits.data();
   const size_t size = splits.size();
-  require(columns == 3 && rows < 0x7fffffff, "points must have shape (N, 3), N below 2^31 - 1");
+  require(columns == 3 && rows <= salanet::kMaxRows, "points must have shape (N, 3), N below 2^31 - 1");
   require(size > 0 && at[0] == 0 && at[size - 1] == static_cast<int64_t>(rows) &&
               std::is_sorted(at, at + size),
           "splits must rise from 0 to the number of points");
@@ -53,7 +51,7 @@ void bind_grid_points(nb::class_<Grid>& grid) {
         new (self) Grid(points.data(), static_cast<int64_t>(points.shape(0)), cell_size,
                         splits.data(), static_cast<int64_t>(splits.size()) - 1, threads);
       },
-      "points"_a, "cell_size"_a, "splits"_a, "threads"_a);
+      fixed("points"), "cell_size"_a, fixed("splits"), "threads"_a);
 }
 
 template <typename T, typename Out>
@@ -68,7 +66,7 @@ void bind_grid_mean(nb::class_<Grid>& grid) {
         nb::gil_scoped_release release;
         self.mean(values.data(), static_cast<int64_t>(values.shape(1)), out.data(), threads);
       },
-      "values"_a, "out"_a, "threads"_a);
+      fixed("values"), fixed("out"), "threads"_a);
 }
 
 template <typename T>
@@ -82,7 +80,7 @@ void bind_grid_majority(nb::class_<Grid>& grid) {
         nb::gil_scoped_release release;
         self.majority(labels.data(), out.data(), threads);
       },
-      "labels"_a, "out"_a, "threads"_a);
+      fixed("labels"), fixed("out"), "threads"_a);
 }
 
 }  // namespace
@@ -90,14 +88,7 @@ void bind_grid_majority(nb::class_<Grid>& grid) {
 NB_MODULE(_geometry, m) {
   m.attr("isa") = salanet::isa_name(salanet::detect_isa());
 
-  nb::register_exception_translator([](const std::exception_ptr& error, void*) {
-    try {
-      std::rethrow_exception(error);
-    } catch (const salanet::DataError& e) {
-      const nb::object type = nb::module_::import_("salanet.errors").attr("DataError");
-      PyErr_SetString(type.ptr(), e.what());
-    }
-  });
+  salanet::translate_errors();
 
   nb::class_<PointIndex>(m, "PointIndex")
       .def(
@@ -110,7 +101,7 @@ NB_MODULE(_geometry, m) {
                                   splits.data(), static_cast<int64_t>(splits.size()) - 1, name,
                                   threads);
           },
-          "points"_a, "splits"_a, "name"_a, "threads"_a)
+          fixed("points"), fixed("splits"), "name"_a, "threads"_a)
       .def(
           "radius_search",
           [](const PointIndex& self, const PointIndex& supports, double radius,
@@ -122,7 +113,7 @@ NB_MODULE(_geometry, m) {
             salanet::radius_search(self, supports, static_cast<float>(radius),
                                    static_cast<int64_t>(out.shape(1)), out.data(), threads);
           },
-          "supports"_a, "radius"_a, "out"_a, "threads"_a)
+          "supports"_a, "radius"_a, fixed("out"), "threads"_a)
       .def(
           "nearest",
           [](const PointIndex& self, const PointIndex& supports, const ColumnOut<int32_t>& out,
@@ -136,7 +127,7 @@ NB_MODULE(_geometry, m) {
             nb::gil_scoped_release release;
             salanet::nearest(self, supports, out.data(), threads);
           },
-          "supports"_a, "out"_a, "threads"_a);
+          "supports"_a, fixed("out"), "threads"_a);
 
   nb::class_<Grid> grid(m, "Grid");
   bind_grid_points<float>(grid);
@@ -157,12 +148,12 @@ NB_MODULE(_geometry, m) {
             nb::gil_scoped_release release;
             self.cells(out.data(), threads);
           },
-          "out"_a, "threads"_a)
+          fixed("out"), "threads"_a)
       .def(
           "splits",
           [](const Grid& self, const ColumnOut<int64_t>& out) {
             require(out.size() == self.splits().size(), "out must have shape (clouds + 1,)");
             std::copy(self.splits().begin(), self.splits().end(), out.data());
           },
-          "out"_a);
+          fixed("out"));
 }

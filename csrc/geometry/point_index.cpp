@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "common/parallel.h"
-#include "geometry/data_error.h"
+#include "common/data_error.h"
 #include "geometry/hilbert.h"
 #include "geometry/radix.h"
 #include "geometry/uninitialised.h"

@@ -59,6 +59,8 @@ class PointCloud:
             self.rgb = _integers(self.rgb, "rgb", np.uint8, (len(self), 3))
         if self.intensity is not None:
             self.intensity = np.asarray(self.intensity, dtype=np.float32)
+            if self.intensity.ndim != 1:
+                raise DataError(f"'intensity' must be one a point, not {self.intensity.shape}")
         if self.label is not None:
             self.label = _integers(self.label, "label", np.int32, (len(self),))
         self.class_names = _names(self.class_names)
@@ -67,19 +69,28 @@ class PointCloud:
         return len(self.xyz)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Every per-point array but the coordinates, by name; absent ones are left out."""
+        """Every per-point array but the coordinates, by name; absent ones are left out.
+
+        An attribute with the name of a field is no such field, and called NAME_value here.
+        """
         named = {"rgb": self.rgb, "intensity": self.intensity, "label": self.label}
-        return {k: v for k, v in named.items() if v is not None} | self.attributes
+        found = {k: v for k, v in named.items() if v is not None}
+        taken = {*named, *self.attributes}
+        for name, array in self.attributes.items():
+            free = name
+            while free in named or (free != name and free in taken):
+                free += "_value"
+            found[free] = array
+        return found
 
     def rows(self, chosen: NDArray[Any]) -> PointCloud:
         """The points that a mask (N,) or row numbers choose; their source is nobody's any more."""
-        arrays = {name: array[chosen] for name, array in self.arrays().items()}
         return PointCloud(
             self.xyz[chosen],
-            rgb=arrays.pop("rgb", None),
-            intensity=arrays.pop("intensity", None),
-            label=arrays.pop("label", None),
-            attributes=arrays,
+            rgb=None if self.rgb is None else self.rgb[chosen],
+            intensity=None if self.intensity is None else self.intensity[chosen],
+            label=None if self.label is None else self.label[chosen],
+            attributes={name: array[chosen] for name, array in self.attributes.items()},
             class_names=self.class_names,
         )
 

@@ -3,7 +3,8 @@
     scene/
       coord.npy     float32 (N, 3), relative to the offset
       color.npy     uint8 (N, 3), optional
-      segment.npy   int16 (N,), class index, -1 = ignored; optional
+      segment.npy   int16 (N,), class index, -1 = ignored; optional. With `unions` in scene.json,
+                    numbers from the count of classes on are points of one of several classes
       NAME.npy      any further array of N rows: intensity.npy, height_above_ground.npy, …
       raw_NAME.npy  arrays of the points before grid subsampling: raw_segment.npy (class index of
                     each), raw_to_cell.npy (the row of `coord` each fell into)
@@ -17,10 +18,10 @@ although each scene keeps its coordinates small enough for float32.
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import blake2b, file_digest
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from salanet.errors import DataError, FileError
-from salanet.io.atomic import reason, remove_stale, temporary_name
+from salanet.io.atomic import atomic_folder, reason
 from salanet.io.limits import check_npy
 
 FORMAT = 1
@@ -38,6 +39,7 @@ COARSEST = 16  # cells of the coarsest pyramid level, in grid cells
 BELOW = 1e-3
 RAW = "raw_"
 HEADER = "scene.json"
+SEAL = "seal"  # of the rest of the header
 FLOOR_PERCENTILE = 0.5
 
 
@@ -59,7 +61,7 @@ class Scene:
         coord: float32 (N, 3), relative to `offset`.
         offset: float64 (3,); ``coord + offset`` are the source's coordinates.
         color: uint8 (N, 3), or None.
-        segment: int16 (N,) class index, -1 = ignored, or None.
+        segment: int16 (N,) class index, -1 = ignored, or None; see `unions`.
         arrays: further arrays of N rows by name.
         raw: arrays over the points before subsampling, by name without ``raw_`` (``segment``,
             ``to_cell``); empty when none were kept.
@@ -81,6 +83,15 @@ class Scene:
 
     def __len__(self) -> int:
         return len(self.coord)
+
+    @property
+    def unions(self) -> list[list[int]]:
+        """Class indices of each union: label `len(classes) + k` is one of those of union k."""
+        return list(self.meta.get("unions", []))
+
+    def exact(self, labels: NDArray[np.integer]) -> NDArray[np.integer]:
+        """The labels with unions ignored (-1): what can be counted class by class."""
+        return np.where(labels < len(self.classes), labels, -1) if self.unions else labels
 
     @property
     def name(self) -> str:
@@ -113,13 +124,18 @@ class Scene:
                     files[name], f"holds {len(array)} rows, but coord.npy has {len(coord)}"
                 )
         color = arrays.pop("color", None)
-        segment = arrays.pop("segment", arrays.get("segment20"))  # Pointcept's ScanNet folders
+        if color is not None and color.shape != coord.shape:
+            raise FileError(files["color"], f"must hold (N, 3) colours, not {color.shape}")
+        own = "segment" if "segment" in arrays else "segment20"  # Pointcept's ScanNet folders
+        segment = arrays.pop("segment", arrays.get(own))
+        if segment is not None:
+            segment = _classes(files[own], segment, len(coord))
         scene = cls(
             folder=folder,
             coord=coord,
             offset=offset,
             color=None if color is None else _as(color, np.uint8),
-            segment=None if segment is None else _as(segment.reshape(-1), np.int16),
+            segment=segment,
             arrays=arrays,
             raw=raw,
             classes=list(meta.get("classes", [])),
@@ -133,7 +149,7 @@ class Scene:
         if self.segment is None or not self.classes or not len(self.segment):
             return
         low, high = int(self.segment.min()), int(self.segment.max())
-        if low < -1 or high >= len(self.classes):
+        if low < -1 or high >= len(self.classes) + len(self.unions):
             raise FileError(
                 self.folder / "segment.npy",
                 f"holds class {low if low < -1 else high}; scene.json names "
@@ -235,12 +251,24 @@ def _map(path: Path) -> NDArray[Any]:
     try:
         with path.open("rb") as file:
             check_npy(path, file)
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if array.dtype.kind not in "biuf" or not array.ndim:
+            raise FileError(path, f"must hold rows of numbers, not {array.dtype} {array.shape}")
+        return array
     except FileError:
         raise
     except Exception as error:  # whatever a damaged header makes NumPy stumble over
         why = " ".join(str(error).split())[:200]
         raise FileError(path, f"is not a readable NumPy array ({why})") from error
+
+
+def _classes(path: Path, array: NDArray[Any], count: int) -> NDArray[np.int16]:
+    """Class indices int16 (N,) from the array of a file."""
+    if array.size != count or array.dtype.kind not in "biu":
+        raise FileError(path, f"must hold a class index per point, not {array.dtype} {array.shape}")
+    if array.dtype != np.int16 and count and not -1 <= array.min() <= array.max() < 2**15:
+        raise FileError(path, f"holds classes {array.min()} to {array.max()}; they begin at 0")
+    return _as(array.reshape(-1), np.int16)
 
 
 def _as(array: NDArray[Any], dtype: type) -> NDArray[Any]:
@@ -261,19 +289,66 @@ def _read_meta(folder: Path) -> dict[str, Any]:
         raise FileError(
             path, f"is scene format {meta['format']}, this version reads {FORMAT}; prepare it again"
         )
-    if not _sound(meta):
-        raise FileError(path, "is damaged: its offset, grid or classes make no sense")
+    for key, (expected, sound) in HEADER_KEYS.items():
+        if key in meta and not sound(meta[key]):
+            found = json.dumps(meta[key])[:60]
+            raise FileError(
+                path, f"is damaged: {key} is {found}, not {expected}; prepare the scene again"
+            )
+    for key in ("codes", "colours"):
+        if meta.get(key) is not None and len(meta[key]) != len(meta.get("classes", [])):
+            raise FileError(path, f"is damaged: there are not as many {key} as classes")
+    if any(
+        one >= len(meta.get("classes", [])) for union in meta.get("unions", []) for one in union
+    ):
+        raise FileError(path, "is damaged: a union holds a class that there is not")
     return meta
 
 
-def _sound(meta: Mapping[str, Any]) -> bool:
-    try:
-        offset = np.asarray(meta.get("offset", (0, 0, 0)), np.float64)
-        grid = float(meta.get("grid") or 1)
-    except (ValueError, TypeError, OverflowError):
-        return False
-    known = isinstance(meta.get("classes", []), list) and 0 < grid < np.inf
-    return known and offset.shape == (3,) and bool(np.isfinite(offset).all())
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+
+
+def _integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**31
+
+
+def _list(value: Any, sound: Callable[[Any], bool], length: int | None = None) -> bool:
+    right = isinstance(value, list) and length in (None, len(value))
+    return right and all(sound(one) for one in value)
+
+
+def _colour(value: Any) -> bool:
+    return value is None or _list(value, lambda c: _integer(c) and 0 <= c < 256, 3)
+
+
+# What the header must hold where it has these keys; all others are kept as they are.
+HEADER_KEYS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "offset": ("three numbers", lambda v: _list(v, _number, 3)),
+    "grid": ("a positive size", lambda v: v is None or (_number(v) and v > 0)),
+    "classes": (
+        "names that differ",
+        lambda v: _list(v, lambda n: isinstance(n, str)) and len({*v}) == len(v),
+    ),
+    "codes": ("whole numbers", lambda v: v is None or _list(v, _integer)),
+    "colours": ("colours of three bytes", lambda v: v is None or _list(v, _colour)),
+    "points": ("a number", lambda v: isinstance(v, int)),
+    "counts": (
+        "numbers by class",
+        lambda v: isinstance(v, dict) and _list([*v.values()], lambda n: isinstance(n, int)),
+    ),
+    "unions": (
+        "lists of class numbers",
+        lambda v: _list(v, lambda u: _list(u, lambda one: _integer(one) and one >= 0)),
+    ),
+    "unit": ("a word", lambda v: isinstance(v, str)),
+    "provenance": ("an object", lambda v: isinstance(v, dict)),
+    "settings": ("an object", lambda v: isinstance(v, dict)),
+    "axis_alignment": (
+        "4 x 4 numbers",
+        lambda v: v is None or _list(v, lambda row: _list(row, _number, 4), 4),
+    ),
+}
 
 
 def _narrow(
@@ -302,20 +377,39 @@ def write_folder(
     """
     if folder.exists() and not _replaceable(folder, header):
         raise FileError(folder, "exists, and is not a prepared scene; move it, or write elsewhere")
-    remove_stale(folder)
-    new, old = temporary_name(folder), temporary_name(folder)
     try:
-        new.mkdir(parents=True)
-        for name, array in arrays.items():
-            np.save(new / f"{name}.npy", array, allow_pickle=False)
-        text = json.dumps(meta, indent=1, ensure_ascii=False)
-        (new / header).write_text(text + "\n", encoding="utf-8")
-        if folder.exists():
-            folder.rename(old)
-        new.rename(folder)
+        with atomic_folder(folder) as new:
+            for name, array in arrays.items():
+                np.save(new / f"{name}.npy", array, allow_pickle=False)
+            digests = {path.name: _digest(path) for path in sorted(new.iterdir())}
+            sealed = json.loads(json.dumps(dict(meta) | {"digests": digests}))  # as it is read
+            text = json.dumps(sealed | {SEAL: _seal(sealed)}, indent=1, ensure_ascii=False)
+            (new / header).write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         why = reason(error, folder)
         raise FileError(folder, f"cannot be written ({why})") from error
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+
+
+def intact(folder: Path, header: str = HEADER) -> dict[str, Any] | None:
+    """What the header says of a folder that is as `write_folder` left it, byte for byte; or None.
+
+    All of it is read, so this takes its time.
+    """
+    try:
+        meta = json.loads((folder / header).read_text(encoding="utf-8"))
+        if meta.pop(SEAL) != _seal(meta):
+            return None
+        sound = all(_digest(folder / name) == known for name, known in meta["digests"].items())
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        return None
+    return dict(meta) if sound else None
+
+
+def _seal(meta: Mapping[str, Any]) -> str:
+    """A digest of a header, whatever the order of its keys."""
+    return blake2b(json.dumps(meta, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "blake2b").hexdigest()

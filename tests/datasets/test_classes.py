@@ -45,6 +45,15 @@ def test_yaml(tmp_path: Path) -> None:
     assert found.codes == [2, 1] and found.ignore == [7] and found.colours["ground"] == (1, 2, 3)
 
 
+def test_shipped_maps_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ClassMap.parse("ign-lidar-hd") == ClassMap.parse(RECIPES / "ign-lidar-hd.yaml")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ign-lidar-hd").write_text("classes: {mine: 2}")
+    assert ClassMap.parse("ign-lidar-hd").names == ["mine"]
+    with pytest.raises(ConfigError, match=r"no class map 'ign'; there is ign-lidar-hd, or give"):
+        ClassMap.parse("ign")
+
+
 def test_ign_recipe() -> None:
     found = ClassMap.parse(RECIPES / "ign-lidar-hd.yaml")
     assert found.names == [
@@ -97,3 +106,46 @@ def test_bad_yaml(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message) as error:
         ClassMap.parse(path)
     assert "\n" not in str(error.value)
+
+
+def test_codes_that_stand_for_one_of_several_classes() -> None:
+    found = ClassMap.model_validate(
+        {
+            "classes": {"ground": 2, "plants": [3, 4], "other": 64},
+            "partial": {1: ["other", "plants"], 8: ["ground", "other"]},
+            "written": {"other": 1},
+        }
+    )
+    assert found.encode([2, 1, 8, 4]).tolist() == [0, 3, 4, 1]
+    assert found.unions() == [[1, 2], [0, 2]]
+    assert found.codes == [2, 3, 1]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"partial": {2: ["ground", "other"]}}, "code 2 is given to both"),
+        ({"partial": {1: ["ground", "water"]}}, "code 1 may be 'water'"),
+        ({"written": {"water": 9}}, "written code for 'water'"),
+    ],
+)
+def test_impossible_maps(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ClassMap.model_validate({"classes": {"ground": 2, "other": 64}} | change)
+
+
+def test_the_maps_of_aerial_agree() -> None:
+    maps = [ClassMap.parse(path) for path in sorted(RECIPES.glob("aerial*.yaml"))]
+    assert len(maps) == 4
+    assert {tuple(one.names) for one in maps} == {
+        (
+            "ground",
+            "low vegetation",
+            "medium vegetation",
+            "high vegetation",
+            "building",
+            "water",
+            "other",
+        )
+    }
+    assert {tuple(one.codes) for one in maps} == {(2, 3, 4, 5, 6, 9, 1)}

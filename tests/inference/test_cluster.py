@@ -187,6 +187,27 @@ def test_the_journal_knows_what_is_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "left",
+    [
+        b'{"output": {"na',
+        b"\0\0\0\0",
+        b"\xff\xfe",
+        b"[]\n{}\n7\n",
+        b'{"output": {"name": "out.laz"}}\n',
+        b'{"output": {"name": "out.laz"}, "points": Infinity}\n',
+        b'{"output": {"name": "out.laz"}, "points": "many"}\n',
+    ],
+)
+def test_a_journal_with_damaged_lines(tmp_path: Path, left: bytes) -> None:
+    path, to, options = tmp_path / "in.laz", tmp_path / "out.laz", PredictOptions()
+    path.write_text("in"), to.write_text("out")
+    (tmp_path / NAME).write_bytes(left)
+    assert not Journal(tmp_path, "a model").has(path, to, options)
+    Journal(tmp_path, "a model").add(path, to, options, points=7)
+    assert Journal(tmp_path, "a model").has(path, to, options), "the line after a torn one counts"
+
+
+@pytest.mark.parametrize(
     "given, filled",
     [
         (["a.laz", "--cluster"], ["a.laz", "--cluster", "local"]),

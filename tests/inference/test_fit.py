@@ -82,6 +82,7 @@ def test_metres_by_the_reference_system_change_nothing() -> None:
             ["in feet by", "heights are in metres"],
         ),
         (Crs("x", None, "metre", "foot"), (1, 1, FOOT), ["heights are in feet"]),
+        (Crs("x", None, "Indian yard", None, 0.9144), (0.9144,) * 3, ["heights taken to be, too"]),
     ],
 )
 def test_units_of_the_reference_system(system: Crs, scale: Any, said: list[str]) -> None:
@@ -101,6 +102,9 @@ def test_units_as_asked() -> None:
     fit = examine(Model(), survey_, FitOptions(units="us-ft"))
     assert fit.scale == (1200 / 3937,) * 3
     assert "as asked, though the file's reference system says metre" in fit.remarks[0]
+    mixed = of(town(1, size=40), Crs("Lambert-93", 2154, "metre", "foot"))
+    (remark,) = examine(Model(), mixed, FitOptions(units="m")).remarks
+    assert "as asked, though the file's reference system says metre, heights in foot" in remark
     assert examine(INDOOR, of(room()), FitOptions(units="mm")).scale == (0.001,) * 3
 
 
@@ -109,6 +113,20 @@ def test_degrees_are_an_error_unless_told_otherwise() -> None:
     with pytest.raises(DataError, match=r"a\.laz: .* in degrees \(WGS 84\); project"):
         examine(Model(), survey_, where="a.laz")
     assert examine(Model(), survey_, FitOptions(units="m")).scale == (1, 1, 1)
+    with pytest.raises(DataError, match="in degrees"):
+        examine(Model(), of(town(1, size=40), Crs("WGS 84", 4326, "degree", "metre")))
+    with pytest.raises(DataError, match="geocentric, z no height"):
+        examine(Model(), of(town(1, size=40), Crs("WGS 84", 4978, "metre", geocentric=True)))
+
+
+def test_what_a_reference_system_leaves_open_is_doubted() -> None:
+    cloud = town(1, size=40)
+    doubted = Crs("EPSG:2264", 2264, doubts=("the unit of EPSG:2264 could not be looked up",))
+    remarks = examine(Model(), of(cloud, doubted)).remarks
+    assert remarks == (*doubted.doubts, "the file names no unit; taken to be in metres")
+    heights = examine(Model(), of(cloud, Crs("unnamed", vertical="foot")))
+    assert heights.scale == (1, 1, FOOT)
+    assert "heights are in feet by the file's" in heights.remarks[1]
 
 
 def test_without_a_reference_system_metres_are_assumed_and_said() -> None:

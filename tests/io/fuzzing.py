@@ -6,17 +6,19 @@ Used by `test_fuzz.py`, for seconds, and by `benchmarks/fuzz.py`, for hours.
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from clouds import some_cloud
+from copc_files import make_copc
 from damage import damage, damage_zip, mend_e57
+from fuzzing_folders import edit_json, make_work, use_scene, use_work
 
 from salanet import io
 from salanet.cloud import PointCloud
+from salanet.errors import SalaNetError
 
 Seeds = list[tuple[str, bytes]]  # file names and contents
 
@@ -53,6 +55,10 @@ def place(target: Target, seeds: Seeds, rng: np.random.Generator, folder: Path) 
     if rng.random() < 0.02:  # the content of another file under this name
         data = seeds[rng.integers(len(seeds))][1]
     damaged = damage_zip(data, rng) if name.endswith(".npz") else damage(data, rng)
+    if name.endswith(".json") and rng.random() < 0.7:
+        damaged = edit_json(data, rng)
+    if target.folder and rng.random() < 0.1:  # as a power cut leaves it
+        damaged = bytes(len(data) * int(rng.integers(2)))
     if target.mend is not None and rng.random() < 0.8:
         damaged = target.mend(damaged, rng)
     if not target.folder:
@@ -75,15 +81,29 @@ def use_cloud(path: Path) -> None:
     io.write(path.with_name(f"again{suffix}"), cloud)
 
 
+def use_copc(path: Path) -> None:
+    """Parts of it, and the whole; the first error counts."""
+    from salanet.io.copc import read_part
+
+    errors = []
+    for use in (
+        lambda: read_part(path, resolution=1e-3),
+        lambda: read_part(path, (10.0, 5.0, 40.0, 33.0), 8.0),
+        lambda: use_cloud(path),
+    ):
+        try:
+            use()
+        except SalaNetError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
 def use_stream(path: Path) -> None:
     """Read and copy a few points at a time, as `salanet predict` does with large files."""
     from salanet.io.stream import open_stream
 
-    try:
-        stream = open_stream(path, path)
-    except Exception:  # then it is read at once
-        io.read(path)
-        return
+    stream = open_stream(path, path)
     assert stream is not None
     assert sum(map(len, stream.clouds(7, stream.names))) == stream.count
     sample = PointCloud(np.zeros((2, 3)), label=np.array([0, 19]))
@@ -115,22 +135,6 @@ def make_las(folder: Path, suffix: str = ".las") -> None:
         las.xyz = cloud.xyz
         las.classification = np.asarray(cloud.label)
         las.write(str(folder / f"format{point_format}{suffix}"))
-
-
-def make_copc(folder: Path) -> None:
-    """The records of COPC around one chunk; its hierarchy has that one node."""
-    from salanet.io import lasfile
-
-    io.write(folder / "plain.laz", some_cloud())
-    las = lasfile.read(folder / "plain.laz")
-    (folder / "plain.laz").unlink()
-    info = struct.pack("<5d2Q2d88x", 651050, 6861050, 50, 60, 1, 0, 32, 0, 1e8)
-    las.vlrs.insert(0, lasfile.Vlr.new(b"copc", 1, b"COPC info", info))
-    entry = struct.pack("<4iQ2i", 0, 0, 0, 0, 0, 0, len(las.points))
-    las.tail = struct.pack("<2x16sHQ32s", b"copc", 1000, len(entry), b"") + entry + las.tail
-    las.set(lasfile.EVLR_COUNT, las.get(lasfile.EVLR_COUNT) + 1)
-    las.set(lasfile.EVLRS_AT, las.tail_at)
-    lasfile.write(folder / "one.copc.laz", las, compress=True)
 
 
 def make_ply(folder: Path) -> None:
@@ -235,14 +239,6 @@ def make_scene(folder: Path) -> None:
     scene.folder.rmdir()
 
 
-def use_scene(folder: Path) -> None:
-    from salanet.scenes import Scene
-
-    scene = Scene.open(folder)
-    assert scene.coord.shape == (len(scene), 3) and scene.offset.shape == (3,)
-    assert scene.segment is None or scene.segment.shape == (len(scene),)
-
-
 def make_classes(folder: Path) -> None:
     (folder / "classes.yaml").write_text(
         "classes:\n  ground: 2\n  vegetation: [3, 4, 5]\n  other: [1, '*']\nignore: [7, 18]\n"
@@ -321,7 +317,7 @@ TARGETS = {
     "laz": Target(lambda folder: make_las(folder, ".laz"), use_cloud),
     "las stream": Target(make_las, use_stream),
     "laz stream": Target(lambda folder: make_las(folder, ".laz"), use_stream),
-    "copc": Target(make_copc, use_cloud),
+    "copc": Target(lambda folder: make_copc(folder / "tree.copc.laz", 90), use_copc),
     "ply ascii": Target(make_ply_ascii, use_cloud),
     "ply binary": Target(make_ply, use_cloud),
     "pcd ascii": Target(lambda folder: make_pcd(folder, "ascii"), use_cloud),
@@ -337,6 +333,7 @@ TARGETS = {
     "model, edge": Target(make_model, use_edge),
     "onnx": Target(make_onnx, use_edge, needs="onnxscript"),
     "scene": Target(make_scene, use_scene, folder=True),
+    "work folder": Target(make_work, use_work, folder=True),
     "partnet h5": Target(make_h5, use_h5, needs="h5py"),
     "class map": Target(make_classes, use_classes),
     "recipe": Target(make_recipe, use_recipe),

@@ -15,7 +15,15 @@ import pytest
 from salanet import io
 from salanet.cloud import PointCloud
 from salanet.errors import FileError
-from salanet.io.atomic import atomic_path, reason, remove_stale, temporary_name
+from salanet.io.atomic import (
+    append_line,
+    atomic_folder,
+    atomic_path,
+    read_lines,
+    reason,
+    remove_stale,
+    temporary_name,
+)
 
 
 def names_in(folder: Path) -> list[str]:
@@ -162,3 +170,81 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     assert result.returncode != 0
     assert b"KeyboardInterrupt" in result.stderr
     assert names_in(tmp_path) == []
+
+
+def flushed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is brought to the disk and what is renamed from now on, in order."""
+    done: list[str] = []
+    fsync, rename = os.fsync, Path.replace
+
+    def note(handle: int) -> None:
+        done.append(f"flush {Path(f'/proc/self/fd/{handle}').readlink().name}")
+        fsync(handle)
+
+    def renamed(path: Path, to: Path) -> Path:
+        done.append(f"rename to {to.name}")
+        return rename(path, to)
+
+    monkeypatch.setattr(os, "fsync", note)
+    monkeypatch.setattr(Path, "replace", renamed)
+    monkeypatch.setattr(Path, "rename", renamed)
+    return done
+
+
+on_linux = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks into /proc")
+
+
+@on_linux
+def test_contents_before_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = flushed(monkeypatch)
+    with atomic_path(tmp_path / "a.las") as temporary:
+        temporary.write_text("new")
+    assert done == [f"flush {temporary.name}", "rename to a.las", f"flush {tmp_path.name}"]
+    done.clear()
+    with atomic_folder(tmp_path / "scene") as new:
+        (new / "one").write_text("1")
+    expected = ["flush one", f"flush {new.name}", "rename to scene", f"flush {tmp_path.name}"]
+    assert done == expected
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "scene"
+    with atomic_folder(target) as new:
+        (new / "one").write_text("1")
+    with pytest.raises(KeyboardInterrupt), atomic_folder(target) as new:
+        (new / "two").write_text("2")
+        raise KeyboardInterrupt
+    assert names_in(target) == ["one"]
+    with atomic_folder(target) as new:
+        (new / "two").write_text("2")
+    assert names_in(target) == ["two"] and names_in(tmp_path) == ["scene"]
+
+
+def test_interrupted_between_the_old_and_the_new_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, rename = tmp_path / "scene", Path.rename
+    target.mkdir()
+    (target / "one").write_text("1")
+
+    def once(path: Path, to: Path) -> Path:
+        if to == target:
+            monkeypatch.undo()
+            raise KeyboardInterrupt
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", once)
+    with pytest.raises(KeyboardInterrupt), atomic_folder(target) as new:
+        (new / "two").write_text("2")
+    assert names_in(target) == ["one"] and names_in(tmp_path) == ["scene"]
+
+
+def test_lines_are_closed(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    assert read_lines(path) == []
+    append_line(path, "one")
+    append_line(path, "two")
+    with path.open("a") as file:
+        file.write("thr")
+    append_line(path, "four")
+    assert read_lines(path) == ["one", "two", "thr", "four"]

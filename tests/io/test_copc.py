@@ -3,69 +3,20 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 from pathlib import Path
 
-import lazrs
 import numpy as np
 import pytest
+from copc_files import ENTRY, SPACING, make_copc
 
 from salanet import io
 from salanet.cli.main import main
 from salanet.cloud import PointCloud
 from salanet.errors import ConfigError, FileError
-from salanet.io import las, lasfile
-from salanet.io.copc import is_copc, read_part
-from salanet.io.lasfile import Vlr
+from salanet.io import lasfile
+from salanet.io.copc import ELSEWHERE, is_copc, read_part
 
-COUNT, SIDE, SPACING = 4000, 64.0, 8.0
-
-
-def make_copc(path: Path) -> PointCloud:
-    """A root node with every eighth point and its eight children with the others."""
-    rng = np.random.default_rng(0)
-    cloud = PointCloud(rng.uniform(0, SIDE, (COUNT, 3)).round(3), label=np.arange(COUNT) % 7)
-    io.write(path, cloud)
-    head = lasfile.read(path)
-    cloud = las.to_cloud(las.source_of(head))
-    octant = (cloud.xyz >= SIDE / 2).astype(int)
-    node = np.where(np.arange(COUNT) % 8 == 0, 8, octant @ [1, 2, 4])
-    keys = [(0, 0, 0, 0), *[(1, n & 1, n >> 1 & 1, n >> 2) for n in range(8)]]
-    rows = [np.flatnonzero(node == n) for n in (8, *range(8))]
-    laz = lazrs.LazVlr.new_for_compression(head.format, 0, True)
-    vlrs = [
-        Vlr.new(b"copc", 1, b"COPC info", bytes(160)),
-        Vlr.new(*lasfile.LASZIP, b"", laz.record_data()),
-        *[vlr for vlr in head.vlrs if vlr.key != lasfile.LASZIP],
-    ]
-    points_at = len(head.header) + sum(54 + len(vlr.data) for vlr in vlrs)
-    with path.open("wb+") as file:
-        file.write(bytes(points_at))
-        compressor = lazrs.ParLasZipCompressor(file, laz)
-        compressor.compress_chunks([head.points[at].reshape(-1) for at in rows])
-        compressor.done()
-        end = file.seek(0, 2)
-        file.seek(points_at)
-        table = lazrs.read_chunk_table(file, laz)
-        at, entries = points_at + 8, b""
-        for key, (count, size) in zip(keys, table, strict=True):
-            entries += struct.pack("<4iQ2i", *key, at, size, count)
-            at += size
-        file.seek(end)
-        file.write(struct.pack("<2x16sHQ32s", b"copc", 1000, len(entries), b"") + entries)
-        half = SIDE / 2
-        info = struct.pack("<5d2Q2d88x", *[half] * 4, SPACING, end + 60, len(entries), 0, 0)
-        vlrs[0] = vlrs[0]._replace(data=info)
-        file.seek(len(head.header))
-        file.write(b"".join(vlr.head + vlr.data for vlr in vlrs))
-        head.set(lasfile.VLR_COUNT, len(vlrs))
-        head.set(lasfile.POINTS_AT, points_at)
-        head.set(lasfile.FORMAT, head.format | lasfile.COMPRESSED)
-        head.set(lasfile.EVLRS_AT, end)
-        head.set(lasfile.EVLR_COUNT, 1)
-        file.seek(0)
-        file.write(head.header)
-    return replace(cloud, source=None)
+COUNT = 4000
 
 
 @pytest.fixture
@@ -128,3 +79,92 @@ def test_from_the_command_line(copc: tuple[Path, PointCloud], tmp_path: Path) ->
     expected = read_part(path, (10, 5, 40, 33), 8.0)
     np.testing.assert_array_equal(io.read(tmp_path / "b.ply").xyz, expected.xyz)
     assert main([*arguments, "--bounds", "10,5,40"]) == 2
+
+
+def first_entry(data: bytearray) -> int:
+    """Where the root page begins; its entries have 32 bytes each."""
+    return int.from_bytes(data[375 + 54 + 40 :][:8], "little")
+
+
+def entry(data: bytearray, number: int) -> tuple[int, ...]:
+    return struct.unpack_from(ENTRY, data, first_entry(data) + 32 * number)
+
+
+def with_entry(path: Path, number: int, *values: int) -> None:
+    """The place, bytes and points of a node of the root page made others."""
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<Q2i", data, first_entry(data) + 32 * number + 16, *values)
+    path.write_bytes(data)
+
+
+def test_pages_that_point_to_each_other(copc: tuple[Path, PointCloud]) -> None:
+    path, cloud = copc
+    page = first_entry(bytearray(path.read_bytes()))
+    with_entry(path, 8, page, 9 * 32, ELSEWHERE)
+    with pytest.raises(FileError, match="pages of its hierarchy point to each other; the whole"):
+        read_part(path, resolution=0.01)
+    assert rows(io.read(path)) == rows(cloud)
+
+
+def test_pages_that_overlap(copc: tuple[Path, PointCloud]) -> None:
+    """Each page is another one, but all of them are more than the file holds."""
+    path, _ = copc
+    page = first_entry(bytearray(path.read_bytes()))
+    for number in range(1, 9):
+        with_entry(path, number, page - 32 * number, page, ELSEWHERE)
+    with pytest.raises(FileError, match="beyond the end of the file"):
+        read_part(path)
+
+
+@pytest.mark.parametrize("place", ["at", "size", "points"])
+def test_a_node_that_the_file_does_not_have(copc: tuple[Path, PointCloud], place: str) -> None:
+    path, _ = copc
+    _, _, _, _, at, size, points = entry(bytearray(path.read_bytes()), 1)
+    wrong = {"at": (at + 1, size, points), "size": (at, 2**31 - 1, points)}
+    with_entry(path, 1, *wrong.get(place, (at, size, 2**31 - 1)))
+    with pytest.raises(FileError, match="its hierarchy promises points that are not there"):
+        read_part(path, resolution=0.01)
+
+
+def test_a_chunk_of_two_nodes(copc: tuple[Path, PointCloud]) -> None:
+    path, _ = copc
+    with_entry(path, 1, *entry(bytearray(path.read_bytes()), 2)[4:])
+    with pytest.raises(FileError, match="points that are not there"):
+        read_part(path)
+
+
+@pytest.mark.parametrize("at, value", [(24, np.nan), (24, 0.0), (0, np.inf), (32, -1.0)])
+def test_facts_of_the_tree_that_make_no_sense(
+    copc: tuple[Path, PointCloud], at: int, value: float
+) -> None:
+    path, _ = copc
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<d", data, 375 + 54 + at, value)
+    path.write_bytes(data)
+    with pytest.raises(FileError, match="the facts of its octree make no sense"):
+        read_part(path, (10, 5, 40, 33))
+
+
+def test_no_file_is_called_copc_that_is_none(
+    copc: tuple[Path, PointCloud], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, cloud = copc
+    to = tmp_path / "b.COPC.laz"
+    with pytest.raises(FileError, match=r"COPC is read only: write b\.laz, and make COPC of it by"):
+        io.write(to, cloud)
+    assert main(["convert", str(path), str(to)]) == 2
+    assert main(["predict", str(path), "-m", "aerial", "-o", str(to)]) == 2
+    said = capsys.readouterr().err
+    assert said.count("COPC is read only") == 2 and "Traceback" not in said
+    assert not to.exists()
+
+
+def test_too_little_memory_is_said(
+    copc: tuple[Path, PointCloud], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise MemoryError("Unable to allocate 3 TiB")
+
+    monkeypatch.setattr("salanet.io.copc.unpack", refuse)
+    with pytest.raises(FileError, match=r"not enough memory to read it \(Unable to allocate 3 TiB"):
+        read_part(copc[0])

@@ -162,7 +162,7 @@ def test_conversions_say_what_is_lost(tmp_path: Path) -> None:
     assert convert(tmp_path / "a.laz", tmp_path / "b.las") == []
     assert convert(tmp_path / "a.laz", tmp_path / "b.pcd") == [
         "the reference system (RGF93 / Lambert-93) is not kept",
-        "1 records of the LAS header are not kept",
+        "1 records of the LAS file are not kept",
         "colours of 16 bits became 8 bits",
     ]
     cloud = PointCloud([[0.12345, 0, 0], [1000, 0, 0]], attributes={"id": np.array([1 << 60, 1])})

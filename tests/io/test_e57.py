@@ -24,6 +24,7 @@ def make(path: Path, *scans: dict[str, Any]) -> None:
     """
     file = libe57.ImageFile(str(path), "w")
     file.extensionsAdd("", libe57.E57_V1_0_URI)
+    file.extensionsAdd("nor", "http://www.libe57.org/E57_NOR_surface_normals.txt")
 
     def structure(values: dict[str, Any]) -> Any:
         node = libe57.StructureNode(file)
@@ -64,22 +65,23 @@ def make(path: Path, *scans: dict[str, Any]) -> None:
             if name in scan.get("scaled", ()):
                 child = libe57.ScaledIntegerNode(file, 0, -(2**31), 2**31 - 1, 1e-4, 0.0)
             elif values.dtype.kind == "i":
-                child = libe57.IntegerNode(
-                    file, int(values.min()), int(values.min()), int(values.max())
-                )
+                low, high = int(values.min()), int(values.max())
+                child = libe57.IntegerNode(file, low, low, high)
             else:
                 single = values.dtype == np.float32
                 child = libe57.FloatNode(
                     file, 0.0, libe57.E57_SINGLE if single else libe57.E57_DOUBLE
                 )
             prototype.set(name, child)
-            buffers.append(libe57.SourceDestBuffer(file, name, values, count, True, True))
+            if count:
+                buffers.append(libe57.SourceDestBuffer(file, name, values, count, True, True))
         points = libe57.CompressedVectorNode(file, prototype, libe57.VectorNode(file, True))
         node.set("points", points)
         nodes.append(node)
-        writer = points.writer(buffers)
-        writer.write(count)
-        writer.close()
+        if count:
+            writer = points.writer(buffers)
+            writer.write(count)
+            writer.close()
     file.close()
 
 
@@ -130,11 +132,11 @@ def test_scans_are_merged_in_one_frame(tmp_path: Path) -> None:
     np.testing.assert_allclose(cloud.xyz, expected, atol=1e-12)
     assert cloud.attributes["scan"].tolist() == [0, 0, 1]
     assert cloud.rgb.tolist() == [[0] * 3, [51] * 3, [0] * 3]
-    assert cloud.intensity.tolist() == [0, 0, 0.25]
+    np.testing.assert_array_equal(cloud.intensity, [np.nan, np.nan, 0.25])
     assert cloud.source.remarks == [
         "scan 0: 1 points without valid coordinates are left out",
         "scan 1 has no 'rgb': 0 there",
-        "scan 0 has no 'intensity': 0 there",
+        "scan 0 has no 'intensity': NaN there",
     ]
 
 
@@ -149,6 +151,92 @@ def test_spherical_and_scaled_coordinates(tmp_path: Path) -> None:
     cloud = io.read(tmp_path / "a.e57")
     expected = [[2, 0, 0], [0, 2, 0], [0, 0, 2], [1.2345, -2.5, 7.0001]]
     np.testing.assert_allclose(cloud.xyz, expected, atol=1e-12)
+
+
+def test_normals_are_turned_with_the_points(tmp_path: Path) -> None:
+    """A floor, turned by a quarter about x: it stands, and its normal lies along -y."""
+    floor = np.random.default_rng(0).random((20, 3)) * [5, 4, 0]
+    scan = {f"nor:normal{c}": np.full(20, c == "Z", np.float32) for c in "XYZ"}
+    pose = ([np.sqrt(0.5), np.sqrt(0.5), 0, 0], [10, 20, 30])
+    make(tmp_path / "a.e57", {**xyz_fields(floor), **scan, "pose": pose}, xyz_fields(floor))
+    cloud = io.read(tmp_path / "a.e57")
+    normals = np.stack([cloud.attributes[name] for name in ("nx", "ny", "nz")], axis=1)
+    assert normals.dtype == np.float32 and {*cloud.attributes} == {"nx", "ny", "nz", "scan"}
+    np.testing.assert_allclose(normals[:20], [[0, -1, 0]] * 20, atol=1e-7)
+    assert np.ptp(cloud.xyz[:20], axis=0)[1] < 1e-12
+    assert np.isnan(normals[20:]).all()
+    assert cloud.source.remarks == [f"scan 1 has no '{n}': NaN there" for n in ("nx", "ny", "nz")]
+    io.write(tmp_path / "b.ply", cloud)
+    assert b"property float nx" in (tmp_path / "b.ply").read_bytes()
+
+
+def test_spherical_coordinates_are_moved_by_the_pose(tmp_path: Path) -> None:
+    xyz = np.random.default_rng(0).uniform([0.5, 0.5, -1], [5, 4, 2], (50, 3))
+    far = np.linalg.norm(xyz, axis=1)
+    scan = {
+        "sphericalRange": far,
+        "sphericalAzimuth": np.arctan2(xyz[:, 1], xyz[:, 0]),
+        "sphericalElevation": np.arcsin(xyz[:, 2] / far),
+        "sphericalInvalidState": np.arange(50) % 2,
+    }
+    make(tmp_path / "a.e57", {**scan, "pose": ([np.sqrt(0.5), 0, 0, np.sqrt(0.5)], [1, 2, 3])})
+    cloud = io.read(tmp_path / "a.e57")
+    expected = np.stack([1 - xyz[:, 1], 2 + xyz[:, 0], 3 + xyz[:, 2]], axis=1)
+    np.testing.assert_allclose(cloud.xyz, expected[::2], atol=1e-12)
+
+
+def test_a_rotation_of_zeros_is_none(tmp_path: Path) -> None:
+    make(tmp_path / "a.e57", {**xyz_fields(np.ones((4, 3))), "pose": ([0, 0, 0, 0], [10, 20, 30])})
+    cloud = io.read(tmp_path / "a.e57")
+    assert cloud.xyz.tolist() == [[11, 21, 31]] * 4
+    assert cloud.source.remarks == ["scan 0: its rotation is 0 0 0 0, taken as not turned"]
+    make(tmp_path / "b.e57", {**xyz_fields(np.ones((4, 3))), "pose": ([1e308] * 4, [0, 0, 0])})
+    with pytest.raises(FileError, match=r"the rotation .* of scan 0 is none"):
+        io.read(tmp_path / "b.e57")
+
+
+def test_scans_without_points(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from salanet.cli.main import main
+
+    one, empty = xyz_fields(np.ones((4, 3))), xyz_fields(np.ones((0, 3)))
+    path = tmp_path / "a.e57"
+    make(path, one, empty, one)
+    cloud = io.read(path)
+    assert cloud.attributes["scan"].tolist() == [0] * 4 + [2] * 4
+    assert cloud.source.remarks == ["scan 1 has no points and is left out"]
+    assert (io.scan_count(path), io.scan_numbers(path)) == (3, [0, 2])
+    with pytest.raises(FileError, match="scan 1 has no points"):
+        io.read(path, scan=1)
+    assert main(["convert", str(path), str(tmp_path / "b.ply"), "--scans", "separate"]) == 0
+    assert "scan 1 has no points, nothing is written for it" in capsys.readouterr().err
+    assert {p.name for p in tmp_path.glob("*.ply")} == {"b.scan0.ply", "b.scan2.ply"}
+    make(path, empty)
+    with pytest.raises(FileError, match="holds no points"):
+        io.read(path)
+
+
+def test_invalid_intensities_and_numbers_of_returns(tmp_path: Path) -> None:
+    scan = {
+        **xyz_fields(np.ones((4, 3))),
+        "intensity": np.array([1, 2, 3, 4]),
+        "isIntensityInvalid": np.array([0, 1, 0, 1]),
+        "returnIndex": np.array([0, 1, 0, 0]),
+        "returnCount": np.array([2, 2, 1, 1]),
+    }
+    black = {f"color{c}": np.array([0, 0, 0, 9]) for c in ("Red", "Green", "Blue")}
+    make(tmp_path / "a.e57", {**scan, **black, "isColorInvalid": np.ones(4, int)})
+    cloud = io.read(tmp_path / "a.e57")
+    np.testing.assert_array_equal(cloud.intensity, [1, np.nan, 3, np.nan])
+    assert cloud.attributes["isIntensityInvalid"].tolist() == [0, 1, 0, 1]
+    assert cloud.attributes["return_number"].tolist() == [1, 2, 1, 1]
+    assert cloud.attributes["number_of_returns"].tolist() == [2, 2, 1, 1]
+    assert cloud.rgb is None
+    assert cloud.source.remarks == [
+        "scan 0: 2 intensities are invalid: NaN",
+        "scan 0: no 'rgb' is valid, it is left out",
+    ]
+    io.write(tmp_path / "b.laz", cloud)
+    assert io.read(tmp_path / "b.laz").attributes["return_number"].tolist() == [1, 2, 1, 1]
 
 
 @pytest.mark.parametrize(

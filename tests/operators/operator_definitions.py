@@ -184,6 +184,13 @@ def softmax(x):
     return np.exp(x - x.max()) / np.exp(x - x.max()).sum()
 
 
+def pair_dense(x, w, name):
+    """A dense block of SALA's perceptrons, or without norm a linear map and ReLU."""
+    y = w[f"{name}.weight"] @ x
+    known = f"{name}.norm.weight" in w
+    return relu(batch_norm(y, w, f"{name}.norm") if known else y + w[f"{name}.bias"])
+
+
 def sala(op, queries, supports, neighbours, f):
     w, r = weights(op), op.position_channels
     c = op.out_channels
@@ -191,8 +198,8 @@ def sala(op, queries, supports, neighbours, f):
     for _, near in pairs(op, queries, supports, neighbours):
         per_group = [[] for _ in range(op.groups)]
         for j, d in near:
-            lifted = relu(w["lift.weight"] @ d + w["lift.bias"])
-            hidden = relu(w["hidden.weight"] @ lifted + w["hidden.bias"])
+            lifted = pair_dense(d, w, "lift")
+            hidden = pair_dense(lifted, w, "hidden")
             scores = softmax(w["score.weight"] @ hidden + w["score.bias"])
             if op.assignment == "hard":
                 scores = np.eye(op.groups)[scores.argmax()]

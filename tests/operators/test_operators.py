@@ -33,6 +33,8 @@ CASES = [
     ("sala", {"positional": False}),
     ("sala", {"assignment": "hard"}),
     ("sala", {"assignment": "none"}),
+    ("sala", {"perceptrons": "linear"}),
+    ("sala", {"perceptrons": "linear", "norm": "neighbour"}),
 ]
 IDS = [
     "-".join([name, *(f"{k}={v}" for k, v in options.items())]).replace(" ", "")
@@ -56,7 +58,8 @@ def make(name, options, channels=CHANNELS, dtype=torch.float64):
             torch.manual_seed(10)
             for layer in (operator.lift, operator.hidden, operator.score):
                 layer.weight.normal_()
-                layer.bias.normal_(0, 0.5)
+                if layer.bias is not None:
+                    layer.bias.normal_(0, 0.5)
         if name == "kpconv_deformable":
             operator.offsets.weight.normal_(0, 0.05)
             operator.offsets.bias.normal_(0, 0.3)
@@ -157,7 +160,8 @@ def test_pospool_sincos_takes_any_width(channels):
 
 
 @pytest.mark.parametrize(
-    ("name", "options"), [("pointwise_mlp", {}), ("sala", {"norm": "neighbour"})]
+    ("name", "options"),
+    [("pointwise_mlp", {}), ("sala", {"norm": "neighbour", "perceptrons": "linear"})],
 )
 def test_statistics_from_moments_are_those_of_all_pairs(name, options):
     operator, arguments = make(name, options), cloud()
@@ -179,6 +183,74 @@ def test_statistics_from_moments_are_those_of_all_pairs(name, options):
     torch.testing.assert_close(operator.norm.running_var, expected.norm.running_var)
 
 
+def plain_sala(operator, queries, supports, neighbours, features):
+    """A training step of SALA with every pair's rows and PyTorch's own batch norm."""
+    present = neighbours < len(supports)
+    rows = neighbours.clamp(max=len(supports) - 1).long()
+    x = (supports[rows] - queries[:, None]) / operator.radius
+
+    def block(values, layer):
+        out = values[present] @ layer.weight.T
+        mean, var = layer.norm.running_mean, layer.norm.running_var
+        norm = layer.norm.weight, layer.norm.bias
+        out = torch.nn.functional.batch_norm(out, mean, var, *norm, training=True)
+        return values.new_zeros(*present.shape, out.shape[1]).masked_scatter(
+            present[..., None], out.relu()
+        )
+
+    r = block(x, operator.lift)
+    h = operator.score(block(r, operator.hidden)).softmax(-1)
+    z = torch.cat([r, features[rows]], dim=-1) @ operator.weight.T
+    y = h[..., None] * z.unflatten(-1, (operator.groups, -1))
+    best = y.where(present[..., None, None], -torch.inf).amax(1)
+    total = best.where(present.any(1)[:, None, None], 0).sum(1)
+    return torch.relu(operator.norm(total))
+
+
+@pytest.mark.parametrize(("dtype", "close"), [(torch.float64, 1e-9), (torch.float32, 2e-4)])
+def test_dense_perceptrons_train_as_on_all_pairs(dtype, close):
+    """Values, every gradient and the running statistics, by kernel (float32) and by reference."""
+    found, expected = (make("sala", {}, dtype=dtype).train() for _ in range(2))
+    arguments = cloud(queries=60, supports=90, dtype=dtype)
+    weights = torch.randn(60, CHANNELS, dtype=dtype)
+    for operator, run in ((found, found), (expected, plain_sala)):
+        out = run(*((operator,) if run is plain_sala else ()), *arguments)
+        (out * weights).sum().backward()
+        operator.out = out.detach()
+    torch.testing.assert_close(found.out, expected.out, rtol=close, atol=close)
+    for (name, one), (_, other) in zip(
+        found.named_parameters(), expected.named_parameters(), strict=True
+    ):
+        torch.testing.assert_close(
+            one.grad, other.grad, rtol=close, atol=close * float(other.grad.abs().max()), msg=name
+        )
+    for (name, one), (_, other) in zip(
+        found.named_buffers(), expected.named_buffers(), strict=True
+    ):
+        if name.count(".") > 1:  # of the perceptrons; the outer norm is the operator's own
+            one, other = one.to(dtype), other.to(dtype)
+            if "num_batches" not in name:
+                torch.testing.assert_close(one, other, rtol=close, atol=close, msg=name)
+
+
+@pytest.mark.parametrize("groups", [2, 3, 4])
+def test_the_assignment_is_alive_before_training(groups):
+    """Neighbourhoods on a wall and in a tree: h leaves its mean by about 0.2 of its half."""
+    generator = torch.Generator().manual_seed(0)
+    wall = torch.rand(300, 3, generator=generator) * torch.tensor([1.0, 0.0, 1.0])
+    tree = torch.rand(300, 3, generator=generator)
+    points = torch.cat([wall, tree + 5])
+    distance, order = torch.cdist(points, points).topk(26, largest=False)
+    neighbours = order.where(distance < 0.3, len(points)).int()
+    spreads = []
+    for seed in range(8):
+        torch.manual_seed(seed)
+        operator = create_operator("sala", 8, 8, 0.3, groups=groups).train()
+        spreads.append(operator.spread(points, points, neighbours))
+    assert 0.3 / groups < np.mean(spreads) < 0.5 / groups
+    assert min(spreads) > 0.15 / groups
+
+
 @pytest.mark.parametrize("norm", ["point", "neighbour"])
 def test_sala_with_one_group_is_its_pointwise_mlp(norm):
     operator, arguments = make("sala", {"groups": 1, "norm": norm}), cloud()
@@ -186,7 +258,9 @@ def test_sala_with_one_group_is_its_pointwise_mlp(norm):
     w, b = operator.norm.scale_shift()
     rows = neighbours.clamp(max=39).long()
     offset = (supports[rows] - queries[:, None]) / RADIUS
-    dense = torch.cat([operator.lift(offset).relu(), features[rows]], dim=-1) @ operator.weight.T
+    lift_w, lift_b = operator.lift.fixed()
+    lifted = torch.nn.functional.linear(offset, lift_w, lift_b).relu()
+    dense = torch.cat([lifted, features[rows]], dim=-1) @ operator.weight.T
     if norm == "neighbour":
         dense = (dense * w + b).relu()
     present = (neighbours < 40)[..., None]
@@ -198,10 +272,11 @@ def test_sala_with_one_group_is_its_pointwise_mlp(norm):
 
 @pytest.mark.parametrize("groups", [2, 3, 4])
 def test_what_sala_learns_sums_to_one(groups):
-    operator = make("sala", {"groups": groups})
+    operator = make("sala", {"groups": groups, "perceptrons": "linear"})
     queries, supports, neighbours, _ = cloud()
-    r = operator.lift(offsets(queries, supports, neighbours, RADIUS)).relu()[neighbours < 40]
-    soft, hard = (reference.assign(r, operator.mlp, way) for way in ("soft", "hard"))
+    mlp, _ = operator._perceptrons(queries, supports, neighbours)
+    r = reference.lifted_offsets(queries, supports, neighbours, mlp.lift_w, mlp.lift_b, RADIUS)
+    soft, hard = (reference.assign(r[neighbours < 40], mlp, way) for way in ("soft", "hard"))
     for scores in (soft, hard):
         assert (scores >= 0).all()
         torch.testing.assert_close(scores.sum(1), torch.ones_like(scores[:, 0]))

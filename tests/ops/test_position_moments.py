@@ -6,6 +6,7 @@ from aggregation_cases import RADIUS, assert_same, cloud, outputs_and_gradients,
 from torch import Tensor
 
 from salanet.ops import backend, position_moments
+from salanet.ops.aggregation import native
 
 
 def moments(points: tuple[Tensor, Tensor, Tensor]):
@@ -22,6 +23,14 @@ def test_kernel_matches_the_reference(m, n, k, lifted):
     points, lift = cloud(m, n, k, seed=m), weights(n, 1, 1, 3, lifted=lifted)[1:3]
     exact = outputs_and_gradients(moments(points), lift, "reference", torch.float64)
     assert_same(outputs_and_gradients(moments(points), lift, "native"), exact)
+
+
+def test_gradients_stay_within_their_own_memory():
+    points, (lift_w, lift_b) = cloud(30, 40, 6, 2), weights(40, 1, 1, 2)[1:3]
+    lifted, guard = len(lift_b), torch.full((100,), 7.0)
+    flat, sums, gram = guard[: 4 * lifted], torch.ones(40, lifted), torch.ones(lifted, lifted)
+    native.kernels.moments_backward(*points, lift_w, lift_b, RADIUS, sums, gram, flat, 1)
+    assert (guard[4 * lifted :] == 7.0).all()
 
 
 def test_moments_give_the_batch_statistics_of_all_pairs():

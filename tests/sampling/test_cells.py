@@ -33,7 +33,8 @@ def test_by_hand() -> None:
     assert cells.segment.dtype == np.int16
     assert cells.arrays["intensity"].tolist() == [3, 100]
     assert cells.arrays["return_number"].tolist() == [2, 1]
-    assert sorted(cells.arrays) == ["height_above_ground", "intensity", "return_number"]
+    terrain = ["height_above_ground", "height_above_lowest", "terrain_slope"]
+    assert sorted(cells.arrays) == sorted([*terrain, "intensity", "return_number"])
 
 
 def test_only_what_is_wanted() -> None:

@@ -18,6 +18,9 @@ ARRAYS = {
     "return_number": np.array([1, 2], np.uint8),
     "number_of_returns": np.array([2, 8], np.uint8),
     "height_above_ground": np.array([0.25, 7], np.float32),
+    "height_above_lowest": np.array([0.5, 9], np.float32),
+    "terrain_slope": np.array([0.25, 5], np.float32),
+    "cell_size": np.array(0.5),
 }
 
 
@@ -30,6 +33,9 @@ ARRAYS = {
         ("intensity", [[0.5], [2.0]]),  # clipped
         ("returns", [[0.5, 0.5], [0.25, 1.5]]),
         ("height_above_ground", [[0.5, 0.25 / 3], [1, 1]]),
+        ("height_above_lowest", [[0.25 / 0.5 * 2, 0.5 / 3], [1, 1]]),
+        ("terrain_slope", [[0.25], [2]]),
+        ("cell_size", [[1], [1]]),
         ("height-above-ground", [[0.5, 0.25 / 3], [1, 1]]),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from salanet.errors import ConfigError, SalaNetError
-from salanet.models import load
+from salanet.models import load, zoo
 from salanet.scenes import Scene, open_scenes
 from salanet.training import Recipe
 from salanet.training.finetune import RATE, adopt, check_parent, open_parent, recipe_from
@@ -48,6 +48,16 @@ def test_a_new_head_on_an_old_backbone(town_model: Path, town_scenes: Path) -> N
     assert {group["lr_multiplier"] for group in other.parameter_groups()} == {1.0, 1 / RATE}
     assert other.metadata["parent"]["name"] == "best.safetensors"
     assert len(other.metadata["parent"]["sha256"]) == 64
+
+
+def test_a_shipped_model_is_a_parent_by_name() -> None:
+    assert zoo.names()
+    for name in zoo.names():
+        parent = open_parent(name)
+        assert parent.metadata["file"]["name"] == f"{name}.safetensors"
+        assert len(parent.metadata["file"]["sha256"]) == 64
+    with pytest.raises(ConfigError, match="no model 'lunar'; there are aerial"):
+        open_parent("lunar")
 
 
 def test_a_parent_must_fit(town_model: Path, town_scenes: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -47,6 +48,38 @@ def test_weighted_loss_is_pytorchs() -> None:
 
 def test_a_batch_without_labels_has_no_loss() -> None:
     assert loss_of(torch.randn(3, 2), [-1, -1, -1]) == 0.0
+
+
+class OfClasses(Fixed):
+    """`Fixed`, with as many classes as asked for."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(classes=[str(i) for i in range(classes)])
+
+
+@pytest.mark.parametrize("weights", [None, torch.tensor([1.0, 2.0, 0.5, 3.0])])
+def test_points_of_a_union_are_learned_as_one_of_it(weights: torch.Tensor | None) -> None:
+    logits = torch.randn(4, 4, generator=torch.Generator().manual_seed(0))
+    objective = Objective(OfClasses(4), weights, unions=[(0, 2), (1, 2, 3)])
+    labels, unions = torch.tensor([1, -1, -1, -1]), torch.tensor([-1, 0, 1, -1])
+    found = objective(Batch(logits, labels, None, unions=unions))[0]
+    p, w = logits.softmax(1), torch.ones(4) if weights is None else weights
+    losses = [-w[1] * p[0, 1].log()]
+    losses.append(-w[[0, 2]].mean() * (p[1, 0] + p[1, 2]).log())
+    losses.append(-w[1:].mean() * p[2, 1:].sum().log())
+    total = w[1] + w[[0, 2]].mean() + w[1:].mean()
+    assert found.item() == pytest.approx(sum(losses).item() / total.item(), rel=1e-6)
+
+
+def test_a_union_pulls_at_none_of_its_classes() -> None:
+    logits = torch.tensor([[2.0, -1.0, 0.5]], requires_grad=True)
+    objective = Objective(OfClasses(3), None, unions=[(0, 1)])
+    batch = Batch(logits, torch.tensor([-1]), None, unions=torch.tensor([0]))
+    objective(batch)[0].backward()
+    assert logits.grad is not None and logits.grad[0, 2] > 0
+    ratio = logits.grad[0, 0] / logits.grad[0, 1]  # both rise, by their own shares
+    assert ratio.item() == pytest.approx(math.exp(3), rel=1e-5)
 
 
 def test_class_weights_have_mean_one_over_points() -> None:

@@ -45,7 +45,7 @@ def test_ablations_differ_from_area_5_in_one_thing(name: str) -> None:
     expected = base.model_dump()
     expected["model"] |= ABLATIONS[name]
     assert recipe.model_dump() == expected
-    options = recipe.model.model_dump(exclude={"features"}) | {"width": 12}
+    options = recipe.model.architecture() | {"width": 12}
     assert create_model(**options, in_channels=5, classes=("a", "b"))
 
 

@@ -127,7 +127,7 @@ def test_the_line_of_an_epoch() -> None:
     for part in (
         "epoch    2",
         "loss 0.2500",
-        "mIoU 50.00",
+        "training mIoU 50.00",
         "52k points/s",
         "3.1 % waiting for data",
     ):
@@ -179,12 +179,15 @@ def test_the_summary_of_a_run(tmp_path: Path) -> None:
 
 def test_the_summary_without_validation(tmp_path: Path) -> None:
     run = new_run(tmp_path / "run")
+    console = Console(record=True, width=100)
     write_figures(run, [ROW], Confusion(["a"], [[3]]), None, best=False)
     run.write_metrics([ROW])
     assert (
-        "On the training batches of the last epoch: mIoU **100.00**"
-        in summarise(run, Console(quiet=True)).read_text()
+        "On the training batches of the last epoch; there is no validation data: mIoU **100.00**"
+        in (text := summarise(run, console).read_text())
     )
+    assert "learned from these very points" in text
+    assert "there is no validation data" in console.export_text()
 
 
 def test_the_summary_of_parts(tmp_path: Path) -> None:

@@ -94,3 +94,15 @@ def conclude(done: Sequence[dict[str, Any]], failed: dict[Path, str], name: str,
     if json:
         print_json([*done, *({name: str(p), "error": message} for p, message in failed.items())])
     return EXIT_USER_ERROR if failed else 0
+
+
+def full_scans(path: Path) -> list[int]:
+    """The numbers of the scans of a file that have points; a line for each of the others."""
+    from salanet.cli.console import messages
+    from salanet.io import scan_count, scan_numbers
+
+    numbers = scan_numbers(path)
+    for i in sorted({*range(scan_count(path))} - {*numbers}):
+        said = f"note: {path}: scan {i} has no points, nothing is written for it"
+        messages().print(said, soft_wrap=True, markup=False)
+    return numbers

@@ -105,7 +105,8 @@ def predict_on_cluster(
     with kept_for(tile.to for tile in tiles):
         if waiting:
             with connect(None if address == HERE else address, workers) as client:
-                console.print(_where(client), soft_wrap=True)
+                where = f"{workers} processes here" if address == HERE else _where(client)
+                console.print(where, soft_wrap=True)
 
                 def done(i: int, report: dict[str, Any]) -> None:
                     if "error" not in report:

@@ -12,6 +12,7 @@ from salanet.cli.console import duration, messages, print_json, results
 from salanet.cli.train import scenes as training_scenes
 from salanet.errors import ConfigError
 from salanet.scenes import check_alike, open_scenes
+from salanet.terminal import visible
 from salanet.training import Recipe, load_recipe
 
 PROG = "salanet compare"
@@ -83,7 +84,7 @@ def main(argv: list[str]) -> None:
                 started = (place / "checkpoint.pt").is_file()
                 done = (place / RESULT).is_file()
                 state = "complete" if done else "to be continued" if started else "to do"
-                print(f"{place}: {state}")
+                print(visible(f"{place}: {state}"))
         return
     train, _ = training_scenes(arguments.data, recipe)
     test = open_scenes(arguments.data, arguments.split)
@@ -101,7 +102,8 @@ def main(argv: list[str]) -> None:
     if arguments.json:
         print_json(table)
     else:
-        results().print(markdown(table), soft_wrap=True)
+        for line in markdown(table).splitlines():
+            results().print(line, soft_wrap=True)
         messages().print(
             f"tables: {folder / 'compare.csv'} and {folder / 'compare.md'}", soft_wrap=True
         )

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 import sys
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from salanet.errors import ConfigError
+from salanet.terminal import visible
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import Console
+    from rich.text import Text
 
     from salanet.models import Network
 
@@ -20,23 +23,33 @@ UNITS = {"h": 3600, "m": 60, "s": 1}
 
 def messages() -> Console:
     """For progress and remarks: stderr, so that stdout holds results alone."""
-    from rich.console import Console
-
-    return Console(stderr=True, highlight=False, markup=False)
+    return _plain()(stderr=True, highlight=False, markup=False)
 
 
 def results() -> Console:
     """For tables and figures: stdout."""
+    return _plain()(highlight=False, markup=False)
+
+
+@cache
+def _plain() -> type[Console]:
     from rich.console import Console
 
-    return Console(highlight=False, markup=False)
+    class PlainConsole(Console):
+        """Shows strings as they are, cells of tables included: one line each, nothing obeyed."""
+
+        def render_str(self, text: str, **options: Any) -> Text:
+            return super().render_str(visible(text), **options)
+
+    return PlainConsole
 
 
 def print_json(value: Any) -> None:
-    """JSON on stdout."""
+    """JSON on stdout, in ASCII; what is not a number, or not finite, is null."""
     import json
 
-    print(json.dumps(value, indent=2))
+    finite = json.loads(json.dumps(value), parse_constant=lambda _: None)
+    print(json.dumps(finite, indent=2))
 
 
 def duration(text: str) -> float:

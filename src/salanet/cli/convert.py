@@ -34,9 +34,10 @@ def run(
         resolution: of a COPC file: how far apart points may be, in its units; reads no more.
         json: print what was done as JSON.
     """
+    from salanet.cli.batch import full_scans
     from salanet.cli.console import print_json, results
     from salanet.errors import ConfigError
-    from salanet.io.convert import convert, scan_targets
+    from salanet.io.convert import convert, scan_target
     from salanet.io.copc import parse_bounds
 
     if scan is not None and scans == "separate":
@@ -44,7 +45,7 @@ def run(
     box = None if bounds is None else parse_bounds(bounds)
     jobs: list[tuple[int | None, Path]] = [(scan, target)]
     if scans == "separate":
-        jobs = [*scan_targets(source, target)]
+        jobs = [(i, scan_target(target, i)) for i in full_scans(source)]
     done = [
         {
             "input": str(source),

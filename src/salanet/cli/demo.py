@@ -47,7 +47,8 @@ def run(folder: Path = Path("demo"), points: int = 600_000, browser: bool = True
 
     def show(name: str, command: Callable[[list[str]], object], *arguments: str | Path) -> None:
         given = [str(argument) for argument in arguments]
-        console.print(f"\n$ salanet {name} {shlex.join(given)}", style="bold", soft_wrap=True)
+        console.print()
+        console.print(f"$ salanet {name} {shlex.join(given)}", style="bold", soft_wrap=True)
         command(given)
 
     scan, truth = folder / "room.ply", folder / "room.truth.ply"
@@ -60,12 +61,14 @@ def run(folder: Path = Path("demo"), points: int = 600_000, browser: bool = True
     show("predict", predict.main, scan, "-o", labelled, "--confidence")
 
     pooled = compare(truth, labelled)
-    console.print("\nAgainst the truth, which a generated scan knows:")
+    console.print()
+    console.print("Against the truth, which a generated scan knows:")
     console.print(table(pooled))
     console.print(summary(pooled))
     shown = ("-m", MODEL, "--html", page)
     show("view", view.main, truth, labelled, *shown)
-    console.print(f"\nLook at {page}: truth on the left, prediction on the right.", soft_wrap=True)
+    console.print()
+    console.print(f"Look at {page}: truth on the left, prediction on the right.", soft_wrap=True)
     console.print("Your turn: salanet predict YOUR_FILE.laz")
     if browser and has_display():
         webbrowser.open(page.resolve().as_uri())

@@ -116,9 +116,7 @@ def reference(found: Description) -> str:
     if found.crs is None:
         return "no reference system"
     epsg = f" (EPSG:{found.crs.epsg})" if found.crs.epsg else ""
-    return f"{found.crs.name}{epsg}, in {found.crs.unit or 'an unknown unit'}" + (
-        f", heights in {found.crs.vertical}" if found.crs.vertical else ""
-    )
+    return f"{found.crs.name}{epsg}, in {found.crs.units}"
 
 
 def limits(attribute: Attribute) -> tuple[str, str]:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from salanet import __version__
+from salanet.cli.signals import unwinding
+from salanet.terminal import visible
 
 # Each module is imported only when its command runs, so `salanet --help` stays fast.
 COMMANDS = {
@@ -49,8 +51,8 @@ def usage() -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
-    Returns 0 on success, 130 after Ctrl-C, and 2, with one line on stderr, after an error of the
-    user or the system (disk full, out of memory).
+    Returns 0 on success, 130 after Ctrl-C, 143 after SIGTERM, and 2, with one line on stderr,
+    after an error of the user or the system (disk full, out of memory).
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
@@ -63,12 +65,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     name = arguments[0]
     if name not in COMMANDS:
-        print(f"salanet: unknown command '{name}'\n\n{usage()}", file=sys.stderr)
+        print(f"salanet: unknown command '{visible(name)}'\n\n{usage()}", file=sys.stderr)
         return EXIT_USER_ERROR
     try:
-        command: Callable[[list[str]], int | None] = import_module(COMMANDS[name][0]).main
-        code = command(arguments[1:]) or 0
-        sys.stdout.flush()
+        with unwinding():
+            command: Callable[[list[str]], int | None] = import_module(COMMANDS[name][0]).main
+            code = command(arguments[1:]) or 0
+            sys.stdout.flush()
         return code
     except BrokenPipeError:  # whoever read the output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -81,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         if debug:
             traceback.print_exc()
-        print(f"salanet {name}: {message}", file=sys.stderr)
+        print(f"salanet {name}: {visible(message)}", file=sys.stderr)
         return EXIT_USER_ERROR
     except KeyboardInterrupt as interrupt:
         print(f"salanet {name}: {str(interrupt) or 'interrupted'}", file=sys.stderr)

@@ -49,7 +49,8 @@ def show(entry: Entry) -> None:
     if card:
         from rich.markdown import Markdown
 
-        console.print(Markdown(card) if console.is_terminal else card, soft_wrap=True)
+        for part in [Markdown(card)] if console.is_terminal else card.splitlines():
+            console.print(part, soft_wrap=True)
         console.print()
     for key, value in entry.record().items():
         console.print(f"{key}: {in_words(value)}", soft_wrap=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from salanet.terminal import visible
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
@@ -28,7 +30,7 @@ class Phases:
             TimeRemainingColumn,
         )
 
-        self._title = title
+        self._title = visible(title)
         self._bars = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),

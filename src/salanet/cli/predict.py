@@ -33,6 +33,7 @@ def run(
     units: Literal["auto", "m", "ft", "us-ft", "mm", "cm"] = "auto",
     up: Literal["auto", "z", "y"] = "auto",
     grid: float | Literal["auto"] | None = None,
+    noise: bool = False,
     columns: str | None = None,
     scan: int | None = None,
     scans: Literal["merged", "separate"] = "merged",
@@ -62,6 +63,8 @@ def run(
         up: the axis that points up; auto: z, unless the cloud plainly lies on its side.
         grid: size in metres of the cells to work with. Default: the model's; auto: larger ones
             where the points are much sparser than in training.
+        noise: label points too that the file flags as noise or withholds. By default they keep
+            their codes, and nothing rests on them.
         columns: what the columns of text files are, such as 'x,y,z,intensity'; _ skips one.
         scan: only the scan of this number, from 0, of an E57 with several.
         scans: those of an E57 merged, or separate: each to a NAME.scanN of its own.
@@ -106,7 +109,7 @@ def run(
         scan=scan,
         memory=None if memory is None else parse_memory(memory),
         resume=resume,
-        fit=FitOptions(units=units, grid=grid, up=up),
+        fit=FitOptions(units=units, grid=grid, up=up, noise=noise),
     )
     found = expand(files, skip=MARK)
     outputs = plan_outputs(found, output)
@@ -167,16 +170,16 @@ def model_of(
 def parts(
     path: Path, to: Path, options: PredictOptions, separate: bool
 ) -> list[tuple[PredictOptions, Path]]:
-    """What is predicted of a file, and where it goes: all of it, or each of its scans."""
+    """What is predicted of a file, and where it goes: all of it, or each scan with points."""
     from dataclasses import replace
 
+    from salanet.cli.batch import full_scans
     from salanet.inference.outputs import scan_output
-    from salanet.io import scan_count
 
-    count = scan_count(path) if separate else 1
-    if count == 1:
+    numbers = full_scans(path) if separate else []
+    if len(numbers) <= 1:
         return [(options, to)]
-    return [(replace(options, scan=i), scan_output(to, i)) for i in range(count)]
+    return [(replace(options, scan=i), scan_output(to, i)) for i in numbers]
 
 
 def predict(

@@ -44,7 +44,8 @@ class Files:
     paths: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SRC… DST")]
     """Files or folders to read, and last the folder to write."""
     classes: str | None = None
-    """Class map: a YAML file, or text such as 'ground=2,vegetation=3/4/5,other=*,ignore=7'."""
+    """Class map: the name of a shipped one (ign-lidar-hd), a YAML file, or text such as
+    'ground=2,vegetation=3/4/5,other=*,ignore=7'."""
     grid: float = 0.4
     """Cell size of the subsampling, in the files' units: 0.4 suits airborne, 0.04 indoor scans."""
     val: tuple[str, ...] = ()

@@ -268,7 +268,9 @@ def _verify(
 
 
 def _show_origin(origin: str, licence: str) -> None:
-    messages().print(f"data: {origin}\nlicence: {licence}", soft_wrap=True, markup=False)
+    console = messages()
+    console.print(f"data: {origin}", soft_wrap=True)
+    console.print(f"licence: {licence}", soft_wrap=True)
 
 
 def _show_remarks(remarks: list[str]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,9 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from salanet.cli.console import messages, print_json, results
 from salanet.datasets.balance import Counted, balance, warnings
 from salanet.datasets.blocks import Survey
-from salanet.datasets.files import SPLITS, Job, Prepared, Settings, foreign_units, is_current
+from salanet.datasets.files import SPLITS, Job, Prepared, Settings, is_current
+from salanet.datasets.usable import foreign_units, left_out
 
 
 @dataclass(frozen=True)
@@ -69,25 +69,25 @@ def show_plan(plan: Plan, settings: Settings, *, as_json: bool) -> None:
     found = warnings(parts, names)
     if as_json:
         report = {"dry_run": True, "scenes": rows, **_counts(parts, names), "warnings": found}
-        _print_json(report | _areas(plan, parts))
+        print_json(report | _areas(plan, parts))
         return
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("file", "split", "action", title="nothing is written (--dry-run)")
     for row in rows:
         table.add_row(Path(row["source"]).name, row["split"], row["action"])
-    Console().print(table)
+    results().print(table)
     _print_balance(parts, names, settings, plan, {})
     _print_warnings(found)
 
 
 def show_report(
-    results: list[Prepared], settings: Settings, destination: Path, plan: Plan, *, as_json: bool
+    prepared: list[Prepared], settings: Settings, destination: Path, plan: Plan, *, as_json: bool
 ) -> None:
     """What was prepared."""
     names = settings.classes.names
-    found = warnings(results, names) + foreign_units(results) + _strangers(results, destination)
+    found = warnings(prepared, names) + foreign_units(prepared) + left_out(prepared)
+    found += _strangers(prepared, destination)
     parts = expected(plan, names) if plan.surveys else []
     if as_json:
         scenes = [
@@ -99,39 +99,36 @@ def show_report(
                 "cells": result.cells,
                 "skipped": result.skipped,
             }
-            for result in results
+            for result in prepared
         ]
-        report = {"scenes": scenes, **_counts(results, names), "warnings": found}
-        _print_json(report | _areas(plan, parts))
+        report = {"scenes": scenes, **_counts(prepared, names), "warnings": found}
+        print_json(report | _areas(plan, parts))
         return
     totals: dict[str, Counter[str]] = {"points": Counter(), "cells": Counter()}
-    for result in results:
+    for result in prepared:
         totals["points"][result.job.split] += result.points
         totals["cells"][result.job.split] += result.cells
-    _print_balance(results, names, settings, plan, totals)
-    skipped = sum(result.skipped for result in results)
-    print(
-        f"{len(results)} scenes in {destination}"
-        + (f", {skipped} of them complete already" if skipped else "")
-    )
+    _print_balance(prepared, names, settings, plan, totals)
+    skipped = sum(result.skipped for result in prepared)
+    again = f", {skipped} of them complete already" if skipped else ""
+    results().print(f"{len(prepared)} scenes in {destination}{again}", soft_wrap=True)
     _print_warnings(found)
 
 
 def _print_balance(
-    results: Sequence[Counted],
+    counted: Sequence[Counted],
     names: Sequence[str],
     settings: Settings,
     plan: Plan,
     totals: Mapping[str, Mapping[str, int]],
 ) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    splits = [split for split in SPLITS if any(r.job.split == split for r in results)]
+    splits = [split for split in SPLITS if any(r.job.split == split for r in counted)]
     table = Table("class", *splits, title=f"points by class, grid {settings.grid:g}")
     for column in table.columns[1:]:
         column.justify = "right"
-    counts = {split: balance(results, split) for split in splits}
+    counts = {split: balance(counted, split) for split in splits}
     for name in names:
         cells = (f"{counts[s][name]:,}  {_share(counts[s], name):6.2%}" for s in splits)
         table.add_row(name, *cells)
@@ -143,7 +140,7 @@ def _print_balance(
         whole = sum(areas.values())
         shares = (f"{areas[s]:,.4g}  {areas[s] / whole:6.2%}" for s in splits)
         table.add_row(f"area, blocks of {plan.block:g}", *shares)
-    Console().print(table)
+    results().print(table)
 
 
 def _share(counts: Mapping[str, int], name: str) -> float:
@@ -168,13 +165,10 @@ def _areas(plan: Plan, parts: Sequence[Expected]) -> dict[str, Any]:
     return {"block": plan.block, "area": areas, "blocks": blocks}
 
 
-def _print_json(report: dict[str, Any]) -> None:
-    print(json.dumps(report, indent=1, ensure_ascii=False))
-
-
 def _print_warnings(found: Sequence[str]) -> None:
+    console = messages()
     for warning in found:
-        print(f"warning: {warning}", file=sys.stderr)
+        console.print(f"warning: {warning}", soft_wrap=True)
 
 
 def _strangers(results: list[Prepared], destination: Path) -> list[str]:

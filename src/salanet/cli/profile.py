@@ -150,8 +150,9 @@ def markdown_table(results: list[Profile]) -> str:
 
 
 def show_table(results: list[Profile]) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from salanet.cli.console import results
 
     header, *rows = shown(results)
     table = Table()
@@ -159,12 +160,13 @@ def show_table(results: list[Profile]) -> None:
         table.add_column(name, justify="left" if name in ("network", "operator") else "right")
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    results().print(table)
 
 
 def show(result: Profile) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from salanet.cli.console import results
 
     name = f"{result.operator}, C = {result.width}" if result.operator else "as published"
     table = Table(title=f"{result.network}, {name}", show_header=False)
@@ -186,4 +188,4 @@ def show(result: Profile) -> None:
         table.add_row("network", f"{result.measured.network_ms:.1f} ms")
         if result.measured.peak_bytes:
             table.add_row("peak memory", f"{result.measured.peak_bytes / 1e6:.0f} MB")
-    Console().print(table)
+    results().print(table)

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+from salanet.terminal import visible
+
 Layout = Literal[
     "overview",
     "efficiency",
@@ -52,7 +54,7 @@ def run(
     found = [(path, read_result(path)) for path in results]
     text = render(with_results(published(layout), found), format)
     if output is None:
-        print(text, end="")
+        print(*map(visible, text.splitlines()), sep="\n")
         return
     with atomic_path(output) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -20,6 +20,10 @@ from salanet.training.processes import start_others
 from salanet.training.stopping import Stopped
 
 PROG = "salanet train"
+UNJUDGED = (
+    "note: there is no validation split, so nothing will tell how good the model is on new data, "
+    "and best.safetensors is the last; `salanet prepare files --val 0.2` sets a part aside"
+)
 NO_RECIPE = "give the recipe first: salanet train RECIPE --data scenes/ [options]"
 
 
@@ -36,7 +40,8 @@ class Arguments:
     """Folder of the scenes that `salanet prepare` wrote."""
     settings: Annotated[Recipe, tyro.conf.arg(name="")]
     weights: Annotated[str | None, tyro.conf.arg(name="from")] = None
-    """Fine-tune this model: its network, a new head for other classes, a tenth of the rate."""
+    """Fine-tune this model, a file or the name of a shipped one: its network, a new head for other
+    classes, a tenth of the rate."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """Run folder. Default: runs/RECIPE."""
     resume: bool = False
@@ -91,6 +96,8 @@ def main(argv: list[str]) -> int:
         log=arguments.log,
         console=console,
     )
+    if not validation:
+        trainer.console.print(UNJUDGED, soft_wrap=True)
     try:
         run = trainer.train(resume=arguments.resume)
     except Stopped as stopped:

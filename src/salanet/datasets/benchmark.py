@@ -23,7 +23,7 @@ from salanet.datasets.manifest import digest, digests
 from salanet.errors import ConfigError, DataError
 from salanet.ops import nearest
 from salanet.sampling.cells import to_cells
-from salanet.scenes import Scene
+from salanet.scenes import Scene, intact
 
 T = TypeVar("T")
 Colour = tuple[int, int, int]
@@ -194,6 +194,7 @@ def prepare_scene(
     into) and `raw_to_nearest` (the cell whose barycentre is nearest: what the paper's protocol
     gives each point the prediction of), all in the published order of the points.
     """
+    meta = header(job, benchmark, settings)
     raw = read(job)
     cells = to_cells(
         raw.cloud, settings["grid"], segment=raw.segment, keep=("rgb",), where=job.name
@@ -211,7 +212,8 @@ def prepare_scene(
         labelled = raw.segment[raw.segment >= 0]
         found = np.bincount(labelled, minlength=len(benchmark.classes)).tolist()
         counts = dict(zip(benchmark.classes, found, strict=True))
-    meta = header(job, benchmark, settings, raw.remarks) | {
+    meta |= {
+        "remarks": list(raw.remarks),
         "codes": list(benchmark.codes),
         "colours": [list(colour) for colour in benchmark.colours],
         "figures": {"points": len(raw.cloud), "cells": len(cells.coord)},
@@ -233,13 +235,13 @@ def prepare_scene(
     return result_of(job)
 
 
-def header(
-    job: Job, benchmark: Benchmark, settings: Mapping[str, Any], remarks: Sequence[str]
-) -> dict[str, Any]:
-    """What the header of every folder says of its making; `is_current` reads it."""
+def header(job: Job, benchmark: Benchmark, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What the header of every folder says of its making; `is_current` reads it.
+
+    Call before the files are read: one that changes meanwhile is then made again the next time.
+    """
     sources = [fingerprint(path) | {"sha256": digest(path)} for path in job.files]
     return {
-        "remarks": list(remarks),
         "provenance": {
             "dataset": benchmark.name,
             "origin": benchmark.origin,
@@ -252,10 +254,9 @@ def header(
 
 
 def is_current(job: Job, settings: Mapping[str, Any]) -> bool:
-    """Whether the job's folder exists, from the same files and with the same settings."""
-    try:
-        meta = json.loads((job.folder / job.header).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    """Whether the job's folder exists, whole, from the same files and with the same settings."""
+    meta = intact(job.folder, job.header)
+    if meta is None:
         return False
     provenance = meta.get("provenance", {})
     then = [

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from salanet import io
 from salanet.datasets.files import SPLITS, Job, Settings, labels_of, with_labels
+from salanet.datasets.usable import usable
 from salanet.errors import ConfigError, DataError, NoLabelsError
 from salanet.scenes import BELOW
 
@@ -57,7 +58,7 @@ class Survey:
     """What a file holds, before anything is written.
 
     Attributes:
-        points: their number.
+        points: their number, without those that are left out.
         areas: covered ground by block, in square units; blocks without labelled points left out.
         counts: int64 (classes,) labelled points by block.
         unknown: points of each label code that is not in the class map.
@@ -111,8 +112,7 @@ def _or_why_not(source: Path, settings: Settings, cells: int | None) -> Survey |
 
 def survey_file(source: Path, settings: Settings, cells: int | None) -> Survey:
     where = str(source)
-    cloud = io.read(source, columns=settings.columns)
-    cloud.require_finite(where)
+    cloud, _ = usable(io.read(source, columns=settings.columns), settings, where)
     labels = labels_of(cloud, settings.label_field, where)
     known, unknown = settings.classes.split_unknown(labels)
     segment = settings.classes.encode(labels[known], where)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from salanet.errors import ConfigError, DataError
-from salanet.io.yamlfile import read_yaml
+from salanet.io.yamlfile import read_yaml, shipped_folders
 
 IGNORED = -1
 CATCH_ALL = "*"
@@ -35,6 +35,8 @@ class ClassMap(BaseModel):
           vegetation: [3, 4, 5]
           other: [1, "*"]     # every code that is not named
         ignore: [7, 18]       # neither learned nor counted
+    partial:              # codes that only narrow it down, to one of these classes
+      1: [vegetation, other]
         colours:
           ground: [170, 121, 66]
 
@@ -43,6 +45,9 @@ class ClassMap(BaseModel):
     Attributes:
         classes: the codes of each class, in index order; ``*`` stands for all codes not named.
         ignore: codes that become -1.
+        partial: codes of sources that know less: each stands for one of several classes, and is
+            learned as their union.
+        written: the code that a class is written as, where that is not its first.
         colours: red, green, blue of some classes, for display.
     """
 
@@ -52,19 +57,27 @@ class ClassMap(BaseModel):
         Field(min_length=1)
     )
     ignore: Annotated[list[int], BeforeValidator(_as_list)] = Field(default_factory=list)
+    partial: dict[int, Annotated[list[str], Field(min_length=2)]] = Field(default_factory=dict)
+    written: dict[str, int] = Field(default_factory=dict)
     colours: dict[str, tuple[Channel, Channel, Channel]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _unambiguous(self) -> ClassMap:
         seen: dict[Code, str] = {}
-        for name, codes in (self.classes | {"ignore": list(self.ignore)}).items():
+        others = {"ignore": list(self.ignore), "partial": list(self.partial)}
+        for name, codes in (self.classes | others).items():
             for code in codes:
                 if code in seen:
                     raise ValueError(f"code {code} is given to both '{seen[code]}' and '{name}'")
                 seen[code] = name
-        unknown = sorted(set(self.colours) - set(self.classes))
-        if unknown:
-            raise ValueError(f"there is a colour for '{unknown[0]}', but no such class")
+        for what, named in (("colour", self.colours), ("written code", self.written)):
+            unknown = sorted(set(named) - set(self.classes))
+            if unknown:
+                raise ValueError(f"there is a {what} for '{unknown[0]}', but no such class")
+        for code, names in self.partial.items():
+            unknown = sorted(set(names) - set(self.classes))
+            if unknown:
+                raise ValueError(f"code {code} may be '{unknown[0]}', but there is no such class")
         return self
 
     @property
@@ -74,21 +87,30 @@ class ClassMap(BaseModel):
 
     @property
     def codes(self) -> list[int]:
-        """The code each class is written as: the first listed one; 1 for ``*`` alone."""
+        """The code each class is written as: by default the first one; 1 for ``*`` alone."""
         return [
-            next((code for code in codes if isinstance(code, int)), UNCLASSIFIED)
-            for codes in self.classes.values()
+            self.written.get(
+                name, next((code for code in codes if isinstance(code, int)), UNCLASSIFIED)
+            )
+            for name, codes in self.classes.items()
         ]
+
+    @property
+    def named(self) -> set[int]:
+        """All codes that are given to a class by their number."""
+        return {code for codes in self.classes.values() for code in codes if isinstance(code, int)}
 
     @classmethod
     def parse(cls, text: str | Path) -> ClassMap:
-        """From a YAML file, or from text such as ``ground=2,vegetation=3/4/5,other=*``.
+        """From a YAML file, a shipped one by its name such as ``ign-lidar-hd``, or from text.
 
-        Raises ConfigError: no such file, not YAML, no class, one code in two classes.
+        In text, ``ground=2,vegetation=3/4/5,other=*``.
+
+        Raises ConfigError: no such file or name, not YAML, no class, one code in two classes.
         """
         text = str(text)
         is_file = "=" not in text or Path(text).is_file()
-        content = _read_yaml(Path(text)) if is_file else _read_inline(text)
+        content = _read_yaml(_find(text)) if is_file else _read_inline(text)
         try:
             return cls.model_validate(content)
         except ValidationError as error:
@@ -101,6 +123,8 @@ class ClassMap(BaseModel):
 
     def encode(self, labels: ArrayLike, where: str = "labels") -> NDArray[np.int16]:
         """Class index int16 (N,) of each source code (N,), -1 where ignored.
+
+        Partial codes are numbered on after the classes, in the order of `partial`.
 
         Raises DataError for codes that are not in the map; names them, their counts, and `where`.
         """
@@ -134,11 +158,30 @@ class ClassMap(BaseModel):
         """The code (N,) int32 that each class index (N,) >= 0 is written as."""
         return np.array(self.codes, np.int32)[np.asarray(indices)]
 
+    def unions(self) -> list[list[int]]:
+        """The class indices that each partial code may stand for, in the order of `partial`."""
+        return [sorted(self.names.index(name) for name in names) for names in self.partial.values()]
+
     def _table(self) -> dict[Code, int]:
         table: dict[Code, int] = dict.fromkeys(self.ignore, IGNORED)
         for index, codes in enumerate(self.classes.values()):
             table |= dict.fromkeys(codes, index)
+        table |= {code: len(self.classes) + i for i, code in enumerate(self.partial)}
         return table
+
+
+def _find(text: str) -> Path:
+    """The file of a class map; one of that name is preferred to a shipped one."""
+    shipped = {path.stem: path for f in shipped_folders("classes") for path in f.glob("*.yaml")}
+    path = Path(text)
+    if path.suffix or path.name != text or path.is_file():
+        return path
+    if text not in shipped:
+        raise ConfigError(
+            f"there is no class map '{text}'; there is {', '.join(sorted(shipped))}, "
+            "or give a YAML file, or text such as 'ground=2,building=6,other=*'"
+        )
+    return shipped[text]
 
 
 def _read_yaml(path: Path) -> Any:

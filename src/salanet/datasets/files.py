@@ -6,10 +6,9 @@ import hashlib
 import json
 import re
 import shutil
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,11 +20,12 @@ import salanet
 from salanet import io
 from salanet.cloud import PointCloud
 from salanet.datasets.classes import IGNORED, ClassMap
+from salanet.datasets.usable import usable
 from salanet.errors import ConfigError, DataError, FileError, NoLabelsError
 from salanet.io import crs
 from salanet.io.asprs import ASPRS
 from salanet.sampling.cells import KEPT, Cells, to_cells
-from salanet.scenes import Scene
+from salanet.scenes import Scene, intact
 
 if TYPE_CHECKING:
     from salanet.datasets.blocks import Part
@@ -84,10 +84,11 @@ class Prepared:
     """The outcome of one job.
 
     Attributes:
-        points: number of points of the file; cells: of the scene.
-        counts: points of the file by class name, ignored ones left out.
+        points: number of points that became cells; cells: of the scene.
+        counts: these points by class name, ignored ones left out.
         skipped: the scene was complete already.
-        unit: of the coordinates by the file's reference system, unless it is the metre.
+        unit: of coordinates and heights by the file's reference system, unless it is the metre.
+        left_out: how many of the file's points became no cells, by kind; see `usable`.
     """
 
     job: Job
@@ -96,6 +97,7 @@ class Prepared:
     counts: dict[str, int]
     skipped: bool
     unit: str = ""
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 def find_files(sources: Iterable[str | Path]) -> list[Path]:
@@ -224,19 +226,21 @@ def prepare_parts(jobs: Sequence[Job], settings: Settings) -> list[Prepared]:
     pending = [job for job in jobs if not is_current(job, settings)]
     made: dict[Job, Prepared] = {}
     if pending:
-        cells, segment, unit = _subsample(jobs[0].source, settings)
-        made = {job: _write(job, cells, segment, unit, settings) for job in pending}
+        source = fingerprint(jobs[0].source)  # before it is read: a change shows the next time
+        cells, segment, about = _subsample(jobs[0].source, settings)
+        made = {job: _write(job, source, cells, segment, about, settings) for job in pending}
     return [
         made[job] if job in made else _result(job, Scene.open(job.scene), skipped=True)
         for job in jobs
     ]
 
 
-def _subsample(source: Path, settings: Settings) -> tuple[Cells, NDArray[np.int16], str]:
-    """The cells of a file, the class of each of its points, and its unit if it is not the metre."""
+def _subsample(source: Path, settings: Settings) -> tuple[Cells, NDArray[np.int16], dict[str, Any]]:
+    """The cells of a file, the class of each of their points, and what to note of the file."""
     where = str(source)
     cloud = io.read(source, columns=settings.columns)
-    cloud.require_finite(where)
+    system = crs.of_source(cloud.source)
+    cloud, others = usable(cloud, settings, where)
     missing = sorted(set(settings.keep) - set(cloud.attributes))
     if missing:
         raise DataError(
@@ -247,32 +251,38 @@ def _subsample(source: Path, settings: Settings) -> tuple[Cells, NDArray[np.int1
         raise NoLabelsError(f"{where}: every label is ignored by the class map")
     keep = (*KEPT, *settings.keep)
     cells = to_cells(cloud, settings.grid, segment=segment, keep=keep, where=where)
-    system = crs.of_source(cloud.source)
-    unit = system.unit if system is not None and system.unit else "metre"
-    return cells, segment, "" if unit == "metre" else unit
+    foreign = system.foreign if system is not None else ""
+    return cells, segment, {"unit": foreign, "left_out": others}
 
 
 def _write(
-    job: Job, cells: Cells, segment: NDArray[np.int16], unit: str, settings: Settings
+    job: Job,
+    source: dict[str, Any],
+    cells: Cells,
+    segment: NDArray[np.int16],
+    about: dict[str, Any],
+    settings: Settings,
 ) -> Prepared:
     if job.part is not None:
         chosen = job.part.holds(cells.coord[:, :2] + cells.offset[:2], settings.grid)
         segment = segment[chosen[cells.of_point]]
         cells = cells.only(chosen)
     names = settings.classes.names
-    counts = np.bincount(segment[segment >= 0], minlength=len(names)).tolist()
+    exact = segment[(segment >= 0) & (segment < len(names))]
+    counts = np.bincount(exact, minlength=len(names)).tolist()
     meta = {
         "codes": settings.classes.codes,
         "colours": [settings.classes.colours.get(name) for name in names],
         "points": len(segment),
         "counts": dict(zip(names, counts, strict=True)),
         "provenance": {
-            "source": fingerprint(job.source),
+            "source": source,
             "licence": settings.licence,
             "salanet": salanet.__version__,
         },
         "settings": _record(job, settings),
-        "unit": unit,
+        "unions": settings.classes.unions(),
+        **about,
     }
     scene = Scene.write(
         job.scene,
@@ -293,17 +303,6 @@ def _record(job: Job, settings: Settings) -> dict[str, Any]:
     part = {} if job.part is None else {"part": job.part.record()}
     record: dict[str, Any] = json.loads(json.dumps(settings.record() | part))
     return record
-
-
-def foreign_units(results: Iterable[Prepared]) -> list[str]:
-    """Warnings of files that are not in metres: their scenes are not either, but models are."""
-    units = Counter(result.unit for result in results if result.unit)
-    return [
-        f"{count} file{'s are' if count > 1 else ' is'} in the unit {unit} by the reference "
-        "system, and so are the grid and the scene: bring the coordinates to metres, which "
-        "`salanet predict` gives the network"
-        for unit, count in units.items()
-    ]
 
 
 def labels_of(cloud: PointCloud, field: str | None, where: str) -> NDArray[Any]:
@@ -345,10 +344,10 @@ def fingerprint(source: Path) -> dict[str, Any]:
 
 
 def is_current(job: Job, settings: Settings) -> bool:
-    """Whether the job's scene exists, from the same file and with the same settings."""
-    if not (job.scene / "scene.json").exists():
+    """Whether the job's scene exists, whole, from the same file and with the same settings."""
+    meta = intact(job.scene)
+    if meta is None:
         return False
-    meta = Scene.open(job.scene).meta
     provenance = meta.get("provenance", {})
     return (
         meta.get("settings") == _record(job, settings)
@@ -384,8 +383,8 @@ def clear_other_splits(jobs: Sequence[Job]) -> None:
 
 def _result(job: Job, scene: Scene, *, skipped: bool) -> Prepared:
     meta = scene.meta
-    unit = meta.get("unit", "")
-    return Prepared(job, meta["points"], len(scene), meta["counts"], skipped, unit)
+    unit, left_out = meta.get("unit", ""), meta.get("left_out", {})
+    return Prepared(job, meta["points"], len(scene), meta["counts"], skipped, unit, left_out)
 
 
 def _readable(path: Path) -> bool:

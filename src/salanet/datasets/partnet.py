@@ -152,6 +152,7 @@ def prepare_shapes(job: Job, *, settings: Mapping[str, Any]) -> Prepared:
     """
     category = job.folder.name
     count = CATEGORIES[category].parts
+    meta = header(job, BENCHMARK, settings)
     tables = [_read(path, count) for path in job.files]
     points = np.concatenate([normalise(points, job.name) for points, _, _ in tables])
     parts = np.concatenate([parts for _, parts, _ in tables])
@@ -160,7 +161,8 @@ def prepare_shapes(job: Job, *, settings: Mapping[str, Any]) -> Prepared:
     absent = np.flatnonzero(seen[1:] == 0) + 1
     if len(absent):
         remarks.append(f"{job.name}: no point of part {', '.join(map(str, absent))}")
-    meta = header(job, BENCHMARK, settings, remarks) | {
+    meta |= {
+        "remarks": remarks,
         "category": category,
         "parts": count,
         "grid": settings["grid"],

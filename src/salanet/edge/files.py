@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,9 +13,8 @@ import salanet
 from salanet.edge.network import SalaNetwork
 from salanet.errors import ConfigError, FileError, MissingExtraError
 from salanet.geometry import Level
+from salanet.io.model_header import KEY, parse
 
-# The key of our JSON document in the metadata of either kind of file.
-KEY = "salanet"
 # The models that come with the package; see `salanet.models.zoo`, which needs PyTorch.
 SHIPPED = Path(salanet.__file__).parent / "weights"
 
@@ -72,7 +70,7 @@ def _weights(path: Path, threads: int) -> ModelFile:
     config, metadata = _document(path, text, "a safetensors file, but not a SalaNet model")
     try:
         return ModelFile(config, metadata, SalaNetwork(tensors, config, threads))
-    except (LookupError, ValueError, TypeError, AttributeError) as error:
+    except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
         raise FileError(path, f"its weights do not fit its architecture ({error})") from error
 
 
@@ -109,10 +107,9 @@ def _document(path: Path, text: str | None, other: str) -> tuple[dict[str, Any],
     if text is None:
         raise FileError(path, other)
     try:
-        document = json.loads(text)
-        config, metadata = dict(document["config"]), dict(document["metadata"])
+        config, metadata = parse(text)
         scenes = bool(config["classes"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError) as error:
         raise FileError(path, f"its metadata is damaged ({error})") from error
     if not scenes:
         raise ConfigError("this model labels object parts; labelling scenes needs a scene model")

@@ -78,10 +78,15 @@ class Sala:
     ) -> None:
         lifted, hidden, groups = (len(weights[f"{name}.weight"]) for name in PERCEPTRON)
         widths = {"lift": (lifted, 3), "hidden": (hidden, lifted), "score": (groups, hidden)}
-        self.mlp = []
+        self.mlp: list[Array] = []
         for name, shape in widths.items():
-            self.mlp.append(weights.shaped(f"{name}.weight", *shape))
-            self.mlp.append(weights.shaped(f"{name}.bias", shape[0]))
+            weight = weights.shaped(f"{name}.weight", *shape)
+            if f"{name}.bias" in weights:
+                bias = weights.shaped(f"{name}.bias", shape[0])
+            else:
+                scale, bias = weights.under(name).norm(shape[0])
+                weight = np.ascontiguousarray(weight * scale[:, None])
+            self.mlp += [weight, bias]
         if (
             lifted > kernels.max_lifted
             or hidden > kernels.max_hidden

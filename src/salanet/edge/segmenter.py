@@ -67,10 +67,11 @@ class Segmenter:
             if not (0 < self._grid < math.inf and 0 < self._radius < math.inf):
                 raise ValueError("the grid and its radius must be positive")
             count = len(self.classes)
-            codes: list[int] = list(self.metadata.get("codes") or [])
+            codes = self.metadata.get("codes")
         except (ValueError, KeyError, TypeError, ConfigError) as error:
             raise FileError(path, f"its metadata is damaged ({error})") from error
-        self.codes = codes if len(codes) == count else list(range(count))
+        known = isinstance(codes, list) and len(codes) == count
+        self.codes: list[int] = codes if known else list(range(count))
         self._try(path)
 
     def predict(
@@ -194,7 +195,7 @@ class Segmenter:
         """As `salanet.inference.segment`."""
         keep = features.required(self._names)
         cells = to_cells(fit.cloud(cloud), fit.grid, keep=keep, black=True, where=WHERE)
-        seen = cell_features(cells, self._names, fit.intensity_scale, WHERE)
+        seen = cell_features(cells, self._names, fit.intensity_scale, fit.grid, WHERE)
         points = cells.coord * np.float32(fit.zoom)
         labels = np.empty(len(seen), np.int64)
         for rows, core in tiles(points, tile_points, HALO_RADII * self._radius):

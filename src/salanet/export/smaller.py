@@ -15,8 +15,9 @@ from torch import Tensor
 from salanet.errors import ConfigError, MissingExtraError
 from salanet.export.flat import flat_inputs
 from salanet.io import atomic_path
+from salanet.io.model_header import KEY
 from salanet.models import Network
-from salanet.models.files import KEY, header
+from salanet.models.files import header
 from salanet.pyramid import Pyramid
 
 if TYPE_CHECKING:

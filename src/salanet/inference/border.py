@@ -22,9 +22,9 @@ from salanet.io.stream import Stream, open_stream
 from salanet.models import Network
 from salanet.sampling import features
 from salanet.sampling.boxes import HALO_RADII
-from salanet.sampling.cells import HEIGHT
 from salanet.sampling.ground import WINDOW
 from salanet.sampling.noise import FLAGS, flagged, without_flags
+from salanet.sampling.terrain import TOLD
 
 # The ground's openings look this many windows far, one after the other.
 GROUND = 2
@@ -34,7 +34,7 @@ UNITS_PER_METRE = 4  # as many feet at the most; headers do not always say
 def reach_of(model: Network, zoom: float = 1.0) -> float:
     """How far beyond a file's edge, in metres, what the network says of its points can depend."""
     halo = HALO_RADII * model.config.radius / zoom
-    ground = GROUND * WINDOW if HEIGHT in features.required(model.config.features) else 0.0
+    ground = GROUND * WINDOW if TOLD.keys() & features.required(model.config.features) else 0.0
     return halo + ground
 
 
@@ -131,7 +131,7 @@ class Border:
                 why = "cannot be read piece by piece: its points are not seen"
                 self.remarks.append(f"{path.name} {why}")
                 return
-            lacking = {*keep} - {*stream.names, HEIGHT, *(name for name, _ in fit.fill)}
+            lacking = {*keep} - {*stream.names, *TOLD, *(name for name, _ in fit.fill)}
             if lacking:
                 why = f"has no {', '.join(sorted(lacking))}: it is not seen"
                 self.remarks.append(f"{path.name} {why}")

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from salanet.cloud import PointCloud
 from salanet.inference.fit import Fit
+from salanet.inference.pieces import Part
 from salanet.inference.spool import OWN, Spool
-from salanet.inference.workfolder import make, put, save_arrays
+from salanet.inference.workfolder import put
 from salanet.sampling import features
 from salanet.sampling.blocks import EDGE, Keys, block_keys
-from salanet.sampling.cells import HEIGHT, Cells, cell_features, to_cells
+from salanet.sampling.cells import Cells, cell_features, to_cells
 from salanet.sampling.ground import Ground
+from salanet.sampling.terrain import terrain_arrays
 from salanet.scenes import FLOOR_PERCENTILE
 
 
@@ -98,27 +100,55 @@ class Celling:
             Points done, points in all, and the cells after the last group.
         """
         blocks, counts, own = self.spool.blocks()
-        path, width = self.folder / "cells", 3 + features.width(self.names)
-        make(path, 0)
         cuts = _cuts(counts, points)
         places = [self._places(run, blocks[cuts[:-1]]) for run in self.spool.runs]
         found = np.zeros((len(blocks), self.depth), np.int64)
         done, base = 0, 0
         for g, (first, last) in enumerate(pairwise(cuts)):
-            index = self.folder / f"cells-{g}.npz"
-            if not index.exists():
-                rows, held = self._group(blocks[first:last], [at[g : g + 2] for at in places], base)
-                put(path, base * 4 * width, rows)
-                save_arrays(index, held=held)
-            with np.load(index, allow_pickle=False) as arrays:
-                found[first:last] = arrays["held"]
+            spans = [at[g : g + 2] for at in places]
+            found[first:last] = self._held(g, blocks[first:last], spans, base)
             base += int(found[first:last, 0].sum())
             done += int(counts[first:last].sum())
             store = None
             if last == len(blocks):
                 starts = np.r_[0, np.cumsum(found[:, 0])]
-                store = CellStore(path, width, blocks, starts, own, found)
+                store = CellStore(self._path, self._row // 4, blocks, starts, own, found)
             yield done, int(counts.sum()), store
+
+    def _held(
+        self, g: int, blocks: Keys, spans: list[NDArray[np.int64]], base: int
+    ) -> NDArray[np.int64]:
+        """See to it that a group is done; how many cells each block has at every level."""
+        pieces, name = self.spool.pieces, f"cells-{g}"
+        index = self.folder / f"{name}.npz"
+        known = pieces.load(index)
+        if known is not None and pieces.has(name, self._parts(spans, base, known["held"])):
+            return known["held"]
+        rows, held = self._group(blocks, spans, base)
+        put(self._path, base * self._row, rows)
+        pieces.add(name, self._parts(spans, base, held))
+        pieces.save(index, held=held)
+        return held
+
+    def _parts(
+        self, spans: list[NDArray[np.int64]], base: int, held: NDArray[np.int64]
+    ) -> list[Part]:
+        """Where a group lies: its cells, and which of them each point is in."""
+        stop = base + int(held[:, 0].sum())
+        own = [
+            self.spool.cell_part(run, int(a), int(b))
+            for run, (a, b) in zip(self.spool.runs, spans, strict=True)
+            if run.startswith(OWN)
+        ]
+        return [Part(self._path, base * self._row, stop * self._row), *own]
+
+    @property
+    def _path(self) -> Path:
+        return self.folder / "cells"
+
+    @property
+    def _row(self) -> int:
+        return 4 * (3 + features.width(self.names))
 
     def _places(self, run: str, starts: Keys) -> NDArray[np.int64]:
         """Where each group begins in a run, and the end."""
@@ -133,7 +163,8 @@ class Celling:
         """The cells of a group, ordered by block, and how many each block has at every level."""
         cloud = self._points(places)
         if self.ground is not None:
-            cloud.attributes[HEIGHT] = self.ground.heights(cloud.xyz)
+            told = [name for name in features.required(self.names) if name not in cloud.attributes]
+            cloud.attributes |= terrain_arrays(self.ground, cloud.xyz, told)
         keep = features.required(self.names)
         offset, grid = self.spool.offset, self.fit.grid
         cells = to_cells(cloud, grid, keep=keep, offset=offset, black=True, where=self.where)
@@ -176,7 +207,7 @@ class Celling:
     def _features(self, cells: Cells) -> NDArray[np.float32]:
         # Heights above the lowest cell wait until that is known: until then they are z.
         cells.arrays["height"] = cells.coord[:, 2]
-        return cell_features(cells, self.names, self.fit.intensity_scale, self.where)
+        return cell_features(cells, self.names, self.fit.intensity_scale, self.fit.grid, self.where)
 
 
 def _distinct(codes: NDArray[np.int64]) -> NDArray[np.int64]:

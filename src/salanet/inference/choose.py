@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from salanet.errors import ConfigError, SalaNetError
-from salanet.inference.fit import FitOptions, examine, lacking, optional
+from salanet.inference.fit import FitOptions, examine, lacking, optional, strays
 from salanet.inference.kind import DOMAINS, USUAL_GRIDS, domain, stance
 from salanet.io import read
 from salanet.io.stream import open_stream
@@ -104,6 +104,8 @@ def findings(survey: Survey, where: str, options: FitOptions | None = None) -> F
         found = stance(options.units, options.up, survey, grid, grid, where)
         spacing = _finite(survey.spacing * found.scale[0])
         remarks = [_bare(error, where), *found.remarks]
+        if survey.company is not None and survey.company.count:
+            remarks.append(strays(survey.company, max(found.scale)))
         return Findings(kind, found.scale, spacing, None, None, remarks)
     spacing = _finite(survey.spacing * fit.scale[0])
     per_cell = (fit.grid / spacing) ** 2 if spacing else None

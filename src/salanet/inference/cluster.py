@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,10 +27,11 @@ from salanet.inference.border import UNITS_PER_METRE, header_bounds, reach_of
 from salanet.inference.memory import default_memory
 from salanet.inference.predict import PredictOptions, predict_file
 from salanet.inference.workfolder import model_identity
+from salanet.io.atomic import private_folder
 from salanet.models import Network, load, save
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client, Future, LocalCluster
 
 # A tile that failed for reasons that may pass is tried again so many times. One whose worker died
 # is so as well: half of them beside others, half alone.
@@ -59,46 +63,88 @@ class Tile:
 def connect(address: str | None, workers: int) -> Iterator[Client]:
     """A client of the scheduler at an address, or of a cluster of processes on this machine.
 
+    On this machine all of them talk over TLS, by a certificate that exists for the run alone: a
+    scheduler runs whatever code it is sent, and the ports of a machine are open to all its users.
+
     Args:
         address: such as tcp://host:8786; None for this machine.
         workers: processes on this machine; an existing cluster has its own.
 
     Raises:
-        MissingExtraError: Dask is not installed.
+        MissingExtraError: Dask, or what makes the certificate, is not installed.
         ConfigError: no scheduler answers there.
     """
     try:
-        from distributed import Client, LocalCluster
+        from distributed import Client
     except ImportError as error:
         raise MissingExtraError("distributed", "cluster") from error
-    import dask
 
-    if address is not None:
-        try:
-            client = Client(address, timeout=SECONDS_TO_ANSWER)
-        except (OSError, ValueError) as error:  # a timeout is an OSError, too
-            raise ConfigError(
-                f"no Dask scheduler answers at {address} ({error}); start one with "
-                "`dask scheduler`, or leave the address out for a cluster on this machine"
-            ) from error
-        with client:
+    if address is None:
+        with _local_cluster(workers) as cluster, Client(cluster) as client:
             yield client
         return
-    settings = {"distributed.scheduler.allowed-failures": RETRIES // 2}
+    try:
+        client = Client(address, timeout=SECONDS_TO_ANSWER)
+    except (OSError, ValueError) as error:  # a timeout is an OSError, too
+        raise ConfigError(
+            f"no Dask scheduler answers at {address} ({error}); start one with "
+            "`dask scheduler`, or leave the address out for a cluster on this machine"
+        ) from error
+    with client:
+        yield client
+
+
+@contextmanager
+def _local_cluster(workers: int) -> Iterator[LocalCluster]:
+    """Processes on this machine that nobody else can talk to; their files go with them."""
+    import dask
+    from distributed import LocalCluster
+    from distributed.security import Security
+
+    try:
+        security = Security.temporary()
+    except ImportError as error:
+        raise MissingExtraError("cryptography", "cluster") from error
+    settings = {
+        "distributed.scheduler.allowed-failures": RETRIES // 2,
+        # The pages that these would show have no password.
+        "distributed.scheduler.http.routes": [],
+        "distributed.worker.http.routes": [],
+    }
     with (
-        tempfile.TemporaryDirectory(prefix="salanet-") as folder,
-        dask.config.set(settings),
+        _ended_by_sigterm(),
+        private_folder("salanet-cluster") as folder,
+        dask.config.set(settings | {"temporary-directory": str(folder)}),
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             memory_limit=0,  # prediction has a budget of its own
+            security=security,
             dashboard_address="127.0.0.1:0",
-            local_directory=folder,
+            scheduler_kwargs={"dashboard": False},
             silence_logs=logging.CRITICAL,
         ) as cluster,
-        Client(cluster) as client,
     ):
-        yield client
+        yield cluster
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Inside, SIGTERM unwinds as Ctrl-C does, so that no worker and no folder is left."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, _: FrameType | None) -> None:
+        interrupt = KeyboardInterrupt("stopped by SIGTERM")
+        interrupt.exit_code = 128 + number  # type: ignore[attr-defined]
+        raise interrupt
+
+    usual = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, usual)
 
 
 def neighbourhoods(model: Network, files: Sequence[Path]) -> list[tuple[Path, ...]]:

@@ -88,9 +88,9 @@ def evaluate(
         prediction = protocol.logits(model, scene, passes).argmax(1).numpy()
         single = Confusion(model.config.classes)
         if on_raw_points(scene):
-            single.add(scene.raw["segment"], prediction[to_points(scene)])
+            single.add(scene.exact(scene.raw["segment"]), prediction[to_points(scene)])
         else:
-            single.add(np.asarray(scene.segment), prediction)
+            single.add(scene.exact(scene.segment), prediction)
         pooled += single
         if progress is not None:
             progress(scene, single)

@@ -6,28 +6,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from salanet.errors import DataError
-from salanet.inference.workfolder import save_arrays
+from salanet.inference.pieces import Pieces
 from salanet.io.ahead import ahead
 from salanet.io.stream import Stream
 from salanet.sampling.survey import Sampler, Survey, restored
 
 
 def gather_facts(
-    stream: Stream, folder: Path, size: int, progress: Callable[[int, int], None]
+    stream: Stream, pieces: Pieces, path: Path, size: int, progress: Callable[[int, int], None]
 ) -> Survey:
-    """Look at every point once, `size` at once; what was found before is read from the folder.
+    """Look at every point once, `size` at once; what was found before is read from `path`.
 
     Raises DataError if no point has finite coordinates.
     """
-    path = folder / "facts.npz"
-    if not path.exists():
-        save_arrays(path, **_look(stream, size, progress))
-    with np.load(path, allow_pickle=False) as found:
-        return restored(dict(found), _source(stream), stream.count)
+    arrays = pieces.load(path)
+    if arrays is None:
+        arrays = _look(stream, size, progress)
+        pieces.save(path, **arrays)
+    return restored(arrays, _source(stream), stream.count)
 
 
 def _source(stream: Stream) -> Any:

@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet.cloud import NO_LABEL, PointCloud
+from salanet.company import Company
 from salanet.errors import ConfigError, DataError
 from salanet.inference import units, upright
 from salanet.inference.kind import DOMAINS, Described, domain_of, stance
 from salanet.sampling import features
-from salanet.sampling.cells import HEIGHT
 from salanet.sampling.features import NEUTRAL
 from salanet.sampling.survey import Survey
+from salanet.sampling.terrain import TOLD
 
 SPARSE = 3.0  # times the spacing of training, or as many times denser: worth a remark
 HOPELESS = 6.0  # times: most cells are alone
@@ -29,6 +30,9 @@ HOPELESS = 6.0  # times: most cells are alone
 ALONE = "labels are unlikely to be of use, as most cells see no other nearby (on average {seen})"
 DIM, BRIGHT = 1 / 3, 3.0  # intensities by those of training, worth another scale
 TOP = features.INTENSITY_PERCENTILE
+FILLED = 0.8  # cells by the distance of points, for models that know many sizes
+NOTICED = 1.5  # times the model's own cells: worth a remark
+MANY_ZEROS = 0.05  # share of the points; few are the darkest of those that have a value
 BEYOND = 1e9  # metres: no two points of a survey are so far apart
 
 
@@ -140,13 +144,13 @@ def examine(
     trained = trained_spacing(model)
     found = stance(options.units, options.up, survey, model.config.grid, trained, where)
     spacing = survey.spacing * found.scale[0]
-    grid, about_grid = _grid(options.grid, spacing, model.config.grid, trained, model.config.radius)
+    grid, about_grid = _grid(options.grid, spacing, model)
     about_model = _other_domain(model, found.upright(survey))
     fill, about_arrays = _missing(model, survey, where)
     scale, about_intensity = _intensity(model, survey, dict(fill))
-    about_points = _not_finite(survey) + strays(survey, max(found.scale))
+    about_points = _not_finite(survey) + _strays(survey.company, max(found.scale))
     about_points += _flagged(survey, options.noise)
-    if HEIGHT in features.required(model.config.features):
+    if TOLD.keys() & features.required(model.config.features):
         about_points += _alone(survey)
     return Fit(
         scale=found.scale,
@@ -167,16 +171,19 @@ def examine(
     )
 
 
-def strays(survey: Survey, scale: float) -> list[str]:
-    """A remark on strays; `scale` is metres per unit."""
-    company = survey.company
+def _strays(company: Company | None, scale: float) -> list[str]:
     if company is None or not company.count:
         return []
+    them = "it" if company.count == 1 else "them"
+    return [f"{strays(company, scale)}: the network does not see {them}"]
+
+
+def strays(company: Company, scale: float) -> str:
+    """How many points lie how far away; `scale` is metres per unit."""
     least, most = (_distance(length * scale) for length in (company.nearest, company.farthest))
     apart = most if least == most else f"{least} to {most}"
-    points, them = ("1 point lies", "it") if company.count == 1 else ("points lie", "them")
-    points = points if company.count == 1 else f"{company.count:,} {points}"
-    return [f"{points} {apart} from the rest: the network does not see {them}"]
+    points = "1 point lies" if company.count == 1 else f"{company.count:,} points lie"
+    return f"{points} {apart} from the rest"
 
 
 def _not_finite(survey: Survey) -> list[str]:
@@ -223,10 +230,20 @@ def trained_spacing(model: Described) -> float:
     return max(spacing, model.config.grid) if spacing and known else model.config.grid
 
 
-def intensity_scale(model: Described) -> float | None:
-    """The intensity that becomes 1, as fixed in training; None if the model has none."""
+def intensity_scale(model: Described, own: NDArray[np.generic] | None = None) -> float | None:
+    """The intensity that becomes 1; None if the model has none.
+
+    As fixed in training; for a model that was trained on each scene's own, that of `own`.
+    """
+    if own_intensity(model) and own is not None:
+        return features.intensity_scale_of([own])
     scale = model.metadata.get("intensity_scale")
     return float(scale) if isinstance(scale, (int, float)) and scale else None
+
+
+def own_intensity(model: Described) -> bool:
+    """Whether every scene's intensities, and so every file's, have their own scale."""
+    return model.metadata.get("intensity") == "own"
 
 
 def optional(model: Described) -> list[str]:
@@ -237,7 +254,7 @@ def optional(model: Described) -> list[str]:
 
 def lacking(model: Described, available: Iterable[str]) -> list[str]:
     """Arrays the model's features are made from, and that are not there."""
-    there = {*available, HEIGHT}
+    there = {*available, *TOLD}
     return [name for name in features.required(model.config.features) if name not in there]
 
 
@@ -255,14 +272,25 @@ def _other_domain(model: Described, seen: Survey) -> list[str]:
     ]
 
 
-def _grid(
-    option: float | str | None, spacing: float, grid: float, trained: float, radius: float
-) -> tuple[float, list[str]]:
+def cell_range(model: Described) -> tuple[float, float] | None:
+    """Least and largest cells that the model was trained on, if on more than those of its grid."""
+    known = model.metadata.get("cells")
+    if not isinstance(known, (list, tuple)) or len(known) != 2:
+        return None
+    if not all(isinstance(size, (int, float)) and 0 < size < math.inf for size in known):
+        return None
+    return float(known[0]), float(known[1])
+
+
+def _grid(option: float | str | None, spacing: float, model: Described) -> tuple[float, list[str]]:
     """The size of cells to work with, for points `spacing` metres apart."""
+    grid, radius, trained = model.config.grid, model.config.radius, trained_spacing(model)
     if isinstance(option, (int, float)):
         same = math.isclose(option, grid)
         remark = f"cells of {option:g} m, as asked; the model was trained with {grid:g} m"
         return float(option), [] if same else [remark]
+    if sizes := cell_range(model):
+        return _filled(spacing, grid, sizes)
     sparser = max(spacing, grid) / trained if math.isfinite(spacing) else 1.0
     if 1 / SPARSE <= sparser <= SPARSE:
         return grid, []
@@ -286,6 +314,17 @@ def _grid(
     ]
 
 
+def _filled(spacing: float, grid: float, sizes: tuple[float, float]) -> tuple[float, list[str]]:
+    """Cells that most points share with hardly another, for a model that knows many sizes."""
+    if not math.isfinite(spacing) or FILLED * spacing <= grid:
+        return grid, []
+    size = min(float(f"{FILLED * spacing:.2g}"), sizes[1])
+    apart = f"points are about {spacing:.2g} m apart: cells of {size:g} m instead of {grid:g} m"
+    if FILLED * spacing > sizes[1]:
+        return size, [f"{apart}, the largest that the model was trained on: expect less"]
+    return size, [apart] if size > NOTICED * grid else []
+
+
 def _seen(radius: float, spacing: float) -> str:
     """How many other points of a surface are within a radius."""
     return f"{math.pi * (radius / spacing) ** 2:.2g}"
@@ -303,7 +342,8 @@ def _missing(model: Described, survey: Survey, where: str) -> tuple[dict[str, fl
                 f"{where}: the model needs '{name}', which the file lacks (it has {has}); use a "
                 "model that works without it (salanet models) or add the attribute"
             )
-    blank = [name for name in wanted if name in NEUTRAL and survey.empty(name)]
+    known = [name for name in wanted if name in NEUTRAL and name in survey.arrays]
+    blank = [name for name in known if survey.empty(name)]
     fill = {name: float(NEUTRAL[name]) for name in (*absent, *blank)}
     remarks = []
     if absent:
@@ -312,8 +352,21 @@ def _missing(model: Described, survey: Survey, where: str) -> tuple[dict[str, fl
         trained = [name for name in blank if name not in without]
         hope = "never did without: expect less" if trained else "does without"
         are = "is" if len(blank) == 1 else "are"
-        remarks.append(f"{_listed(blank)} {are} 0 everywhere in the file: the model {hope}")
-    return fill, remarks
+        what = "NaN" if all(survey.missing(name) == 1 for name in blank) else "0"
+        remarks.append(f"{_listed(blank)} {are} {what} everywhere in the file: the model {hope}")
+    partly = [_partly(survey, name, without) for name in known if name not in blank]
+    return fill, [*remarks, *filter(None, partly)]
+
+
+def _partly(survey: Survey, name: str, without: list[str]) -> str:
+    """A remark if part of the points have no value: the cells of them alone are as without it."""
+    missing, zero = survey.missing(name), survey.zero(name)
+    if not missing and zero < MANY_ZEROS:
+        return ""
+    hope = "does without there" if name in without else "never did without: expect less there"
+    kind, share = ("NaN or infinite", missing) if missing else ("0, as if nobody knew it,", zero)
+    part = f"{share:.0%}" if share >= 0.01 else "less than 1%"
+    return f"{name} is {kind} in {part} of the points: the model {hope}"
 
 
 def _intensity(
@@ -327,6 +380,8 @@ def _intensity(
     values = values[np.isfinite(values)]
     # Two digits: another sample of the file would decide alike.
     top = float(f"{np.percentile(values, TOP):.2g}") if len(values) else 0.0
+    if top > 0 and own_intensity(model):
+        return top, []
     if not top > 0 or DIM <= top / scale <= BRIGHT:
         return scale, []
     remark = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,11 @@ from typing import Any
 from salanet import __version__
 from salanet.inference.cluster import Tile
 from salanet.inference.predict import PredictOptions
+from salanet.io.atomic import append_line, read_lines
 
 NAME = "salanet-journal.jsonl"
+# What a line raises that is not whole, or was edited.
+DAMAGED = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
 # None changes a result: how the work is divided, where it is taken up, what others get of it.
 NOT_RESULTS = ("memory", "resume", "strips")
 
@@ -30,13 +34,12 @@ class Journal:
     def __init__(self, folder: Path, model: str) -> None:
         self._path, self._model = folder / NAME, model
         self._lines: dict[str, dict[str, Any]] = {}
-        if self._path.exists():
-            for text in self._path.read_text().splitlines():
-                try:
-                    line = json.loads(text)
-                    self._lines[line["output"]["name"]] = line
-                except (ValueError, KeyError, TypeError):
-                    continue  # the last line of a run that was killed
+        for text in read_lines(self._path):
+            with suppress(
+                ValueError, KeyError, TypeError, OverflowError, RecursionError
+            ):  # damaged
+                line = json.loads(text)
+                self._lines[str(line["output"]["name"])] = line | {"points": int(line["points"])}
 
     def has(self, path: Path, to: Path, options: PredictOptions) -> bool:
         """Whether the result of an input is there already."""
@@ -46,10 +49,10 @@ class Journal:
     def add(self, path: Path, to: Path, options: PredictOptions, points: int) -> None:
         """Note a result that is complete."""
         line = self._line(path, to, options, points)
-        assert line is not None
+        if line is None:  # somebody has taken one of the two away
+            return
         self._lines[to.name] = line
-        with self._path.open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        append_line(self._path, json.dumps(line))
 
     def points(self, to: Path) -> int:
         """The points of a result that is there."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from salanet.errors import FileError
+from salanet.inference.confidence import Certainty
 from salanet.inference.fit import FitOptions, examine
 from salanet.inference.kind import implausible
 from salanet.inference.memory import (
@@ -24,9 +25,10 @@ from salanet.inference.memory import (
 from salanet.inference.outputs import class_codes, label_cloud, make_folder
 from salanet.inference.segment import cloud_input, segment
 from salanet.inference.stream import Work, disk_bytes
-from salanet.io import read, write
+from salanet.io import read, require_writable, write
 from salanet.io.describe import remarks as reading_remarks
 from salanet.io.stream import Stream, open_stream
+from salanet.io.unchanged import require_unchanged, states
 from salanet.models import Network
 from salanet.sampling.survey import survey, survey_pieces
 
@@ -81,7 +83,7 @@ def predict_file(
 
     Returns:
         The report: points, cells, seconds of each phase, points of each class, the codes
-        of the classes in their order, remarks.
+        of the classes in their order, certainty, remarks.
 
     Raises:
         FileError: a file cannot be read or written.
@@ -89,6 +91,7 @@ def predict_file(
         ConfigError: the model is not for scenes.
     """
     options, progress = options or PredictOptions(), progress or _silent
+    require_writable(to)
     stream = _stream(path, to, options)
     if stream is not None and not _at_once(model, stream, options):
         make_folder(to)
@@ -102,7 +105,10 @@ def predict_file(
 def _judged(model: Network, report: dict[str, Any]) -> dict[str, Any]:
     """The report, with a remark if the result cannot be right."""
     doubts = implausible(model, list(report["classes"].values()))
-    return report | {"remarks": [*report["remarks"], *doubts]}
+    certainty: Certainty | None = report["certainty"]
+    doubts += certainty.remarks() if certainty else []
+    told = asdict(certainty) if certainty else None
+    return report | {"certainty": told, "remarks": [*report["remarks"], *doubts]}
 
 
 def inspect_file(model: Network, path: Path, to: Path, options: PredictOptions) -> dict[str, Any]:
@@ -127,13 +133,10 @@ def inspect_file(model: Network, path: Path, to: Path, options: PredictOptions) 
 
 
 def _stream(path: Path, to: Path, options: PredictOptions) -> Stream | None:
-    """The file as a stream; None if it has to be read at once."""
+    """The file as a stream; None if it has to be read at once. Raises as `open_stream`."""
     if options.columns is not None or options.scan is not None:
         return None
-    try:
-        return open_stream(path, to)
-    except Exception:  # reading it at once will say what is wrong
-        return None
+    return open_stream(path, to)
 
 
 def _at_once(model: Network, stream: Stream, options: PredictOptions) -> bool:
@@ -144,8 +147,6 @@ def _at_once(model: Network, stream: Stream, options: PredictOptions) -> bool:
 
 def _check_size(path: Path, to: Path, options: PredictOptions) -> list[str]:
     """Remarks on a file that has to be read at once; FileError if it is known not to fit."""
-    if not path.is_file():  # reading it will say so
-        return []
     remarks = []
     if options.border:
         remarks.append("read at once: what lies beyond the file's edge is not seen")
@@ -176,6 +177,7 @@ def _whole(
 ) -> dict[str, Any]:
     """Everything in memory: quick for small files."""
     clock = [time.perf_counter()]
+    before = states([path])
     cloud = read(path, columns=options.columns, scan=options.scan)
     clock.append(time.perf_counter())
     cloud.finite(str(path))
@@ -200,6 +202,7 @@ def _whole(
     clock.append(time.perf_counter())
     renamed = label_cloud(cloud, found, model, **extras)
     make_folder(to)
+    require_unchanged(before)
     remarks = [*reading_remarks(cloud), *fit.remarks, *renamed, *write(to, cloud)]
     clock.append(time.perf_counter())
     labelled = found.labels[found.labels >= 0]
@@ -217,5 +220,6 @@ def _whole(
         "points_per_second": len(cloud) / (clock[-1] - clock[0]),
         "classes": dict(zip(model.config.classes, counts, strict=True)),
         "codes": class_codes(model).tolist(),
+        "certainty": found.certainty,
         "remarks": remarks,
     }

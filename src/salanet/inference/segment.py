@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from salanet.cloud import PointCloud
+from salanet.company import Company
 from salanet.errors import ConfigError, FileError
+from salanet.inference.confidence import LEVELS, Certainty, levels
+from salanet.inference.confidence import probabilities as shares
 from salanet.inference.fit import Fit, FitOptions, as_is, examine, intensity_scale, optional
 from salanet.inference.kind import implausible
 from salanet.inference.network import Progress, point_logits
@@ -21,10 +24,10 @@ from salanet.models import Network
 from salanet.sampling import features
 from salanet.sampling.boxes import TILE_POINTS
 from salanet.sampling.cells import cell_features, to_cells
-from salanet.sampling.company import Company
 from salanet.sampling.noise import NO_CLASS, company_of, left_out, require_some, spread
 from salanet.sampling.survey import survey
 from salanet.scenes import Scene
+from salanet.terminal import visible
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,14 @@ class Segmentation:
             are all alike.
         cells: how many points the network saw.
         remarks: what was decided about the cloud, and what is doubtful, one line each.
+        certainty: how sure the model is of the labels; None where no point has one.
     """
 
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float32] | None
     cells: int
     remarks: tuple[str, ...] = ()
+    certainty: Certainty | None = None
 
 
 class Input(NamedTuple):
@@ -75,7 +80,7 @@ def segment(
         model: a scene model, with the intensity scale of its training among its metadata where
             it uses intensities.
         cloud: N >= 1 points, and the attributes the model's features need.
-        probabilities: also return the softmax of the logits.
+        probabilities: also return those of the classes (`salanet.inference.confidence`).
         votes, tile_points, progress: see `point_logits`.
         where: what errors call the cloud, such as its file.
         fit: how the cloud becomes what the model expects: "auto" finds out, as `salanet predict`
@@ -106,22 +111,27 @@ def segment(
         progress=progress,
     )
     labels = of_points(logits.argmax(1).numpy(), seen.cell_of_point, NO_CLASS)
+    sure = of_points(levels(model, logits), seen.cell_of_point, 0)
+    known = np.bincount(sure[labels >= 0], minlength=LEVELS + 1)
+    certainty = Certainty.of(model, known)
     remarks: list[str] = []
     if examined and found is not None:
         counts = np.bincount(labels[labels >= 0], minlength=len(model.config.classes))
-        remarks = [*found.remarks, *implausible(model, counts.tolist())]
+        doubts = certainty.remarks() if certainty else []
+        remarks = [*found.remarks, *implausible(model, counts.tolist()), *doubts]
         for remark in remarks:
             if not remark.endswith(USUAL):
-                warnings.warn(f"{where}: {remark}", stacklevel=2)
+                warnings.warn(visible(f"{where}: {remark}"), stacklevel=2)
     return Segmentation(
         labels=labels,
         probabilities=(
-            of_points(logits.softmax(1).numpy(), seen.cell_of_point, 1 / logits.shape[1])
+            of_points(shares(model, logits), seen.cell_of_point, 1 / logits.shape[1])
             if probabilities
             else None
         ),
         cells=len(logits),
         remarks=tuple(remarks),
+        certainty=certainty,
     )
 
 
@@ -158,7 +168,7 @@ def cloud_input(
     require_some(int(out.sum()), len(out), where)
     seen = fit.cloud(cloud.rows(~out) if out.any() else cloud)
     cells = to_cells(seen, fit.grid, keep=keep, black=black, where=where)
-    computed = cell_features(cells, names, fit.intensity_scale, where)
+    computed = cell_features(cells, names, fit.intensity_scale, fit.grid, where)
     points = torch.from_numpy(cells.coord) * fit.zoom
     return Input(points, torch.from_numpy(computed), spread(cells.of_point, out, NO_CLASS))
 
@@ -173,7 +183,11 @@ def scene_input(model: Network, scene: Scene) -> Input:
     names = feature_names(model)
     arrays: dict[str, Any] = features.gather(scene)
     computed = features.compute(
-        names, intensity_scale=intensity_scale(model), where=str(scene.folder), **arrays
+        names,
+        intensity_scale=intensity_scale(model, arrays.get("intensity")),
+        cell_size=scene.grid,
+        where=str(scene.folder),
+        **arrays,
     )
     points = torch.from_numpy(np.array(arrays["xyz"], dtype=np.float32))
     return Input(points, torch.from_numpy(computed), scene.raw.get("to_cell"))

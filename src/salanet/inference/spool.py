@@ -6,9 +6,9 @@ A run holds points that came together, sorted by block, one file for each array:
 |---------------|--------------------------------------------------------------------|
 | NAME.xyz      | float64 (n, 3), as the network is to see them                      |
 | NAME.order    | uint32 (n,), which point of its piece each is; own runs only       |
-| NAME.cell     | the number of its cell, own runs only, written later               |
 | NAME.ARRAY    | what features are made from                                        |
 | NAME.npz      | blocks and their numbers of points; written last                   |
+| cell          | the number of the cell of each own point, run after run            |
 
 Own runs (`own-0`, ...) are the file's points, piece after piece; those that the network does not
 see are left out, and wait in NAME.npz with the codes they get. Border runs (`border-0`, ...) are
@@ -26,7 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet.cloud import PointCloud
-from salanet.inference.workfolder import put, save_arrays
+from salanet.inference.pieces import Part, Pieces
+from salanet.inference.workfolder import put
 from salanet.sampling.blocks import Keys, block_keys
 
 OWN, BORDER = "own", "border"
@@ -39,16 +40,27 @@ class Spool:
 
     Args:
         folder: where they lie.
+        pieces: which of them are done.
         grid: cell size of the blocks, in the units of the points.
         offset: what is taken off coordinates before they are put into cells.
     """
 
-    def __init__(self, folder: Path, grid: float, offset: NDArray[np.float64]) -> None:
-        self.folder, self.grid, self.offset = folder, grid, offset
+    def __init__(
+        self, folder: Path, pieces: Pieces, grid: float, offset: NDArray[np.float64]
+    ) -> None:
+        self.folder, self.pieces, self.grid, self.offset = folder, pieces, grid, offset
+        self._runs: set[str] = set()
         folder.mkdir(exist_ok=True)
 
     def has(self, run: str) -> bool:
-        return (self.folder / f"{run}.npz").exists()
+        """Whether a run is there and sound."""
+        index = self.pieces.load(self.folder / f"{run}.npz")
+        if index is None:
+            return False
+        names = [str(text).split(":")[0] for text in index["names"]]
+        found = self.pieces.has(run, self._parts(run, names))
+        self._runs |= {run} if found else set()
+        return found
 
     def add(
         self,
@@ -73,9 +85,9 @@ class Spool:
             array[order].tofile(self.folder / f"{run}.{name}")
         if run.startswith(OWN):
             rows[order].astype(np.uint32).tofile(self.folder / f"{run}.order")
-            np.zeros(len(order), CELL).tofile(self.folder / f"{run}.cell")
+        self.pieces.add(run, self._parts(run, [*columns]))
         blocks, counts = np.unique(keys, return_counts=True)
-        save_arrays(
+        self.pieces.save(
             self.folder / f"{run}.npz",
             blocks=blocks,
             counts=counts,
@@ -83,15 +95,23 @@ class Spool:
             codes=np.zeros(0, np.int32) if codes is None else codes,
             names=np.array([f"{n}:{a.dtype.str}:{_width(a)}" for n, a in columns.items()]),
         )
+        self._runs.add(run)
+
+    def _parts(self, run: str, names: list[str]) -> list[Part]:
+        names = [*names, "order"] if run.startswith(OWN) else names
+        return [Part.whole(self.folder / f"{run}.{name}") for name in names]
 
     @cached_property
     def runs(self) -> list[str]:
         """The names of all runs, own ones first and in order; ask when all have been added."""
-        found: list[str] = []
-        for kind in (OWN, BORDER):
-            names = [path.stem for path in self.folder.glob(f"{kind}-*.npz")]
-            found += sorted(names, key=lambda name: int(name.split("-")[1]))
-        return found
+        return sorted(self._runs, key=lambda run: (run.startswith(BORDER), int(run.split("-")[1])))
+
+    @cached_property
+    def _starts(self) -> dict[str, int]:
+        """Which of all own points is the first of each own run."""
+        own = [run for run in self.runs if run.startswith(OWN)]
+        counts = [int(self.index(run)["counts"].sum()) for run in own]
+        return dict(zip(own, np.cumsum([0, *counts]).tolist(), strict=False))
 
     def index(self, run: str) -> dict[str, NDArray[Any]]:
         with np.load(self.folder / f"{run}.npz", allow_pickle=False) as arrays:
@@ -129,8 +149,7 @@ class Spool:
 
     def read(self, run: str, name: str, start: int, stop: int) -> NDArray[Any]:
         """Some rows of an array."""
-        types: dict[str, tuple[Any, int]] = {"order": (np.uint32, 1), "cell": (CELL, 1)}
-        kind, width = types.get(name) or self.columns[name]
+        kind, width = self.columns[name]
         array = np.fromfile(
             self.folder / f"{run}.{name}",
             kind,
@@ -140,15 +159,21 @@ class Spool:
         return array.reshape(-1, width) if width > 1 else array
 
     def put_cells(self, run: str, start: int, cells: NDArray[Any]) -> None:
-        """Write the cells of some rows."""
-        data = np.ascontiguousarray(cells, CELL)
-        put(self.folder / f"{run}.cell", start * CELL.itemsize, data)
+        """Write the cells of some rows of an own run."""
+        part = self.cell_part(run, start, start + len(cells))
+        put(part.path, part.start, np.ascontiguousarray(cells, CELL))
+
+    def cell_part(self, run: str, start: int, stop: int) -> Part:
+        """Where the cells of some rows of an own run are."""
+        first, size = self._starts[run], CELL.itemsize
+        return Part(self.folder / "cell", (first + start) * size, (first + stop) * size)
 
     def cells(self, run: str) -> NDArray[np.uint32]:
         """The cell of each point of an own piece, in the order of the file; NONE if left out."""
         order = np.fromfile(self.folder / f"{run}.order", np.uint32)
         found = np.full(len(order) + len(self.index(run)["out"]), NONE, CELL)
-        found[order] = np.fromfile(self.folder / f"{run}.cell", CELL)
+        path, at, _ = self.cell_part(run, 0, len(order))
+        found[order] = np.fromfile(path, CELL, len(order), offset=at)
         return found
 
 

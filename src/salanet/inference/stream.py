@@ -28,6 +28,7 @@ from salanet.cloud import PointCloud
 from salanet.errors import FileError
 from salanet.inference.border import Border
 from salanet.inference.celling import Celling, CellStore
+from salanet.inference.confidence import LEVELS, Certainty
 from salanet.inference.facts import gather_facts
 from salanet.inference.fit import Fit, examine
 from salanet.inference.memory import Plan
@@ -39,6 +40,7 @@ from salanet.inference.outputs import (
     left_out_codes,
     left_out_names,
 )
+from salanet.inference.pieces import Pieces
 from salanet.inference.segment import feature_names
 from salanet.inference.spool import BORDER, OWN, Spool
 from salanet.inference.tilework import Tiling
@@ -46,19 +48,19 @@ from salanet.inference.workfolder import (
     check_space,
     identity_of,
     model_identity,
-    save_arrays,
     work_folder,
 )
 from salanet.io.ahead import ahead
 from salanet.io.atomic import atomic_path, reason
+from salanet.io.describe import strangers_in
 from salanet.io.stream import Stream
+from salanet.io.unchanged import require_unchanged, states
 from salanet.models import Network
 from salanet.sampling import features
-from salanet.sampling.cells import HEIGHT
 from salanet.sampling.ground import Ground
 from salanet.sampling.noise import FLAGS, left_out, require_some, without_flags
 from salanet.sampling.survey import Survey
-from salanet.sampling.terrain import find_terrain
+from salanet.sampling.terrain import TOLD, find_terrain
 from salanet.scenes import choose_offset
 
 if TYPE_CHECKING:
@@ -84,16 +86,22 @@ class Work:
     progress: Progress
     seconds: dict[str, float] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    certainty: Certainty | None = None
 
     def run(self) -> dict[str, Any]:
         """Do it; returns the report. Raises as `salanet.inference.predict.predict_file`."""
         begin = time.perf_counter()
         names = feature_names(self.model)
+        self._before = states([self.stream.path, *self.options.border])
         try:
             check_space(self.to, disk_bytes(self.stream, self.model, self.options))
             with work_folder(self.to, self._identity(), self.options.resume) as (folder, remarks):
                 self.remarks = remarks
-                counts, cells = self._work(folder, names)
+                try:
+                    counts, cells = self._work(folder, names)
+                except Exception:
+                    require_unchanged(self._before)  # else it may be the reason
+                    raise
         except OSError as error:
             why = reason(error, self.to.parent)
             raise FileError(self.to, f"cannot be made: {why}") from error
@@ -108,6 +116,7 @@ class Work:
             "points_per_second": self.stream.count / seconds,
             "classes": dict(zip(self.model.config.classes, counts, strict=True)),
             "codes": class_codes(self.model).tolist(),
+            "certainty": self.certainty,
             "remarks": self.remarks,
         }
 
@@ -123,24 +132,32 @@ class Work:
         }
 
     def _work(self, folder: Path, names: list[str]) -> tuple[list[int], int]:
+        pieces = Pieces(folder)
         with self._phase("survey"):
             survey = gather_facts(
-                self.stream, folder, self.plan.chunk, lambda a, b: self.progress("survey", a, b)
+                self.stream,
+                pieces,
+                folder / "facts.npz",
+                self.plan.chunk,
+                lambda a, b: self.progress("survey", a, b),
             )
             fit = examine(self.model, survey, self.options.fit, str(self.stream.path))
-            self.remarks += fit.remarks
+            self.remarks += [*strangers_in(self.stream), *fit.remarks]
             out = 0 if fit.noise else survey.flagged
             require_some(out, self.stream.count, str(self.stream.path))
         with self._phase("spool"):
-            spool = self._spool(folder / "points", survey, fit, names)
+            spool = self._spool(folder / "points", pieces, survey, fit, names)
         with self._phase("ground"):
             ground = self._ground(folder / "ground.npz", spool, names)
         with self._phase("cells"):
             store = self._cells(folder, spool, fit, names, ground)
         with self._phase("network"):
-            tiling = self._tiling(folder, store, fit, names)
+            tiling = self._tiling(folder, pieces, store, fit, names)
         with self._phase("write"):
             counts = self._write(spool, tiling)
+        if pieces.damaged:
+            count = len(pieces.damaged)
+            self.remarks.append(f"{count} pieces of the earlier run were damaged: made again")
         return counts, len(store)
 
     @contextmanager
@@ -149,16 +166,18 @@ class Work:
         yield
         self.seconds[name] = time.perf_counter() - begin
 
-    def _spool(self, folder: Path, survey: Survey, fit: Fit, names: list[str]) -> Spool:
+    def _spool(
+        self, folder: Path, pieces: Pieces, survey: Survey, fit: Fit, names: list[str]
+    ) -> Spool:
         filled = [name for name, _ in fit.fill]
         keep = [*features.required(names), *filled]
         company = survey.company
         assert company is not None  # it was looked for
         corners = fit.apply(company.bounds)
-        spool = Spool(folder, fit.grid, choose_offset(corners, fit.grid))
+        spool = Spool(folder, pieces, fit.grid, choose_offset(corners, fit.grid))
         done, size = 0, self.plan.chunk
         total = -(-self.stream.count // size)
-        if not spool.has(f"{OWN}-{total - 1}"):
+        if not all(spool.has(f"{OWN}-{i}") for i in range(total)):
             for i, cloud in enumerate(ahead(self.stream.clouds(size, [*keep, *FLAGS]))):
                 if not spool.has(f"{OWN}-{i}"):
                     out = left_out(cloud, company, fit.noise)
@@ -178,27 +197,27 @@ class Work:
         return spool
 
     def _ground(self, path: Path, spool: Spool, names: list[str]) -> Ground | None:
-        if HEIGHT not in features.required(names) or HEIGHT in spool.columns:
+        if not TOLD.keys() & set(features.required(names)) - set(spool.columns):
             return None
-        if not path.exists():
+        found = spool.pieces.load(path)
+        if found is None:
             passes = 0
 
-            def pieces() -> Iterator[Any]:
+            def points() -> Iterator[Any]:
                 nonlocal passes
                 passes += 1
                 self.progress("ground", passes, 4)
                 return ahead(spool.xyz(self.plan.chunk))
 
-            ground = find_terrain(pieces, len(spool))
-            save_arrays(path, **asdict(ground))
-        with np.load(path, allow_pickle=False) as arrays:
-            found = dict(arrays)
+            found = asdict(find_terrain(points, len(spool)))
+            spool.pieces.save(path, **found)
         return Ground(
             found["low"],
             float(found["cell"]),
             (int(found["shape"][0]), int(found["shape"][1])),
             found["plane"],
             found["surface"],
+            found["lowest"],
         )
 
     def _cells(
@@ -213,9 +232,12 @@ class Work:
         assert store is not None  # the last group brings it
         return store
 
-    def _tiling(self, folder: Path, store: CellStore, fit: Fit, names: list[str]) -> Tiling:
+    def _tiling(
+        self, folder: Path, pieces: Pieces, store: CellStore, fit: Fit, names: list[str]
+    ) -> Tiling:
         tiling = Tiling(
             folder,
+            pieces,
             self.model,
             store,
             fit,
@@ -240,13 +262,15 @@ class Work:
     def _write(self, spool: Spool, tiling: Tiling) -> list[int]:
         """Write the result; returns the points of each class."""
         size, codes = self.plan.chunk, class_codes(self.model)
-        counts = np.zeros(len(codes), np.int64)
+        counts, sure = np.zeros(len(codes), np.int64), np.zeros(LEVELS + 1, np.int64)
         others: set[int] = set()
         for run in spool.runs:
             if run.startswith(OWN):
                 found = tiling.labels(spool.cells(run))
                 counts += np.bincount(found[found >= 0], minlength=len(codes))
+                sure += np.bincount(tiling.levels(spool.cells(run)), minlength=LEVELS + 1)
                 others |= {*spool.index(run)["codes"].tolist()}
+        self.certainty = Certainty.of(self.model, sure)
         extra, remarks = extra_names(self.model, self.stream.names, **self._extras)
         self.remarks += remarks
         occurring = np.r_[codes[np.flatnonzero(counts)], np.array(sorted(others), np.int32)]
@@ -274,6 +298,7 @@ class Work:
         with atomic_path(self.to) as temporary:
             for done in self.stream.copy(temporary, size, sample, labelled):
                 self.progress("write", done, self.stream.count)
+            require_unchanged(self._before)
         self.remarks += self.stream.remarks
         return [int(n) for n in counts]
 

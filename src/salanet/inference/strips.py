@@ -41,7 +41,7 @@ from salanet.errors import FileError
 from salanet.inference.workfolder import identity_of, locked
 from salanet.io import las
 from salanet.io.ahead import ahead
-from salanet.io.atomic import remove_stale, temporary_name
+from salanet.io.atomic import atomic_folder
 from salanet.io.lasrows import RowReader, RowWriter, only
 from salanet.io.lasstream import LasStream, with_points
 
@@ -206,21 +206,11 @@ class Strip:
 
     def _make(self, size: int) -> None:
         """Read the file once; the strip appears when it is whole."""
-        remove_stale(self.folder)
-        new = temporary_name(self.folder)
-        try:
-            new.mkdir()
+        with atomic_folder(self.folder) as new:
             deep = self._write(new, size)
             digests = {path.stem: _digest(path) for path in new.iterdir()}
             text = json.dumps({"deep": deep, "parts": digests})
             (new / INDEX).write_text(f"{text}\n{blake2b(text.encode()).hexdigest()}", "utf-8")
-            try:
-                new.rename(self.folder)
-            except OSError:  # where locks do nothing, another process may have been quicker
-                if not self._sound():
-                    raise
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
 
     def _write(self, folder: Path, size: int) -> bool | None:
         """Write the parts; returns the depth of colours, None for none or black ones."""

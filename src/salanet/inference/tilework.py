@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from salanet.inference.celling import CellStore
+from salanet.inference.confidence import levels, probabilities
 from salanet.inference.fit import Fit
 from salanet.inference.memory import cell_bytes
 from salanet.inference.network import evaluating, turned
+from salanet.inference.pieces import Part, Pieces
 from salanet.inference.spool import NONE
-from salanet.inference.workfolder import Marks, make, put
+from salanet.inference.workfolder import put
 from salanet.io.ahead import ahead
 from salanet.models import Network
 from salanet.pyramid import Pyramid
@@ -43,7 +45,8 @@ class Tiling:
     """Labels all cells of a store that are in blocks of the file itself.
 
     Attributes:
-        folder: where results go: `labels`, `chances`, and which tiles are done.
+        folder: where results go: `labels`, `chances`.
+        pieces: which tiles are done.
         model: ready for inference.
         store: the cells.
         fit: how the model sees them.
@@ -54,6 +57,7 @@ class Tiling:
     """
 
     folder: Path
+    pieces: Pieces
     model: Network
     store: CellStore
     fit: Fit
@@ -66,11 +70,8 @@ class Tiling:
         """Work on the tiles that are not done yet; yields (cells done, cells in all)."""
         tiles = list(self.tiles())
         sizes = [self._size(tile) for tile in tiles]
-        done = Marks(self.folder / "tiles", len(tiles))
-        count, classes = len(self.store), len(self.model.config.classes)
-        make(self.folder / "labels", count * self.label_type.itemsize)
-        if self.chances:
-            make(self.folder / "chances", count * classes * 4)
+        parts = [self._parts(tile) for tile in tiles]
+        done = {i for i in range(len(tiles)) if self.pieces.has(f"tile-{i}", parts[i])}
         finished = sum(size for i, size in enumerate(sizes) if i in done)
         device = next(self.model.parameters()).device
         work = ahead(self._prepare(tiles, done))
@@ -83,7 +84,7 @@ class Tiling:
                 if piece.vote + 1 < self.votes:
                     continue
                 self._put(tiles[piece.number], total / self.votes)
-                done.add(piece.number)
+                self.pieces.add(f"tile-{piece.number}", parts[piece.number])
                 finished += sizes[piece.number]
                 yield finished, sum(sizes)
 
@@ -104,6 +105,10 @@ class Tiling:
         found[known] = gather(self.folder / "labels", self.label_type, 1, cells[known])[:, 0]
         return found
 
+    def levels(self, cells: NDArray[Any]) -> NDArray[np.uint8]:
+        """How sure the model is of some cells, those left out that are none; see `confidence`."""
+        return gather(self.folder / "levels", np.dtype(np.uint8), 1, cells[cells != NONE])[:, 0]
+
     def probabilities(self, cells: NDArray[Any]) -> NDArray[np.float32] | None:
         """The probability of each class for some cells (N, classes), all alike for cells that are
         none; None if not kept."""
@@ -114,7 +119,7 @@ class Tiling:
         found[known] = gather(self.folder / "chances", kind, classes, cells[known])
         return found
 
-    def _prepare(self, tiles: list[BlockTile], done: Marks) -> Iterator[Prepared]:
+    def _prepare(self, tiles: list[BlockTile], done: Container[int]) -> Iterator[Prepared]:
         least = self.store.lowest(WINDOW) if "height" in self.names else 0.0
         for number, tile in enumerate(tiles):
             if number in done:
@@ -147,14 +152,24 @@ class Tiling:
 
     def _put(self, tile: BlockTile, logits: Tensor) -> None:
         labels = logits.argmax(1).numpy().astype(self.label_type)
-        chances = logits.softmax(1).numpy() if self.chances else None
+        sure = levels(self.model, logits)
+        chances = probabilities(self.model, logits) if self.chances else None
         at = 0
         for start, stop in self.store.spans(tile.core):
             part = slice(at, at + stop - start)
             put(self.folder / "labels", start * labels.itemsize, labels[part])
+            put(self.folder / "levels", start, sure[part])
             if chances is not None:
                 put(self.folder / "chances", start * chances[:1].nbytes, chances[part])
             at += stop - start
+
+    def _parts(self, tile: BlockTile) -> list[Part]:
+        """Where the results of a tile lie."""
+        rows = {"labels": self.label_type.itemsize, "levels": 1}
+        if self.chances:
+            rows["chances"] = 4 * len(self.model.config.classes)
+        spans = self.store.spans(tile.core)
+        return [Part(self.folder / n, a * s, b * s) for n, s in rows.items() for a, b in spans]
 
     def _size(self, tile: BlockTile) -> int:
         return sum(b - a for a, b in self.store.spans(tile.core))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from salanet.errors import DataError
 from salanet.inference.upright import COVERED, built
-from salanet.io.crs import METRES
+from salanet.io.crs import METRES, Crs
 from salanet.sampling.survey import Survey
 
 # What users write, as reference systems call it.
@@ -53,45 +54,58 @@ def decide(option: str, survey: Survey, grid: float, trained: float, where: str)
         option: "auto" or one of `NAMES`.
         grid, trained: the model's cell and the spacing of its training data, in metres.
 
-    Raises DataError if the file says it is in degrees.
+    Raises DataError if the file says it is in degrees, or from the middle of the Earth.
     """
     system = survey.crs
     if option != "auto":
         name = NAMES[option]
         size = SIZES[name]
-        against = system and system.unit not in (None, name)
+        against = system and {system.unit, system.vertical} - {None, name}
         doubt = (
-            f", though the file's reference system says {system.unit}" if system and against else ""
+            f", though the file's reference system says {system.units}"
+            if system and against
+            else ""
         )
         if size == 1 and not doubt:
             return Units((1.0, 1.0, 1.0), [])
         return Units(
             (size,) * 3, [f"coordinates are in {plural(name)}, as asked{doubt}{_aside(size)}"]
         )
-    if system is not None and system.unit == "degree":
+    if system is not None and (system.angular or system.geocentric):
+        kind = f"in {plural(str(system.unit))}" if system.angular else "geocentric, z no height"
         raise DataError(
-            f"{where}: its coordinates are in degrees ({system.name}); project them to metres first"
+            f"{where}: its coordinates are {kind} ({system.name}); project them to metres first, "
+            "or say their unit if that is not true (--units m)"
         )
-    if system is not None and system.unit in SIZES:
-        return _of_system(system.unit, system.vertical)
-    return _likeliest(survey, grid, trained)
+    if system is None:
+        return _likeliest(survey, grid, trained)
+    found = _of_system(system) if system.metres else _likeliest(survey, grid, trained)
+    if system.vertical_metres and not system.metres:
+        heights = _of_system(replace(system, unit="metre", metres=1.0))
+        scale = (*found.scale[:2], system.vertical_metres)
+        found = Units(scale, [*found.remarks, *heights.remarks])
+    return Units(found.scale, [*system.doubts, *found.remarks])
 
 
 def plural(name: str) -> str:
     return PLURALS.get(name, f"{name}s")
 
 
-def _of_system(unit: str, vertical: str | None) -> Units:
-    across = SIZES[unit]
-    up = SIZES.get(vertical or unit, across)
+def _of_system(system: Crs) -> Units:
+    """As a system with a known unit says; heights of which it says nothing are in the same."""
+    across = system.metres or 1.0
+    up = system.vertical_metres or across
     remarks = []
     if across != 1:
+        heights = "" if system.vertical_metres else ", heights taken to be, too"
         remarks.append(
-            f"coordinates are in {plural(unit)} by the file's reference system{_aside(across)}"
+            f"coordinates are in {plural(str(system.unit))} by the file's reference system"
+            f"{heights}{_aside(across)}"
         )
     if up != across:
         remarks.append(
-            f"heights are in {plural(vertical or unit)} by the file's reference system{_aside(up)}"
+            f"heights are in {plural(str(system.vertical))} by the file's reference system"
+            f"{_aside(up)}"
         )
     return Units((across, across, up), remarks)
 

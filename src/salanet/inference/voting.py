@@ -93,6 +93,7 @@ class Voting:
         spheres = self.spheres(scene)
         total = torch.zeros(len(scene), len(model.config.classes))
         count = torch.zeros(len(scene), 1)
+        scale = intensity_scale(model, scene.arrays.get("intensity"))
         done, everything = 0, self.votes * sum(map(len, spheres))
         with evaluating(model), torch.inference_mode():
             for vote in range(self.votes):
@@ -102,7 +103,8 @@ class Voting:
                     values = [
                         features.compute(
                             names,
-                            intensity_scale=intensity_scale(model),
+                            intensity_scale=scale,
+                            cell_size=scene.grid,
                             where=str(scene.folder),
                             **arrays,
                         )

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from salanet.errors import FileError, SalaNetError
+from salanet.io.atomic import atomic_path, flush
 from salanet.models import Network
 
 ENDS = 1 << 20  # bytes at both ends of a file that identify it
@@ -42,10 +41,10 @@ def work_folder(
     Gives the folder and remarks. Raises FileError if another run is at work in it.
     """
     folder, remarks = folder_of(to), []
-    described = json.dumps(identity)
+    described = json.dumps(identity).encode()
     if folder.exists():
         with _claimed(folder, to):
-            if resume and _read(folder / IDENTITY) == described:
+            if resume and _is(folder / IDENTITY, described):
                 remarks.append("continued what an earlier run left unfinished")
             else:
                 why = "of another input, model or options" if resume else "of an unfinished run"
@@ -55,17 +54,20 @@ def work_folder(
         remarks.append("there was nothing to resume: started anew")
     folder.mkdir(exist_ok=True)
     with _claimed(folder, to):
-        save(folder / IDENTITY, lambda path: path.write_text(described))
         try:
+            with atomic_path(folder / IDENTITY) as temporary:
+                temporary.write_bytes(described)
+            flush(folder.parent)
             yield folder, remarks
         except (SalaNetError, OSError):
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(
+        except KeyboardInterrupt as interrupt:
+            interrupt.args = (
                 f"interrupted; what is done is kept in {folder}: --resume goes on with it, and a "
-                "run without removes it"
-            ) from None
+                "run without removes it",
+            )
+            raise
         shutil.rmtree(folder)
 
 
@@ -103,20 +105,8 @@ def locked(path: Path) -> Iterator[bool]:
         os.close(handle)
 
 
-def _read(path: Path) -> str:
-    return path.read_text() if path.exists() else ""
-
-
-def save(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write a file that exists whole or not at all."""
-    unfinished = path.with_name(f"new-{path.name}")
-    write(unfinished)
-    unfinished.replace(path)
-
-
-def save_arrays(path: Path, **arrays: Any) -> None:
-    """An .npz that exists whole or not at all."""
-    save(path, lambda unfinished: np.savez(unfinished, **arrays))
+def _is(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == content
 
 
 def identity_of(path: Path) -> dict[str, Any]:
@@ -160,33 +150,10 @@ def check_space(to: Path, needed: int) -> None:
         )
 
 
-class Marks:
-    """Which of some pieces are done, one byte each, in a file."""
-
-    def __init__(self, path: Path, count: int) -> None:
-        if not path.exists():
-            save(path, lambda unfinished: unfinished.write_bytes(bytes(count)))
-        self._path, self._done = path, bytearray(path.read_bytes())
-
-    def __contains__(self, piece: int) -> bool:
-        return bool(self._done[piece])
-
-    def add(self, piece: int) -> None:
-        self._done[piece] = 1
-        put(self._path, piece, b"\1")
-
-
 def put(path: Path, at: int, data: Any) -> None:
-    """Write bytes at a place of a file that exists."""
-    with path.open("r+b", buffering=0) as file:
+    """Write bytes at a place of a file, which need not exist."""
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0) as file:
         file.seek(at)
         rest = memoryview(data).cast("B")
         while len(rest):
             rest = rest[file.write(rest) :]
-
-
-def make(path: Path, size: int) -> None:
-    """A file of zeros, unless it is there already."""
-    if not path.exists():
-        path.touch()
-        os.truncate(path, size)

@@ -18,6 +18,7 @@ import numpy as np
 from salanet.cloud import PointCloud
 from salanet.errors import DataError, FileError, SalaNetError
 from salanet.io.atomic import atomic_path
+from salanet.io.unchanged import require_unchanged, states
 
 FORMATS = {
     **dict.fromkeys([".las", ".laz"], "las"),
@@ -28,9 +29,19 @@ FORMATS = {
     **dict.fromkeys([".xyz", ".csv", ".txt", ".asc", ".pts"], "text"),
 }
 SUFFIXES = tuple(FORMATS)
+COPC = ".copc.laz"  # promises an octree, which nothing here makes
 WRITABLE = tuple(suffix for suffix in SUFFIXES if suffix != ".e57")
 
-__all__ = ["SUFFIXES", "WRITABLE", "atomic_path", "read", "require_writable", "scan_count", "write"]
+__all__ = [
+    "SUFFIXES",
+    "WRITABLE",
+    "atomic_path",
+    "read",
+    "reading",
+    "require_writable",
+    "scan_count",
+    "write",
+]
 
 
 def read(path: str | Path, *, columns: str | None = None, scan: int | None = None) -> PointCloud:
@@ -53,7 +64,7 @@ def read(path: str | Path, *, columns: str | None = None, scan: int | None = Non
     """
     path = Path(path)
     module = _module(path)
-    with _reading(path):
+    with reading(path):
         if scan is None:
             cloud: PointCloud = module.read(path, columns)
         elif hasattr(module, "scan_count"):
@@ -69,12 +80,23 @@ def scan_count(path: str | Path) -> int:
     """How many scans a file holds: 1 unless it is an E57. Raises as `read` does."""
     path = Path(path)
     module = _module(path)
-    with _reading(path):
+    with reading(path):
         return int(module.scan_count(path)) if hasattr(module, "scan_count") else 1
 
 
+def scan_numbers(path: str | Path) -> list[int]:
+    """The numbers of the scans of a file that have points: 0 alone unless it is an E57.
+
+    Raises as `read` does.
+    """
+    path = Path(path)
+    module = _module(path)
+    with reading(path):
+        return list(module.scan_numbers(path)) if hasattr(module, "scan_numbers") else [0]
+
+
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def reading(path: Path) -> Iterator[None]:
     """Turn whatever NumPy, zipfile or laspy stumble over in a bad file into a FileError."""
     try:
         size = path.stat().st_size
@@ -82,13 +104,19 @@ def _reading(path: Path) -> Iterator[None]:
             raise FileError(path, "this is a folder" if path.is_dir() else "not a regular file")
         if size == 0:
             raise FileError(path, "the file is empty")
+        before = states([path])
         yield
+        require_unchanged(before)
     except FileNotFoundError:
         raise FileError(path, "no such file") from None
     except SalaNetError:
         raise
-    except MemoryError:
-        raise FileError(path, "damaged, or larger than the memory: split it into tiles") from None
+    except MemoryError as error:
+        said = " ".join(str(error).split())[:200]
+        wanted = f" ({said})" if said else ""
+        raise FileError(
+            path, f"there is not enough memory to read it{wanted}: split it into tiles"
+        ) from None
     except OSError as error:
         raise FileError(path, f"cannot read: {error.strerror or error}") from error
     except Exception as error:
@@ -137,6 +165,13 @@ def write(
 def require_writable(path: Path) -> None:
     """Raise FileError unless files of this suffix can be written."""
     _module(path)
+    if path.name.lower().endswith(COPC):
+        plain = path.name[: -len(COPC)] + ".laz"
+        raise FileError(
+            path,
+            f"COPC is read only: write {plain}, and make COPC of it by "
+            f"'pdal translate {plain} {path.name}' or with untwine",
+        )
     if path.suffix.lower() not in WRITABLE:
         raise FileError(path, f"{path.suffix} is read only; write to .laz or .ply instead")
 

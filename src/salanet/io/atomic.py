@@ -1,4 +1,8 @@
-"""Files and folders appear under their final name whole, or not at all."""
+"""Files and folders appear under their final name whole, or not at all, whatever happens.
+
+A power cut is worse than a kill: names reach the disk before contents do. So what a name or a line
+promises is on the disk (`flush`) before the name or the line is.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ import re
 import secrets
 import shutil
 import socket
+import tempfile
 import time
 import zlib
 from collections.abc import Iterable, Iterator
@@ -24,6 +29,7 @@ ADVICE = {
     errno.EROFS: "choose a folder you may write to",
 }
 ALMOST_FULL = 1 << 20  # bytes left on a disk that is full
+UNFLUSHABLE = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # folders, on some network file systems
 ABANDONED = 24 * 3600  # seconds after which a temporary file of another machine is nobody's
 
 
@@ -50,14 +56,96 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     try:
         temporary.touch(exist_ok=False)
         yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+        flush(temporary)
         temporary.replace(target)
+        flush(target.parent)
     except OSError as error:
         raise FileError(path, f"cannot write: {reason(error, target.parent)}") from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def private_folder(name: str) -> Iterator[Path]:
+    """A temporary folder that only this user can enter; it is removed at the end of the block.
+
+    What a killed process left behind under this name is removed first.
+    """
+    target = Path(tempfile.gettempdir()).resolve() / name
+    remove_stale(target)
+    folder = temporary_name(target)
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Give an empty folder beside `path`; move it to `path` when the block succeeds.
+
+    A folder at `path` is replaced; it stays if the block raises. Files within are flushed, those
+    of folders within are not. Raises OSError if the system refuses.
+    """
+    remove_stale(path)
+    new, old = temporary_name(path), temporary_name(path)
+    try:
+        new.mkdir(parents=True)
+        yield new
+        for file in new.iterdir():
+            flush(file)
+        flush(new)
+        if path.exists():
+            path.rename(old)
+        new.rename(path)
+        flush(path.parent)
+    finally:
+        if old.exists() and not path.exists():  # interrupted between the two
+            old.rename(path)
+        shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def flush(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk: a power cut leaves them as they are."""
+    if not path.is_dir():
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
+    elif os.name == "posix":  # elsewhere folders cannot be opened
+        try:
+            handle = os.open(path, os.O_RDONLY)
+        except PermissionError:  # a folder to write into, not to look into
+            return
+        try:
+            os.fsync(handle)
+        except OSError as error:
+            if error.errno not in UNFLUSHABLE:
+                raise
+        finally:
+            os.close(handle)
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a file, which need not exist; it is on the disk when this returns.
+
+    What a killed run has left of a line is closed first, so that it spoils no other.
+    """
+    with path.open("ab+") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            line = line if file.read(1) == b"\n" else f"\n{line}"
+        file.write(f"{line}\n".encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a file, damaged ones as they come; none if there is no such file."""
+    if not path.is_file():
+        return []
+    return path.read_text(encoding="utf-8", errors="replace").splitlines()
 
 
 def require_folder(path: str | Path) -> None:

@@ -65,10 +65,9 @@ def _named(cloud: PointCloud, target: Path) -> PointCloud:
     return replace(cloud, class_names=meanings(cloud, np.unique(cloud.label).tolist()))
 
 
-def scan_targets(source: Path, target: Path) -> list[tuple[int, Path]]:
-    """The number of each scan of a file, and the file it goes to when they are kept apart."""
-    numbers = range(io.scan_count(source))
-    return [(i, target.with_name(f"{target.stem}.scan{i}{target.suffix}")) for i in numbers]
+def scan_target(target: Path, number: int) -> Path:
+    """The file that one scan of several goes to when they are kept apart."""
+    return target.with_name(f"{target.stem}.scan{number}{target.suffix}")
 
 
 def losses(before: PointCloud, after: PointCloud) -> list[str]:
@@ -121,10 +120,10 @@ def _lost_beside(before: Any, after: Any) -> list[str]:
     if type(before) is type(after):
         return found
     if hasattr(before, "record"):
-        others = {vlr.key for vlr in before.file.vlrs} - DESCRIBED
+        others = {*before.file.records()} - DESCRIBED
         others = {key for key in others if key[0] not in (b"LASF_Projection", b"liblas")}
         if others:
-            found.append(f"{len(others)} records of the LAS header are not kept")
+            found.append(f"{len(others)} records of the LAS file are not kept")
         record = before.record()
         if {"red"} <= set(record.point_format.dimension_names):
             red = np.asarray(record["red"])

@@ -12,15 +12,24 @@ from numpy.typing import NDArray
 
 from salanet import io
 from salanet.cloud import PointCloud
+from salanet.company import Company
 from salanet.io import crs, lasfile
 from salanet.io.asprs import ASPRS, contradictions
 from salanet.io.las import LasSource
+from salanet.io.stream import Stream
 
 POINTS_PER_CELL = 16  # of the cells that the density is counted over
 MOST_CELLS = 1 << 62  # that can be numbered
 MOST_CLASSES = 256
 ROLES = ("rgb", "intensity", "label")
 NOT_FINITE = "NaN or infinite"
+KINDS = {
+    "rgb": "colours",
+    "intensity": "the intensity",
+    "label": "the class",
+    "return_number": "the number of the return",
+    "number_of_returns": "the number of returns",
+}
 
 
 @dataclass(frozen=True)
@@ -94,7 +103,34 @@ def describe(
 
 def remarks(cloud: PointCloud) -> list[str]:
     """What the reader could not take over from the file as it is, one line each."""
-    return list(getattr(cloud.source, "remarks", []))
+    return [*getattr(cloud.source, "remarks", []), *strangers(cloud)]
+
+
+def strangers(cloud: PointCloud) -> list[str]:
+    """Attributes with the name of a field, or of what networks know, that are of another kind."""
+    found = []
+    for name, array in cloud.attributes.items():
+        known = name.lower() if name.lower() in KINDS else "rgb" if name.lower() == "rgba" else ""
+        # A second column of labels or intensities is nothing strange.
+        if not known or (known not in cloud.attributes and getattr(cloud, known, None) is not None):
+            continue
+        if known in ROLES or array.ndim > 1 or array.dtype.kind not in "iufb":
+            values = f"{int(np.prod(array.shape[1:]))} values of " if array.ndim > 1 else ""
+            beside = ", which new labels leave as it is" if known == "label" else ""
+            found.append(
+                f"'{name}' ({values}{array.dtype} a point) is not taken for {KINDS[known]}: an "
+                f"attribute like any other{beside}"
+            )
+    return found
+
+
+def strangers_in(stream: Stream) -> list[str]:
+    """As `strangers`, of a file that is read piece by piece."""
+    clouds = stream.clouds(1, [*stream.names, *KINDS])
+    try:
+        return strangers(next(clouds))
+    finally:
+        clouds.close()
 
 
 def meanings(cloud: PointCloud, codes: Iterable[int]) -> dict[int, str]:
@@ -112,7 +148,9 @@ def density(xyz: NDArray[np.float64]) -> float | None:
     """Points per square unit over the occupied cells seen from above; None if there is no area.
 
     The cells hold 16 points where the points are spread evenly over their bounding rectangle.
+    Points without company (`salanet.company`) do not count.
     """
+    xyz = Company.of(xyz).held(xyz)
     if len(xyz) < POINTS_PER_CELL:
         return None
     low = xyz[:, :2].min(axis=0)
@@ -152,7 +190,7 @@ def _stored_types(source: Any) -> dict[str, np.dtype[Any]]:
     """The types that the file has for what a cloud holds in types of its own."""
     if hasattr(source, "record"):
         record = source.record()
-        names = {"rgb": "red", "intensity": "intensity", "label": "classification"}
+        names = {"rgb": "red", "intensity": "intensity", "label": source.label}
         known = set(record.point_format.dimension_names)
         return {role: np.array(record[n][:1]).dtype for role, n in names.items() if n in known}
     table = getattr(source, "table", None)

@@ -6,15 +6,19 @@
 | rgb       | colorRed/Green/Blue, brought to 8 bits by the scan's colour limits              |
 | intensity | intensity                                                                       |
 | label     | classification or label, an extension some programs write                       |
+| nx ny nz  | normalX/Y/Z, an extension, turned by the scan's pose                            |
+| return_number, number_of_returns | returnIndex (from 0; here from 1), returnCount           |
 
-Every other field is an attribute under its own name, `scan` is the number of the scan, from 0.
-Points that the scanner marked as invalid have no coordinates and are left out. There is no
-writer: the libraries at hand lose precision, and E57 has no place for labels. Needs the extra
-`formats`. Source: ASTM E2807-11.
+Every other field is an attribute under its own name, as the scanner saw it; `scan` is the number
+of the scan, from 0. Points that the scanner marked as invalid have no coordinates and are left
+out, intensities marked so are NaN, and scans without points are passed over. There is no writer:
+the libraries at hand lose precision, and E57 has no place for labels. Needs the extra `formats`.
+Source: ASTM E2807-11.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +36,7 @@ from salanet.io.limits import check_unpacked
 CARTESIAN = ("cartesianX", "cartesianY", "cartesianZ")
 SPHERICAL = ("sphericalRange", "sphericalAzimuth", "sphericalElevation")
 COLOURS = ("colorRed", "colorGreen", "colorBlue")
+NORMALS = {"normalX": "nx", "normalY": "ny", "normalZ": "nz"}  # behind a prefix, mostly "nor:"
 INVALID = ("cartesianInvalidState", "sphericalInvalidState")
 LABELS = ("classification", "label")
 INTEGERS = ("i1", "u1", "i2", "u2", "i4", "u4", "i8")
@@ -73,6 +78,13 @@ def scan_count(path: Path) -> int:
         return int(_scans(path, file).childCount())
 
 
+def scan_numbers(path: Path) -> list[int]:
+    """The numbers of the scans that have points; raises as `read` does."""
+    with _opened(path) as (_, file):
+        nodes = _scans(path, file)
+        return [i for i in range(nodes.childCount()) if nodes[i]["points"].childCount()]
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[ModuleType, Any]]:
     library = _library()
@@ -100,9 +112,13 @@ def _read(path: Path, library: ModuleType, file: Any, scan: int | None) -> Point
     count = nodes.childCount()
     if scan is not None and not 0 <= scan < count:
         raise FileError(path, f"has no scan {scan}; its {count} scans are numbered from 0")
-    numbers = range(count) if scan is None else [scan]
+    asked = range(count) if scan is None else [scan]
+    numbers = [i for i in asked if nodes[i]["points"].childCount()]
+    if not numbers:
+        raise FileError(path, "holds no points" if scan is None else f"scan {scan} has no points")
+    source.remarks += [f"scan {i} has no points and is left out" for i in asked if i not in numbers]
     check_unpacked(path, sum(_size(library, nodes[i]) for i in numbers))
-    return _merge([_scan(path, library, file, nodes[i], i, source) for i in numbers], source)
+    return _merge({i: _scan(path, library, file, nodes[i], i, source) for i in numbers}, source)
 
 
 def _scans(path: Path, file: Any) -> Any:
@@ -139,13 +155,18 @@ def _scan(
         xyz = _to_cartesian(*(found[name].astype(np.float64) for name in SPHERICAL))
     else:
         raise FileError(path, f"scan {number} has no coordinates among {', '.join(found)}")
-    found["xyz"] = _moved(path, node, xyz)
+    turn, move = _pose(path, node, number, source)
+    found["xyz"] = xyz if turn is None else xyz @ turn.T
+    if move is not None:
+        found["xyz"] = found["xyz"] + move
+    _rename(found, turn)
     if set(COLOURS) <= set(found):
         stored = [found.pop(name) for name in COLOURS]
         found["rgb"] = np.stack(
             [_eight_bits(node, c, s) for c, s in zip(COLOURS, stored, strict=True)], axis=1
         )
     found["scan"] = np.full(len(xyz), number, np.uint16)
+    _forget_invalid(found, number, source)
     invalid = np.zeros(len(xyz), bool)
     for name in INVALID:
         if name in found:
@@ -219,24 +240,62 @@ def _to_cartesian(
     return np.stack(parts, axis=1)
 
 
-def _moved(path: Path, node: Any, xyz: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The points turned and moved by the pose of their scan, if it has one."""
+def _pose(
+    path: Path, node: Any, number: int, source: E57Source
+) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
+    """How a scan is turned (3, 3) and moved (3,); None for not at all."""
+    turn = move = None
     if not node.isDefined("pose"):
-        return xyz
+        return turn, move
     pose = node["pose"]
     if pose.isDefined("rotation"):
-        w, *v = (pose["rotation"][name].value() for name in "wxyz")
-        length = np.sqrt(w * w + np.dot(v, v))
-        if not 0 < length < np.inf:
-            raise FileError(path, "damaged: the pose of a scan is no rotation")
-        (x, y, z), w = np.array(v) / length, w / length
-        cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-        turn = np.eye(3) + 2 * w * cross + 2 * cross @ cross
-        if not np.array_equal(turn, np.eye(3)):
-            xyz = xyz @ turn.T
+        quaternion = [float(pose["rotation"][name].value()) for name in "wxyz"]
+        length = math.hypot(*quaternion)
+        if not length < np.inf:
+            raise FileError(path, f"damaged: the rotation {quaternion} of scan {number} is none")
+        if length == 0:
+            source.remarks.append(f"scan {number}: its rotation is 0 0 0 0, taken as not turned")
+        else:
+            w, x, y, z = np.array(quaternion) / length
+            cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+            turn = np.eye(3) + 2 * w * cross + 2 * cross @ cross
+            turn = None if np.array_equal(turn, np.eye(3)) else turn
     if pose.isDefined("translation"):
-        xyz = xyz + [pose["translation"][name].value() for name in "xyz"]
-    return xyz
+        move = np.array([float(pose["translation"][name].value()) for name in "xyz"])
+    return turn, move
+
+
+def _rename(found: dict[str, NDArray[Any]], turn: NDArray[np.float64] | None) -> None:
+    """Give what other formats know their names for it, and turn the normals."""
+    named = {NORMALS.get(name.rpartition(":")[2], ""): name for name in found}
+    if {*NORMALS.values()} <= {*named}:
+        columns = [found.pop(named[axis]) for axis in NORMALS.values()]
+        if turn is not None:
+            normals = np.stack(columns, axis=1, dtype=np.float64) @ turn.T
+            columns = [normals[:, i].astype(column.dtype) for i, column in enumerate(columns)]
+        found |= dict(zip(NORMALS.values(), columns, strict=True))
+    if {"returnIndex", "returnCount"} <= {*found}:
+        index, count = found.pop("returnIndex"), found.pop("returnCount")
+        kind = np.min_scalar_type(int(index.max()) + 1) if index.min() >= 0 else np.int64
+        found["return_number"] = index.astype(kind) + np.ones(1, kind)
+        found["number_of_returns"] = count
+
+
+def _forget_invalid(found: dict[str, NDArray[Any]], number: int, source: E57Source) -> None:
+    """Take out the intensities and colours that the scanner marked as invalid."""
+    for name, mark in (("intensity", "isIntensityInvalid"), ("rgb", "isColorInvalid")):
+        if name not in found or mark not in found or not (invalid := found[mark] != 0).any():
+            continue
+        if invalid.all():
+            del found[name]
+            source.remarks.append(f"scan {number}: no '{name}' is valid, it is left out")
+        elif name == "intensity":
+            kept = found[name].astype(np.result_type(found[name].dtype, np.float32))
+            kept[invalid] = np.nan
+            found[name] = kept
+            source.remarks.append(f"scan {number}: {invalid.sum():,} intensities are invalid: NaN")
+        else:
+            source.remarks.append(f"scan {number}: {invalid.sum():,} colours are invalid")
 
 
 def _eight_bits(node: Any, name: str, stored: NDArray[Any]) -> NDArray[np.uint8]:
@@ -253,17 +312,19 @@ def _eight_bits(node: Any, name: str, stored: NDArray[Any]) -> NDArray[np.uint8]
         return np.clip(np.rint(np.nan_to_num(scaled)), 0, 255).astype(np.uint8)
 
 
-def _merge(scans: list[dict[str, NDArray[Any]]], source: E57Source) -> PointCloud:
-    """One scan after the other; what a scan does not have is 0 in it."""
+def _merge(scans: dict[int, dict[str, NDArray[Any]]], source: E57Source) -> PointCloud:
+    """One scan after the other; what a scan does not have is NaN in it, or 0 if integers."""
     columns: dict[str, NDArray[Any]] = {}
-    for name in dict.fromkeys(name for scan in scans for name in scan):
-        like = next(scan[name] for scan in scans if name in scan)
+    for name in dict.fromkeys(name for scan in scans.values() for name in scan):
+        like = next(scan[name] for scan in scans.values() if name in scan)
         parts = []
-        for i, scan in enumerate(scans):
+        fill = np.nan if like.dtype.kind == "f" else 0
+        for number, scan in scans.items():
             if name not in scan:
-                source.remarks.append(f"scan {i} has no '{name}': 0 there")
+                there = "NaN" if fill else "0"
+                source.remarks.append(f"scan {number} has no '{name}': {there} there")
             shape = (len(scan["xyz"]), *like.shape[1:])
-            parts.append(scan[name] if name in scan else np.zeros(shape, like.dtype))
+            parts.append(scan[name] if name in scan else np.full(shape, fill, like.dtype))
         columns[name] = np.concatenate(parts) if len(parts) > 1 else parts[0]
     label = next((n for n in columns if n.lower() in LABELS and columns[n].dtype.kind in "iu"), "")
     return PointCloud(

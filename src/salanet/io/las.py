@@ -5,9 +5,10 @@
 | xyz       | X Y Z with scale and offset                                                     |
 | rgb       | red green blue; the high byte if any value exceeds 255; None if all are zero    |
 | intensity | intensity                                                                       |
-| label     | classification, or an extra dimension called "label"                            |
+| label     | classification; an extra dimension that SalaNet made for codes that do not fit  |
 
-Every other dimension is an attribute under laspy's name for it. A cloud read from LAS is written
+Every other dimension is an attribute under laspy's name for it, also one called "label" that
+somebody else has made. A cloud read from LAS is written
 over its own records: what the cloud does not change stays bit for bit, stored integers, records
 (VLRs, EVLRs), reference system, scales and offsets included. Attributes that the point format
 does not know become extra dimensions. Names of classes are records (`salanet.io.lookup`). COPC is
@@ -35,6 +36,7 @@ from salanet.io.lasfile import LasFile
 COLOURS = ("red", "green", "blue")
 FIELDS = {"X", "Y", "Z", "intensity", *COLOURS}
 WKT_BIT = 16
+OTHER_LABEL = "label_codes"  # where "label" is taken
 LARGEST = np.iinfo(np.int32).max
 
 
@@ -42,14 +44,24 @@ LARGEST = np.iinfo(np.int32).max
 class LasSource:
     file: LasFile
     format: laspy.PointFormat
-    described: bytes  # the file's description of its extra dimensions, if it is sound
+    described: bytes  # what the file's records say of its extra dimensions, as far as it is sound
     rest: int  # bytes of a point that nothing describes
     names: dict[int, str] = field(default_factory=dict)  # of label codes
 
     @property
+    def remarks(self) -> list[str]:
+        """What is not as the header says, one line each."""
+        return self.file.remarks
+
+    @property
+    def label(self) -> str:
+        """The dimension that holds the labels."""
+        return _label_dimension(self.format)
+
+    @property
     def classified(self) -> bool:
         """The labels are the classification, not a dimension of their own."""
-        return _label_dimension(self.format) == "classification"
+        return self.label == "classification"
 
     def record(self) -> laspy.PackedPointRecord:
         """The points by dimension: a view, not a copy."""
@@ -76,7 +88,7 @@ def to_cloud(
         deep: the colours have 16 bits; None to find out.
     """
     record = source.record()
-    label = _label_dimension(source.format)
+    label = source.label
     others = [name for name in source.format.dimension_names if name not in FIELDS | {label}]
     wanted = {"rgb", "intensity", "label", *others} if keep is None else {*keep}
     return PointCloud(
@@ -92,29 +104,40 @@ def to_cloud(
 
 def source_of(file: LasFile) -> LasSource:
     """Find out the dimensions; extra bytes that nothing describes properly become one of bytes."""
-    extra = next((vlr.data for vlr in file.vlrs if vlr.key == lasdims.EXTRA_BYTES), b"")
-    point_format = laspy.PointFormat(file.format)
-    try:
-        for dimension in lasdims.dimensions(extra):
-            point_format.add_extra_dimension(dimension)
-        if {*point_format.extra_dimension_names} - {*point_format.dtype().names}:
-            raise ValueError("a dimension without a name")  # two of one name raise by themselves
-        if point_format.size > file.points.shape[1]:
-            raise ValueError("more dimensions than bytes")
-    except Exception:  # whatever a damaged description makes laspy stumble over
-        extra, point_format = b"", laspy.PointFormat(file.format)
-    rest = file.points.shape[1] - point_format.size
+    size = file.points.shape[1]
+    described, point_format = b"", laspy.PointFormat(file.format)
+    for candidate in lasdims.descriptions(file):
+        try:
+            point_format = _format(file.format, candidate, size)
+        except Exception:  # whatever a damaged description makes laspy stumble over
+            continue
+        described = candidate
+        break
+    rest = size - point_format.size
     if rest:
         name = lasdims.short_name("ExtraBytes", set(point_format.dimension_names))
         point_format.add_extra_dimension(laspy.ExtraBytesParams(name, lasdims.several("u1", rest)))
-    source = LasSource(file, point_format, extra, rest)
+    source = LasSource(file, point_format, described, rest)
     return replace(source, names=lookup.read(file, source.classified))
+
+
+def _format(number: int, described: bytes, size: int) -> laspy.PointFormat:
+    """A point format with extra dimensions; ValueError if points of `size` bytes do not hold it."""
+    point_format = laspy.PointFormat(number)
+    for dimension in lasdims.dimensions(described):
+        point_format.add_extra_dimension(dimension)
+    if {*point_format.extra_dimension_names} - {*point_format.dtype().names}:
+        raise ValueError("a dimension without a name")  # two of one name raise by themselves
+    if point_format.size > size:
+        raise ValueError("more dimensions than bytes")
+    return point_format
 
 
 def _label_dimension(point_format: laspy.PointFormat) -> str:
     for dimension in point_format.extra_dimensions:
-        if dimension.name == "label" and dimension.dtype.kind in "iu" and not dimension.is_scaled:
-            return "label"
+        whole = dimension.dtype.kind in "iu" and not dimension.is_scaled
+        if dimension.description == lasdims.LABELS and whole and dimension.num_elements == 1:
+            return str(dimension.name)
     return "classification"
 
 
@@ -167,7 +190,7 @@ def write(path: Path, cloud: PointCloud) -> list[str]:
     if not np.array_equal(before["return_number"], record["return_number"]):
         count_returns(file, record)
     name_classes(source, cloud, placed)
-    add_extras(source, placed.extras, placed.remarks)
+    add_extras(source, placed)
     lasfile.write(path, file, compress=path.suffix.lower() == ".laz")
     return [*left_out, *placed.remarks]
 
@@ -234,13 +257,15 @@ def _set_coordinates(
 
 class Placed(NamedTuple):
     """Where values went: dimensions that hold them, those of them that changed, dimensions that
-    could not hold them, what is to become extra dimensions, and remarks."""
+    could not hold them, what is to become extra dimensions, remarks, and which of the extra
+    dimensions holds the labels, if one does."""
 
     stored: set[str]
     changed: set[str]
     unfit: set[str]
     extras: dict[str, NDArray[Any]]
     remarks: list[str]
+    label: str = ""
 
 
 def set_dimensions(
@@ -255,11 +280,11 @@ def set_dimensions(
     if cloud.intensity is not None:
         wanted["intensity"] = cloud.intensity
     placed = Placed(set(), set(), set(), {}, [])
-    label = _label_dimension(source.format)
+    label = ""
     if cloud.label is not None:
-        if label in wanted:
-            label = "label"
+        label = next(name for name in (source.label, "label", OTHER_LABEL) if name not in wanted)
         wanted[label] = cloud.label
+    placed_as = label
     if cloud.rgb is not None and not _set_colours(record, cloud.rgb):
         placed.extras.update(zip(COLOURS, cloud.rgb.T, strict=True))
     for name, values in wanted.items():
@@ -270,13 +295,15 @@ def set_dimensions(
         if not field and _assign(record, name, values, placed.changed):
             placed.stored.add(name)
             continue
-        extra = "label" if name == "classification" else f"{name}_value"
+        extra = f"{name}_value"
+        if name == label:
+            extra = placed_as = "label" if "label" not in wanted else OTHER_LABEL
         placed.unfit.add(name)
         placed.extras[extra] = values
         placed.remarks.append(
             f"'{name}' does not fit its LAS field: written as dimension '{extra}'"
         )
-    return placed
+    return placed._replace(label=placed_as) if placed_as in placed.extras else placed
 
 
 def _set_colours(record: laspy.PackedPointRecord, rgb: NDArray[np.uint8]) -> bool:
@@ -323,14 +350,14 @@ def _assign(
 def name_classes(source: LasSource, cloud: PointCloud, placed: Placed) -> None:
     """Name the labels in the header's records, once they are placed."""
     if cloud.label is not None:
-        classified = source.classified and "label" not in placed.extras
+        classified = source.classified and not placed.label
         placed.remarks.extend(lookup.put(source.file, cloud.class_names, classified))
 
 
 def count_returns(file: LasFile, record: laspy.PackedPointRecord) -> None:
     total = len(record)
     counts = np.bincount(record["return_number"], minlength=16)[1:16].tolist()
-    if file.get(lasfile.MINOR) >= 4:
+    if file.has(lasfile.RETURNS):
         file.set(lasfile.COUNT, total)
         file.set(lasfile.RETURNS, *counts)
     old = file.format < 6 and total < 1 << 32  # the fields of LAS 1.3 stay empty for formats 6–10
@@ -338,9 +365,9 @@ def count_returns(file: LasFile, record: laspy.PackedPointRecord) -> None:
     file.set(lasfile.OLD_RETURNS, *(counts[:5] if old else [0] * 5))
 
 
-def add_extras(source: LasSource, extras: dict[str, NDArray[Any]], remarks: list[str]) -> None:
+def add_extras(source: LasSource, placed: Placed) -> None:
     """Append dimensions to the points and describe them in the header."""
-    if extras:
+    if placed.extras:
         described = source.described + lasdims.undescribed(source.rest)
         taken = set(source.format.dimension_names)
-        lasdims.append(source.file, described, taken, extras, remarks)
+        lasdims.append(source.file, described, taken, placed.extras, placed.remarks, placed.label)

@@ -16,6 +16,17 @@ from salanet.io.lasfile import LasFile, Vlr
 EXTRA_BYTES = (b"LASF_Spec", 4)
 EXTRA_TYPES = ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8")
 NAME_BYTES = 32
+LABELS = "label codes (SalaNet)"  # describes the dimension of labels that do not fit their field
+
+
+def descriptions(file: LasFile) -> list[bytes]:
+    """What may describe the extra dimensions, best first: all records joined, or one of them.
+
+    Every program may write a record of its own, extended or not, for the bytes that it appended.
+    """
+    records = [vlr.data for vlr in (*file.vlrs, *file.extended()) if vlr.key == EXTRA_BYTES]
+    different = [*dict.fromkeys(data[: len(data) // 192 * 192] for data in records)]
+    return [*dict.fromkeys([b"".join(different), *different])]
 
 
 def dimensions(described: bytes) -> Iterator[laspy.ExtraBytesParams]:
@@ -23,7 +34,7 @@ def dimensions(described: bytes) -> Iterator[laspy.ExtraBytesParams]:
 
     laspy's own reader takes the length of untyped bytes for flags.
     """
-    for kind, options, name, *numbers in struct.iter_unpack("<2xBB32s76x6d32x", described):
+    for kind, options, name, *numbers, said in struct.iter_unpack("<2xBB32s76x6d32s", described):
         count = (kind - 1) // 10 + 1 if kind else options
         scales = offsets = None
         if kind and options & 0b11000:
@@ -34,6 +45,7 @@ def dimensions(described: bytes) -> Iterator[laspy.ExtraBytesParams]:
             several(EXTRA_TYPES[(kind - 1) % 10] if kind else "u1", count),
             offsets=offsets,
             scales=scales,
+            description=said.rstrip(b"\0").decode("ascii", "ignore"),
         )
 
 
@@ -43,14 +55,19 @@ def several(kind: str, count: int) -> np.dtype[Any]:
 
 def forget_limits(file: LasFile, changed: set[str]) -> None:
     """Unset the flags for the least and greatest value of extra dimensions that changed."""
-    for i, vlr in enumerate(file.vlrs):
-        if vlr.key == EXTRA_BYTES:
-            data = bytearray(vlr.data)
-            for at in range(0, len(data) - 191, 192):
-                name = data[at + 4 : at + 4 + NAME_BYTES].rstrip(b"\0").decode("utf-8", "replace")
-                if data[at + 2] and name in changed:
-                    data[at + 3] &= ~0b110
-            file.vlrs[i] = Vlr(vlr.head, bytes(data))
+    file.vlrs = [_without_limits(vlr, changed) for vlr in file.vlrs]
+    file.replace_extended([_without_limits(vlr, changed) for vlr in file.extended()])
+
+
+def _without_limits(vlr: Vlr, changed: set[str]) -> Vlr:
+    if vlr.key != EXTRA_BYTES:
+        return vlr
+    data = bytearray(vlr.data)
+    for at in range(0, len(data) - 191, 192):
+        name = data[at + 4 : at + 4 + NAME_BYTES].rstrip(b"\0").decode("utf-8", "replace")
+        if data[at + 2] and name in changed:
+            data[at + 3] &= ~0b110
+    return Vlr(vlr.head, bytes(data))
 
 
 def append(
@@ -59,8 +76,9 @@ def append(
     taken: set[str],
     extras: dict[str, NDArray[Any]],
     remarks: list[str],
+    label: str = "",
 ) -> None:
-    """Append dimensions to the points and describe them in the header.
+    """Append dimensions to the points and describe all of them in one record of the header.
 
     Args:
         file: changes.
@@ -68,9 +86,10 @@ def append(
         taken: their names; changes.
         extras: the new ones.
         remarks: gets a line for each name that has to be changed.
+        label: which of the new ones holds the labels.
     """
     place = next((i for i, v in enumerate(file.vlrs) if v.key == EXTRA_BYTES), len(file.vlrs))
-    old = file.vlrs[place : place + 1]
+    old = [vlr for vlr in (*file.vlrs, *file.extended()) if vlr.key == EXTRA_BYTES]
     parts = [file.points]
     for name, values in _flat(extras).items():
         values = _storable(name, values)
@@ -78,14 +97,17 @@ def append(
         taken.add(short)
         if short != name:
             remarks.append(f"'{name}' is called '{short}' in the file: names there are short")
-        described += _describe(EXTRA_TYPES.index(values.dtype.str[1:]) + 1, 0, short)
+        about = LABELS if name == label else ""
+        described += _describe(EXTRA_TYPES.index(values.dtype.str[1:]) + 1, 0, short, about)
         little = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
         parts.append(little.view(np.uint8).reshape(len(values), -1))
     if sum(part.shape[1] for part in parts) > 0xFFFF:
         raise DataError("too many attributes for the points of a LAS file")
     file.points = np.concatenate(parts, axis=1)
-    title = old[0].head[22:54] if old else b"Extra Bytes Record"
-    file.vlrs[place : place + 1] = [Vlr.new(*EXTRA_BYTES, title, described)]
+    title = old[0].head[-32:] if len(old) == 1 else b"Extra Bytes Record"
+    file.vlrs = [vlr for vlr in file.vlrs if vlr not in old]
+    file.vlrs.insert(place, Vlr.new(*EXTRA_BYTES, title, described))
+    file.replace_extended([vlr for vlr in file.extended() if vlr not in old])
 
 
 def undescribed(size: int) -> bytes:
@@ -95,8 +117,8 @@ def undescribed(size: int) -> bytes:
     )
 
 
-def _describe(kind: int, options: int, name: str) -> bytes:
-    return struct.pack("<2xBB32s156x", kind, options, name.encode())
+def _describe(kind: int, options: int, name: str, about: str = "") -> bytes:
+    return struct.pack("<2xBB32s124x32s", kind, options, name.encode(), about.encode())
 
 
 def _flat(extras: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -7,7 +7,7 @@ Sizes promised by a header are checked against the file before memory is asked f
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -19,15 +19,19 @@ from salanet.errors import DataError, FileError
 from salanet.io import laz
 
 HEADER_SIZES = {0: 227, 1: 227, 2: 227, 3: 235, 4: 375, 5: 393}
+EXTENDED = 60  # bytes of the head of an extended record
 RECORD_SIZES = (20, 28, 26, 34, 57, 63, 30, 36, 38, 59, 67)  # by point format
 COMPRESSED = 0x80
+# Bytes of the table of chunks behind which so many extended records are looked for.
+LONGEST_TABLE, MOST_LOOKED_FOR = 1 << 12, 1 << 8
 
 
 class Field(NamedTuple):
-    """A number in the header: where and how it is stored."""
+    """Numbers in the header: where, how, and since which LAS 1.x they are stored."""
 
     at: int
     kind: str
+    since: int = 0
 
 
 ENCODING = Field(6, "H")
@@ -36,12 +40,12 @@ HEADER_SIZE, POINTS_AT, VLR_COUNT = Field(94, "H"), Field(96, "I"), Field(100, "
 FORMAT, RECORD_SIZE = Field(104, "B"), Field(105, "H")
 OLD_COUNT, OLD_RETURNS = Field(107, "I"), Field(111, "5I")
 SCALES, OFFSETS, BOUNDS = Field(131, "3d"), Field(155, "3d"), Field(179, "6d")
-WAVEFORMS_AT, EVLRS_AT, EVLR_COUNT = Field(227, "Q"), Field(235, "Q"), Field(243, "I")
-COUNT, RETURNS = Field(247, "Q"), Field(255, "15Q")
+WAVEFORMS_AT, EVLRS_AT, EVLR_COUNT = Field(227, "Q", 3), Field(235, "Q", 4), Field(243, "I", 4)
+COUNT, RETURNS = Field(247, "Q", 4), Field(255, "15Q", 4)
 
 
 class Vlr(NamedTuple):
-    """A variable length record: its 54-byte head and its data."""
+    """A variable length record: its head, of 54 bytes or, extended, 60, and its data."""
 
     head: bytes
     data: bytes
@@ -68,12 +72,21 @@ class LasFile:
     points: NDArray[np.uint8]  # (N, record size)
     tail: bytes  # behind the points: extended records, waveforms
     tail_at: int
+    remarks: list[str] = field(default_factory=list)  # on what is not as the header says
+
+    def has(self, field: Field) -> bool:
+        """Whether the header of this version has it; some writers end it too early."""
+        end = field.at + struct.calcsize("<" + field.kind)
+        return self.header[MINOR.at] >= field.since and end <= len(self.header)
 
     def get(self, field: Field) -> Any:
-        values = struct.unpack_from("<" + field.kind, self.header, field.at)
+        """The number or numbers of a field; 0 where the header has none."""
+        header = self.header if self.has(field) else bytes(HEADER_SIZES[5])
+        values = struct.unpack_from("<" + field.kind, header, field.at)
         return values[0] if len(values) == 1 else values
 
     def set(self, field: Field, *values: Any) -> None:
+        """Only where `has` says so."""
         struct.pack_into("<" + field.kind, self.header, field.at, *values)
 
     @property
@@ -86,15 +99,32 @@ class LasFile:
 
     def records(self) -> dict[tuple[bytes, int], bytes]:
         """The data of every record, extended ones included, by user and number."""
-        found = {vlr.key: vlr.data for vlr in self.vlrs}
-        if self.get(MINOR) >= 4 and self.tail:
-            at = self.get(EVLRS_AT) - self.tail_at
-            for _ in range(self.get(EVLR_COUNT)):
-                head = Vlr(self.tail[at : at + 60], b"")
-                end = at + 60 + int.from_bytes(head.head[20:28], "little")
-                found[head.key] = self.tail[at + 60 : end]
-                at = end
+        return {vlr.key: vlr.data for vlr in (*self.vlrs, *self.extended())}
+
+    def extended(self) -> list[Vlr]:
+        """The extended records; ValueError if they run beyond the end."""
+        found: list[Vlr] = []
+        at = self.get(EVLRS_AT) - self.tail_at
+        for _ in range(self.get(EVLR_COUNT)):
+            head = self.tail[at : at + EXTENDED]
+            end = at + EXTENDED + int.from_bytes(head[20:28], "little")
+            if at < 0 or len(head) < EXTENDED or end > len(self.tail):
+                raise ValueError("extended records beyond the end")
+            found.append(Vlr(head, self.tail[at + EXTENDED : end]))
+            at = end
         return found
+
+    def replace_extended(self, records: list[Vlr]) -> None:
+        """Have these extended records instead; what lies behind them moves along."""
+        if records == (before := self.extended()):
+            return
+        at = self.get(EVLRS_AT) - self.tail_at
+        end = at + sum(len(head) + len(data) for head, data in before)
+        new = b"".join(head + data for head, data in records)
+        if self.get(WAVEFORMS_AT) >= self.tail_at + end:
+            self.set(WAVEFORMS_AT, self.get(WAVEFORMS_AT) + len(new) - (end - at))
+        self.tail = self.tail[:at] + new + self.tail[end:]
+        self.set(EVLR_COUNT, len(records))
 
 
 class Reader:
@@ -103,28 +133,31 @@ class Reader:
     Attributes:
         las: the file without its points.
         count: number of points, at least 1.
+        laszip, chunks: the record that describes the compression, and the compressed pieces; both
+            are empty in LAS.
     """
 
     def __init__(self, path: Path, file: IO[bytes]) -> None:
         size = path.stat().st_size
         self._path, self._file = path, file
         self.las = las = read_head(path, file, size)
-        self.count = las.get(OLD_COUNT)
-        if las.get(MINOR) >= 4:
-            self.count = las.get(COUNT) or self.count
+        self.count = las.get(COUNT) or las.get(OLD_COUNT)
         if not self.count:
             raise FileError(path, "holds no points")
         start, record = las.get(POINTS_AT), las.get(RECORD_SIZE)
         las.points = np.empty((0, record), np.uint8)
         self._packed = _unpacker(path, file, las, self.count) if las.compressed else None
+        self.laszip = next((vlr.data for vlr in las.vlrs if vlr.key == LASZIP), b"")
+        self.chunks = self._packed.chunks if self._packed else []
         end = self._packed.end if self._packed else start + self.count * record
         if end > size:
             room = (size - start) // record
             raise FileError(path, f"cut short: room for {room} of the {self.count} points promised")
+        place = file.tell()
+        _find_extended(file, las, end)
         las.tail_at = _first_behind(path, las, end, size)
         if not self._packed:
             las.tail_at = end
-        place = file.tell()
         file.seek(las.tail_at)
         las.tail = file.read()
         _check_tail(path, las)
@@ -158,7 +191,7 @@ def read_head(path: Path, file: IO[bytes], size: int) -> LasFile:
     if start[24:25] != b"\1" or minor not in HEADER_SIZES:
         raise FileError(path, "cut short, or of an unknown LAS version")
     header, points_at = las.get(HEADER_SIZE), las.get(POINTS_AT)
-    if not HEADER_SIZES[minor] <= header <= points_at <= size:
+    if not HEADER_SIZES[0] <= header <= points_at <= size:
         raise FileError(path, "cut short: the LAS header points beyond the end of the file")
     if las.format >= len(RECORD_SIZES):
         raise FileError(path, f"LAS point format {las.format} is not known")
@@ -175,7 +208,20 @@ def read_head(path: Path, file: IO[bytes], size: int) -> LasFile:
         las.vlrs.append(Vlr(head[at:data_at], head[data_at:end]))
         at = end
     las.header, las.gap = bytearray(head[:header]), head[at:]
+    _check_scales(path, las)
     return las
+
+
+def _check_scales(path: Path, las: LasFile) -> None:
+    """Raise FileError unless the header can turn stored integers into coordinates."""
+    for axis, scale, offset in zip("xyz", las.get(SCALES), las.get(OFFSETS), strict=True):
+        if not 0 < abs(scale) < np.inf or not np.isfinite(offset):
+            raise FileError(
+                path,
+                f"damaged: its header has the scale {scale} and the offset {offset} for {axis}, "
+                f"which is lost so; have the right ones written there (scales are mostly 0.01 or "
+                "0.001)",
+            )
 
 
 def _unpacker(path: Path, file: IO[bytes], las: LasFile, count: int) -> laz.Unpacker:
@@ -185,35 +231,64 @@ def _unpacker(path: Path, file: IO[bytes], las: LasFile, count: int) -> laz.Unpa
     return laz.Unpacker(path, file, las.get(POINTS_AT), las.get(RECORD_SIZE), count, laszip)
 
 
+def _find_extended(file: IO[bytes], las: LasFile, end: int) -> None:
+    """Put right where the extended records are, which some writers leave out of the header.
+
+    Args:
+        end: where the points end; in LAZ it may be a little later.
+    """
+    count, at = las.get(EVLR_COUNT), las.get(EVLRS_AT)
+    if not count or at >= end:
+        return
+    file.seek(end)
+    found = _extended_in(file.read(), count, las.compressed)
+    if found is None:
+        las.set(EVLR_COUNT, 0)
+        las.remarks.append(f"its header promises {count:,} extended records that are not there")
+    else:
+        las.set(EVLRS_AT, end + found)
+        las.remarks.append(
+            f"its header has byte {at} for the place of its {count:,} extended records: they are "
+            "taken from behind the points"
+        )
+
+
+def _extended_in(tail: bytes, count: int, search: bool) -> int | None:
+    """Where `count` extended records begin in bytes, at their beginning or, if they have to be
+    looked for, where they fill the rest."""
+    if search and count > MOST_LOOKED_FOR:
+        return None
+    for begin in range(min(len(tail), LONGEST_TABLE) if search else 1):
+        at = begin
+        for _ in range(count):
+            at += EXTENDED + int.from_bytes(tail[at + 20 : at + 28], "little")
+            if at > len(tail):
+                break
+        if at == len(tail) or (at < len(tail) and not search):
+            return begin
+    return None
+
+
 def _first_behind(path: Path, las: LasFile, end: int, size: int) -> int:
     """Where the part behind the points begins; the end of the file if there is none."""
     starts = [size]
-    minor = las.get(MINOR)
-    if minor >= 4 and las.get(EVLR_COUNT):
+    if las.get(EVLR_COUNT):
         starts.append(las.get(EVLRS_AT))
-    if minor >= 3 and las.get(ENCODING) & 2 and end <= las.get(WAVEFORMS_AT) < size:
+    if las.get(ENCODING) & 2 and end <= las.get(WAVEFORMS_AT) < size:
         starts.append(las.get(WAVEFORMS_AT))
-    if min(starts) < end or max(starts) > size:
+    if max(starts) > size:
         raise FileError(path, "cut short or damaged: its extended records are missing")
     return min(starts)
 
 
 def _check_tail(path: Path, las: LasFile) -> None:
     """Walk the extended records. Those of COPC describe chunks that a rewrite dissolves: drop."""
-    if las.get(MINOR) < 4 or not las.get(EVLR_COUNT):
-        return
-    kept: list[bytes] = []
-    begin = at = las.get(EVLRS_AT) - las.tail_at
-    for _ in range(las.get(EVLR_COUNT)):
-        end = at + 60 + int.from_bytes(las.tail[at + 20 : at + 28], "little")
-        if at + 60 > len(las.tail) or end > len(las.tail):
-            raise FileError(path, "cut short: its extended records are incomplete")
-        if las.tail[at + 2 : at + 18].rstrip(b"\0") != COPC:
-            kept.append(las.tail[at:end])
-        at = end
+    try:
+        extended = las.extended()
+    except ValueError:
+        raise FileError(path, "cut short: its extended records are incomplete") from None
     las.vlrs = [vlr for vlr in las.vlrs if vlr.key[0] != COPC]
-    las.tail = b"".join([las.tail[:begin], *kept, las.tail[at:]])
-    las.set(EVLR_COUNT, len(kept))
+    las.replace_extended([record for record in extended if record.key[0] != COPC])
 
 
 class Writer:
@@ -259,9 +334,9 @@ class Writer:
         if self._packer:
             self._packer.finish()
         moved = file.tell() - las.tail_at
-        for field, since in ((WAVEFORMS_AT, 3), (EVLRS_AT, 4)):
-            if las.get(MINOR) >= since and las.get(field) >= las.tail_at and las.tail:
-                las.set(field, las.get(field) + moved)
+        for place in (WAVEFORMS_AT, EVLRS_AT):
+            if las.get(place) >= las.tail_at and las.tail:
+                las.set(place, las.get(place) + moved)
         las.tail_at += moved
         file.write(las.tail)
         file.seek(0)

@@ -38,7 +38,7 @@ class RowWriter:
         points = np.empty((0, first.points.shape[1] + NUMBER.itemsize), np.uint8)
         header = bytearray(first.header)
         self._las = replace(first, header=header, vlrs=[], gap=b"", points=points, tail=b"")
-        if self._las.get(lasfile.MINOR) >= 4:
+        if self._las.has(lasfile.EVLR_COUNT):
             self._las.set(lasfile.EVLR_COUNT, 0)
         self._writer = lasfile.Writer(file, self._las, compress)
         self._count = 0
@@ -51,7 +51,7 @@ class RowWriter:
 
     def finish(self) -> None:
         """Write what is left; see `salanet.io.lasfile.Writer`. There must be a point."""
-        new = self._las.get(lasfile.MINOR) >= 4
+        new = self._las.has(lasfile.COUNT)
         self._las.set(lasfile.COUNT if new else lasfile.OLD_COUNT, self._count)
         self._writer.finish()
 

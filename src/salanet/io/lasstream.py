@@ -50,7 +50,8 @@ class LasStream:
             yield las.to_cloud(source, keep, deep)
 
     def copy(self, to: Path, size: int, sample: PointCloud, labelled: Labelled) -> Iterator[int]:
-        head, unfit, self.remarks = _plan(self.source, sample)
+        head, unfit, remarks = _plan(self.source, sample)
+        self.remarks = [*self.source.remarks, *remarks]
         done = 0
         with to.open("wb+") as file:
             writer = lasfile.Writer(file, head, to.suffix.lower() == ".laz")
@@ -59,7 +60,7 @@ class LasStream:
                 placed = las.set_dimensions(
                     source, source.record(), labelled(done, done + count), unfit
                 )
-                las.add_extras(source, placed.extras, [])
+                las.add_extras(source, placed)
                 writer.append(source.file.points)
                 done += count
                 yield done
@@ -102,5 +103,5 @@ def _plan(source: LasSource, sample: PointCloud) -> tuple[LasFile, set[str], lis
     # As if all of them changed: the points that do not are yet to come.
     lasdims.forget_limits(source.file, placed.stored)
     las.name_classes(source, sample, placed)
-    las.add_extras(source, placed.extras, placed.remarks)
+    las.add_extras(source, placed)
     return source.file, placed.unfit, placed.remarks

@@ -1,12 +1,18 @@
-"""The compressed points of LAZ files, in and out, a few at a time."""
+"""The compressed points of LAZ files, in and out, a few at a time.
+
+LASzip compresses point by point in one go (1, before 2011), in chunks (2), or in chunks of layers
+(3, point formats 6 to 10); all are read, and chunks are written.
+"""
 
 from __future__ import annotations
 
+import io
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, NamedTuple
 
 import lazrs
 import numpy as np
@@ -17,7 +23,17 @@ from salanet.io.limits import check_layers, check_unpacked
 
 CHUNKS_AT_ONCE = 20  # of 50,000 points each, the usual size; bounds the memory of compression
 PARALLEL_CHUNK = 1 << 20  # larger chunks are decompressed one point after the other
+POINTWISE = 1
 LOSSY = (9, 10)  # point formats of which lazrs 0.8 mixes up the waveforms of several channels
+
+
+class Chunk(NamedTuple):
+    """Points that are compressed together: how many (0 if all chunks have the same number), and
+    where their bytes are."""
+
+    points: int
+    at: int
+    size: int
 
 
 class Unpacker:
@@ -32,6 +48,7 @@ class Unpacker:
 
     Attributes:
         end: where the compressed part ends at the least.
+        chunks: number of points, place and size in bytes of each chunk.
 
     Raises:
         FileError: the file is damaged, cut short, or promises more than it has room for.
@@ -41,8 +58,13 @@ class Unpacker:
         self, path: Path, file: IO[bytes], start: int, record: int, count: int, laszip: bytes
     ) -> None:
         self._path, self._record = path, record
-        table_at = _table(path, file, start, record)
-        self.end = table_at + 8
+        if int.from_bytes(laszip[:2], "little") == POINTWISE:
+            file, laszip = _as_one_chunk(file, start, count, laszip)
+            table_at, self.end = _table(path, file, 0, record), start + record
+            start = 0
+        else:
+            table_at = _table(path, file, start, record)
+            self.end = table_at + 8
         with _errors(path):
             vlr = lazrs.LazVlr(laszip)
             file.seek(start)
@@ -58,8 +80,11 @@ class Unpacker:
                 raise FileError(path, f"cut short: room for {room} of the {count} points promised")
             check_unpacked(path, count * record)
             ends = start + 8 + np.cumsum([n for _, n in table])
-            places = [(int(end) - n, n) for end, (_, n) in zip(ends, table, strict=True)]
-            check_layers(path, file, laszip, record, places)
+            self.chunks = [
+                Chunk(points, int(end) - size, size)
+                for end, (points, size) in zip(ends, table, strict=True)
+            ]
+            check_layers(path, file, laszip, record, ((c.at, c.size) for c in self.chunks))
             file.seek(start)
             small = chunk <= PARALLEL_CHUNK
             reader = lazrs.ParLasZipDecompressor if small else lazrs.LasZipDecompressor
@@ -74,6 +99,17 @@ class Unpacker:
             for i in range(0, count, self._step):
                 self._decompressor.decompress_many(points[i : i + self._step].reshape(-1))
         return points
+
+
+def unpack(
+    path: Path, file: IO[bytes], laszip: bytes, chunk: Chunk, points: NDArray[np.uint8]
+) -> None:
+    """Decompress one chunk, as an `Unpacker` found it, into an array (chunk.points, record)."""
+    file.seek(chunk.at)
+    packed = np.frombuffer(file.read(chunk.size), np.uint8)
+    with _errors(path):
+        table = [(chunk.points, chunk.size)]
+        lazrs.decompress_points_with_chunk_table(packed, laszip, points.reshape(-1), table)
 
 
 class Packer:
@@ -117,6 +153,55 @@ class Packer:
             found.update(back)
         if found.digest() != expected:
             raise DataError("LAZ compression would damage these waveforms: write to .las instead")
+
+
+def _as_one_chunk(
+    file: IO[bytes], start: int, count: int, laszip: bytes
+) -> tuple[IO[bytes], bytes]:
+    """The rest of a file with points compressed in one go, as it would be in chunks.
+
+    The bytes of the points are the same; only the place of the table of chunks is before them, and
+    the table with one chunk behind. Returns the compressed part and the record that describes it.
+    """
+    size = file.seek(0, 2) - start
+    record = struct.pack("<H", POINTWISE + 1) + laszip[2:12] + struct.pack("<I", count)
+    record += laszip[16:]
+    table = io.BytesIO()
+    lazrs.write_chunk_table(table, [(count, size)], lazrs.LazVlr(record))
+    parts = _Parts(struct.pack("<q", 8 + size), file, start, size, table.getvalue())
+    return io.BufferedReader(parts), record
+
+
+class _Parts(io.RawIOBase):
+    """Bytes, a part of a file, and bytes again, read as one file."""
+
+    def __init__(self, head: bytes, file: IO[bytes], start: int, size: int, tail: bytes) -> None:
+        self._head, self._file, self._tail = head, file, tail
+        self._start, self._behind, self._at = start, len(head) + size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        base = (0, self._at, self._behind + len(self._tail))[whence]
+        self._at = base + offset
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        at, wanted = self._at, len(buffer)
+        if at < len(self._head):
+            found = self._head[at : at + wanted]
+        elif at < self._behind:
+            self._file.seek(self._start + at - len(self._head))
+            found = self._file.read(min(wanted, self._behind - at))
+        else:
+            found = self._tail[at - self._behind :][:wanted]
+        buffer[: len(found)] = found
+        self._at += len(found)
+        return len(found)
 
 
 def _table(path: Path, file: IO[bytes], start: int, record: int) -> int:

@@ -1,7 +1,8 @@
 """NumPy files: .npz with one array per field, .npy with one table.
 
 An .npz (or a structured .npy) holds `xyz`, `points` or `coord` of shape (N, 3), or x, y and z;
-`rgb` or `color` (N, 3); `label` or `segment`; other names as in `salanet.io.table`. Every other
+`rgb` or `color` (N, 3), or (N, 4) with an attribute `alpha`; `label` or `segment`; other names as
+in `salanet.io.table`, of shape (N,) or (N, 1). Every other
 array of length N is an attribute, the rest is written again as it was. `class_names` in an .npz
 has a row (code, name) for each class. A plain .npy is (N, C) with the columns of headerless text,
 which `columns` may name. Pickles are never loaded.
@@ -27,16 +28,20 @@ PARTS = {
     **dict.fromkeys(["xyz", "points", "coord", "coords"], ("x", "y", "z")),
     **dict.fromkeys(["rgb", "color", "colors"], ("red", "green", "blue")),
     "segment": ("label",),
+    **{n: (n,) for n in ("label", "intensity", "return_number", "number_of_returns")},
 }
+COLOURS, ALPHA = ("red", "green", "blue"), "alpha"
 NAMES = "class_names"
 NEW_PARTS = {name: PARTS[name] for name in ("xyz", "rgb")}
 
 
 @dataclass
 class NpzSource:
-    """`parts`: which columns of the table make up an array; `rest`: what is not per point."""
+    """`parts`: which columns of the table make up an array, and `shapes` that of each point in it;
+    `rest`: what is not per point."""
 
     parts: dict[str, tuple[str, ...]]
+    shapes: dict[str, tuple[int, ...]]
     rest: dict[str, Any]
     compressed: bool
     table: table.Table
@@ -76,15 +81,21 @@ def _to_cloud(path: Path, arrays: dict[str, Any], compressed: bool) -> PointClou
     rest: dict[str, Any] = {}
     for name, array in arrays.items():
         names = PARTS.get(name, ())
+        if names == COLOURS and array.shape[1:] == (4,):
+            names = (*COLOURS, ALPHA)
+        if (names == (name,) and array.ndim == 1) or array.dtype.kind not in "iufb":
+            names = ()  # a column as it is
+        others = {*arrays} - {name} | {*columns}
         if array.shape[:1] != count or not count:
             rest[name] = array
-        elif math.prod(array.shape[1:]) == len(names) and not {*names} & {*arrays, *columns}:
+        elif math.prod(array.shape[1:]) == len(names) and not {*names} & others:
             columns.update(zip(names, array.reshape(len(array), -1).T, strict=True))
             parts[name] = names
         else:
             columns[name] = array
     cloud, found = table.to_cloud(path, columns)
-    cloud.source = NpzSource(parts, rest, compressed, found)
+    shapes = {name: arrays[name].shape[1:] for name in parts}
+    cloud.source = NpzSource(parts, shapes, rest, compressed, found)
     cloud.class_names = class_names
     return cloud
 
@@ -151,13 +162,13 @@ def write(path: Path, cloud: PointCloud) -> list[str]:
     if path.suffix.lower() == ".npy" and isinstance(source, PlainSource):
         return _write_plain(path, cloud, source)
     if not isinstance(source, NpzSource):
-        source = NpzSource(NEW_PARTS, {}, False, table.Table({}))
+        source = NpzSource(NEW_PARTS, dict.fromkeys(NEW_PARTS, (3,)), {}, False, table.Table({}))
     columns = table.to_columns(cloud, source.table, flatten=False)
     arrays = {}
     for name, parts in source.parts.items():
         if all(part in columns for part in parts):
             stacked = np.stack([columns.pop(part) for part in parts], axis=1)
-            arrays[name] = stacked if len(parts) > 1 else stacked[:, 0]
+            arrays[name] = stacked.reshape(-1, *source.shapes[name])
     arrays |= columns
     if path.suffix.lower() == ".npy":
         row = np.dtype([(name, array.dtype, array.shape[1:]) for name, array in arrays.items()])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from salanet.cloud import PointCloud
+from salanet.io import reading
 
 # Gives the labels and new attributes of the points from one number to another, as a cloud whose
 # coordinates do not matter.
@@ -59,14 +60,18 @@ class Stream(Protocol):
 
 
 def open_stream(path: Path, to: Path) -> Stream | None:
-    """A stream from one file to another; None if these formats do not allow that."""
+    """A stream from one file to another; None if these formats do not allow that.
+
+    Raises FileError if the file is missing or damaged, as far as that shows at its beginning.
+    """
     from salanet.io.lasstream import LasStream
     from salanet.io.plystream import PlyStream
 
     suffixes = {path.suffix.lower(), to.suffix.lower()}
-    if suffixes <= {".las", ".laz"}:
-        return LasStream(path)
-    if suffixes == {".ply"}:
-        stream = PlyStream(path)
-        return stream if stream.streamable else None
+    with reading(path):
+        if suffixes <= {".las", ".laz"}:
+            return LasStream(path)
+        if suffixes == {".ply"}:
+            stream = PlyStream(path)
+            return stream if stream.streamable else None
     return None

@@ -6,11 +6,14 @@ Names are matched without regard to case:
 |-----------|--------------------------------------------------------------------------------|
 | xyz       | x y z                                                                          |
 | rgb       | red green blue, r g b, diffuse_red …, Rf Gf Bf; 8 bits, 16 bits (used when a   |
-|           | value exceeds 255), 0–1, or 0–255 with fractions                               |
+|           | value exceeds 255), 0–1, or 0–255 with fractions; else rgb, rgba: packed into  |
+|           | 32 bits, as the Point Cloud Library does                                       |
 | intensity | intensity, scalar_Intensity                                                    |
 | label     | label, class, classification, scalar_Label, scalar_Classification; NaN gives −1 |
 
-The first match of a row is taken; every other column is an attribute under its own name.
+The first match of a row is taken; every other column is an attribute under its own name, also one
+that has the name of a field and is of another kind: labels that are no whole numbers of 32 bits,
+several values a point, text. Colours that are NaN are black.
 """
 
 from __future__ import annotations
@@ -42,6 +45,10 @@ NAMES: dict[str, list[tuple[str, ...]]] = {
 }
 
 
+PACKED = [("rgb",), ("rgba",)]  # colours in one column of 32 bits
+FOURTH = np.uint32(0xFF000000)  # the bits beside the colours: 0, or an opacity
+
+
 @dataclass
 class Table:
     """The columns of a file, in its order and its number types, and which are which field."""
@@ -69,7 +76,7 @@ def to_cloud(path: Path, columns: dict[str, Column]) -> tuple[PointCloud, Table]
     table = Table(columns)
     lower = {name.lower(): name for name in reversed(columns)}
     for role, choices in NAMES.items():
-        for choice in choices:
+        for choice in choices + (PACKED if role == "rgb" else []):
             if all(name in lower for name in choice):
                 table.roles[role] = tuple(lower[name] for name in choice)
                 if role == "xyz" or field_of(table, role) is not None:
@@ -92,13 +99,19 @@ def field_of(table: Table, role: str) -> Column | None:
     """A field's value as PointCloud holds it; None if absent or not numbers of that kind."""
     if role not in table.roles:
         return None
+    columns = [table.columns[name] for name in table.roles[role]]
+    if role != "xyz" and not all(c.ndim == 1 and c.dtype.kind in "iufb" for c in columns):
+        return None
     stored = table.stored(role)
     if role == "xyz":
         return stored.astype(np.float64)
     if role == "intensity":
         with np.errstate(over="ignore"):
             return stored.astype(np.float32)
+    if role == "rgb" and stored.ndim == 1:
+        return _unpacked(stored)
     if role == "rgb":
+        stored = np.nan_to_num(stored) if stored.dtype.kind == "f" else stored
         scale = _colour_scale(stored)
         if scale is None:
             return None
@@ -110,6 +123,25 @@ def field_of(table: Table, role: str) -> Column | None:
         return None
     labels = codes.astype(np.int32)
     return labels if np.array_equal(labels, codes) else None
+
+
+def _unpacked(stored: Column) -> Column | None:
+    """Colours (N, 3) from one column; None if its bits cannot be those of colours."""
+    if stored.dtype.itemsize != 4:
+        return None
+    bits = np.ascontiguousarray(stored).view(np.uint32)
+    fourth = bits & FOURTH
+    if not (np.isin(fourth, (0, FOURTH)).all() and bits.any()):
+        return None
+    return np.stack([bits >> 16, bits >> 8, bits], axis=1).astype(np.uint8)
+
+
+def _packed(rgb: Column, stored: Column) -> Column:
+    """Colours in one column like the one they came from, its other bits kept."""
+    red, green, blue = rgb.astype(np.uint32).T
+    same = len(stored) == len(rgb)
+    fourth = np.ascontiguousarray(stored).view(np.uint32) & FOURTH if same else np.uint32(0)
+    return (fourth | red << 16 | green << 8 | blue).view(stored.dtype)
 
 
 def _colour_scale(stored: Column) -> float | None:
@@ -148,8 +180,10 @@ def to_columns(cloud: PointCloud, table: Table | None, flatten: bool = True) -> 
         value = getattr(cloud, role)
         if value is None or (same_length and _equal(value, field_of(old, role))):
             continue
-        if role == "rgb":
-            stored = old.stored(role)
+        if role == "rgb" and len(names) == 1:
+            value = _packed(value, old.stored(role))
+        elif role == "rgb":
+            stored = np.nan_to_num(old.stored(role))
             value = (value * np.float64(_colour_scale(stored) or 1)).astype(stored.dtype)
         changed.update(zip(names, value.reshape(len(cloud), -1).T, strict=True))
     for name, stored in old.columns.items():

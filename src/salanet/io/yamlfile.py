@@ -30,6 +30,13 @@ def read_yaml(path: Path) -> Any:
     return content
 
 
+def shipped_folders(kind: str = ".") -> list[Path]:
+    """Where recipes, or `classes` among them, are: in the package, or at a checkout's root."""
+    package = Path(__file__).resolve().parents[1]
+    folders = (package / "recipes" / kind, package.parents[1] / "recipes" / kind)
+    return [folder for folder in folders if folder.is_dir()]
+
+
 def _count(value: Any, known: dict[int, int]) -> int:
     """Values that it stands for; each list and mapping is walked once."""
     if not isinstance(value, (dict, list)):

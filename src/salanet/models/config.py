@@ -11,6 +11,7 @@ from salanet.errors import ConfigError
 # K per level of S3DIS and ScanNet (and the default), and of PartNet.
 SCENE_NEIGHBOURS = (26, 31, 38, 41, 39)
 PARTNET_NEIGHBOURS = (23, 38, 42, 40, 36)
+MOST = 4096  # neighbours of a point: every point of every cloud takes room for as many
 
 # Parts per category, the unlabelled part 0 included, of PartNet level 3.
 PARTNET_PARTS = {
@@ -59,8 +60,8 @@ class ModelConfig(BaseModel):
     features: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     parts: dict[str, int] = Field(default_factory=dict)
-    grid: float = Field(default=0.04, gt=0)
-    radius_cells: float = Field(default=2.5, gt=0)
+    grid: float = Field(default=0.04, gt=0, allow_inf_nan=False)
+    radius_cells: float = Field(default=2.5, gt=0, allow_inf_nan=False)
     neighbours: tuple[int, ...] = SCENE_NEIGHBOURS
     bn_momentum: float = Field(default=0.1, gt=0, le=1)
 
@@ -79,8 +80,11 @@ class ModelConfig(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> ModelConfig:
-        if len(self.neighbours) != 5 or min(self.neighbours) < 1:
-            raise ValueError("neighbours needs five numbers, one per level, each at least 1")
+        if (
+            len(self.neighbours) != 5
+            or not 1 <= min(self.neighbours) <= max(self.neighbours) <= MOST
+        ):
+            raise ValueError(f"neighbours needs five numbers, one per level, each from 1 to {MOST}")
         if bool(self.classes) == bool(self.parts):
             raise ValueError("a model has either classes or parts")
         return self

@@ -6,22 +6,25 @@ Loading executes nothing.
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from salanet import __version__
 from salanet.errors import ConfigError, FileError
 from salanet.io.atomic import atomic_path
+from salanet.io.model_header import KEY, parse
 from salanet.models.config import ModelConfig
 from salanet.models.network import Network
 from salanet.models.networks import create_network
-
-# The key of our JSON document among the file's metadata.
-KEY = "salanet"
 
 
 def save(model: Network, path: str | Path, metadata: dict[str, object] | None = None) -> None:
@@ -56,6 +59,7 @@ def load(path: str | Path) -> Network:
 
     Raises:
         FileError: the file is absent, damaged, not one of ours, or from an incompatible version.
+        MemoryError or RuntimeError: there is too little memory for the tensors in the file.
     """
     path = Path(path)
     if not path.is_file():
@@ -68,20 +72,78 @@ def load(path: str | Path) -> Network:
         raise FileError(path, f"not a readable safetensors file ({error})") from error
     if text is None:
         raise FileError(path, "a safetensors file, but not a SalaNet model")
+    with _told(path):
+        document, metadata = parse(text)
+        config = ModelConfig(**_current(document, tensors))
+    outline(path, config, {name: tensor.shape for name, tensor in tensors.items()})
+    model = create_network(config, metadata)  # of the size of the file's tensors
+    with torch.no_grad(), _told(path):
+        for name, tensor in model.state_dict().items():
+            if tensors[name].is_floating_point() != tensor.is_floating_point():
+                raise ValueError(f"{name} is of the type {tensors[name].dtype}")
+            tensor.copy_(tensors[name])
+    return model.eval()
+
+
+def outline(path: Path, config: ModelConfig, shapes: Mapping[str, Sequence[int]]) -> Network:
+    """The network without memory for its numbers; FileError unless the file has its tensors.
+
+    Args:
+        path: the file, for the error.
+        config: what it says of the network.
+        shapes: of its tensors.
+    """
+    with _told(path):
+        with torch.device("meta"), _at_most(len(shapes)):
+            network = create_network(config)
+        expected = {name: tuple(t.shape) for name, t in network.state_dict().items()}
+        found = {name: tuple(shape) for name, shape in shapes.items()}
+        for name in sorted(expected.keys() | found.keys()):
+            if name not in found:
+                raise ValueError(f"it has no tensor {name}")
+            if name not in expected:
+                raise ValueError(f"it has a tensor {name}, which the network has not")
+            if found[name] != expected[name]:
+                raise ValueError(f"{name} has the shape {found[name]}, not {expected[name]}")
+        return network
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Errors of a document or network that cannot be, as one FileError."""
+    kinds = (ConfigError, ValidationError, RuntimeError, LookupError, ArithmeticError)
     try:
-        document = json.loads(text)
-        config = ModelConfig(**document["config"])
-        with torch.device("meta"):  # takes no memory, whatever sizes the file claims
-            expected = create_network(config).state_dict()
-        for name in [name for name in expected if name in tensors]:
-            if expected[name].shape != tensors[name].shape:
-                raise ValueError(f"{name} has the shape {tuple(tensors[name].shape)}")
-        model = create_network(config, document["metadata"])
-        with torch.no_grad():
-            model.load_state_dict(tensors)
-    except (ConfigError, ValidationError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        yield
+    except (*kinds, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]
         raise FileError(
             path, f"the model does not fit this version of SalaNet: {reason}"
         ) from error
-    return model.eval()
+
+
+@contextmanager
+def _at_most(count: int) -> Iterator[None]:
+    """Gives up a network made here that has more parameters than a file has tensors."""
+    thread, made = threading.get_ident(), 0
+
+    def count_one(*_: object) -> None:
+        nonlocal made
+        made += threading.get_ident() == thread
+        if made > count:
+            raise ValueError(f"the network has more tensors than the file, which has {count}")
+
+    hook = register_module_parameter_registration_hook(count_one)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def _current(config: Any, tensors: Iterable[str]) -> Any:
+    """The architecture as this version writes it: SALA's perceptrons once had no batch norms."""
+    if not isinstance(config, dict) or config.get("operator", "sala") != "sala":
+        return config
+    options = config.get("operator_options", {})
+    if "encoder.first.lift.bias" not in tensors or not isinstance(options, dict):
+        return config
+    return config | {"operator_options": {"perceptrons": "linear"} | options}

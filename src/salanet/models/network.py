@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from salanet import pyramid
 from salanet.models.config import ModelConfig
 from salanet.models.layers import Dense
+from salanet.operators.pairs import PairDense
 from salanet.pyramid import Pyramid
 
 
@@ -71,7 +72,7 @@ class Network(nn.Module, ABC):
         """Merge batch norms into the linear maps, in place, and switch to inference."""
         self.eval().requires_grad_(False)
         for module in self.modules():
-            if isinstance(module, Dense):
+            if isinstance(module, (Dense, PairDense)):
                 module.fold()
         return self
 

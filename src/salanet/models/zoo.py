@@ -5,22 +5,20 @@ Each is one file in `salanet/weights`, written by `save`; its metadata says what
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 
 import salanet
 from salanet.errors import ConfigError, FileError
+from salanet.io.model_header import KEY, parse
 from salanet.models import files
 from salanet.models.config import ModelConfig
 from salanet.models.network import Network
-from salanet.models.networks import create_network
 
 FOLDER = Path(salanet.__file__).parent / "weights"
 SUFFIX = ".safetensors"
@@ -35,12 +33,14 @@ class Entry:
         path: the file.
         config: the network's architecture.
         metadata: what else the file tells; entries used here are in docs/adding-a-model.md.
+        shapes: of its tensors, by name.
     """
 
     name: str
     path: Path
     config: ModelConfig
     metadata: dict[str, Any]
+    shapes: dict[str, list[int]] = field(default_factory=dict)
 
     @property
     def domain(self) -> str:
@@ -49,9 +49,8 @@ class Entry:
 
     @cached_property
     def parameters(self) -> int:
-        """The number of trained numbers."""
-        with torch.device("meta"):
-            network = create_network(self.config)
+        """The number of trained numbers; FileError if the file has other tensors."""
+        network = files.outline(self.path, self.config, self.shapes)
         return sum(parameter.numel() for parameter in network.parameters())
 
     def card(self) -> str:
@@ -118,14 +117,15 @@ def describe(path: Path) -> Entry:
     """Read what a model file says of itself; FileError if it is no model of ours."""
     try:
         with safe_open(path, framework="pt") as file:
-            document = json.loads((file.metadata() or {})[files.KEY])
-        config, metadata = ModelConfig(**document["config"]), dict(document["metadata"])
+            document, metadata = parse((file.metadata() or {})[KEY])
+            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+        config = ModelConfig(**document)
     except (SafetensorError, OSError) as error:
         raise FileError(path, f"not a readable safetensors file ({error})") from error
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         reason = " ".join(str(error).split())[:300]
         raise FileError(path, f"not a model of this version of SalaNet: {reason}") from error
-    return Entry(path.stem, path, config, metadata)
+    return Entry(path.stem, path, config, metadata, shapes)
 
 
 def load(model: str | Path) -> Network:

@@ -12,7 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from salanet.errors import ConfigError
+
 STARTS = 8
+MOST = 64  # each repels each other; the published kernels have 15
 
 
 def kernel_points(count: int) -> Tensor:
@@ -24,7 +27,12 @@ def kernel_points(count: int) -> Tensor:
 
     Returns:
         float64 (count, 3).
+
+    Raises:
+        ConfigError: fewer than one point, or more than `MOST`.
     """
+    if not isinstance(count, int) or not 1 <= count <= MOST:
+        raise ConfigError(f"points: a kernel has 1 to {MOST} of them, not {count}")
     return torch.from_numpy(_disposition(count).copy())
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from salanet.operators.base import Operator
-from salanet.operators.norm import PointNorm, summed
+from salanet.operators.norm import PointNorm, summed, untracked
+from salanet.operators.pairs import Moments, PairDense, offset_moments, spread_scores
 from salanet.ops import PositionMLP, position_moments, sala_aggregate
+from salanet.ops.aggregation.reference import assign, lifted_offsets
+
+SPREAD = 0.25  # of h over pairs before training; about 0.2 is left where the softmax saturates
 
 
 class SALA(Operator):
@@ -21,8 +25,10 @@ class SALA(Operator):
         f*_j  = [r_j, f_j]                                   (eq. 7)
         f'_i  = Σ_g max_j h_jg · W_g f*_j                    (eq. 6, 8, 9)
 
-    W_g f*_j = A_g r_j + B_g f_j, so B_g f_j is one product per support point rather than per
-    neighbour, and the fused kernel adds the part with `lift` inputs.
+    MLP_p is one dense block (linear map, batch norm, ReLU), MLP_sa a dense block and a linear map.
+    The norms make the assignment alive: without them h leaves one half by hundredths, and the
+    groups are one group. W_g f*_j = A_g r_j + B_g f_j, so B_g f_j is one product per support point
+    rather than per neighbour, and the fused kernel adds the part with `lift` inputs.
 
     Args:
         in_channels, out_channels, radius: see `Operator`.
@@ -36,6 +42,8 @@ class SALA(Operator):
         norm: where batch norm and ReLU stand. "point": once per point, after the sum over groups,
             which takes eq. 6-9 literally and needs no statistics over neighbours. "neighbour":
             each W_g is a dense block (FC + BN + ReLU) applied before the maximum, as in Fig. 3.
+        perceptrons: "dense" as above; "linear" has no batch norm in MLP_p and MLP_sa (models of
+            version 0.1).
         bn_momentum: momentum of the running statistics.
 
     Shapes: queries (M, 3), supports (N, 3), neighbours (M, K), features (N, in_channels)
@@ -54,6 +62,7 @@ class SALA(Operator):
         reduction: Literal["max", "sum"] = "max",
         positional: bool = True,
         norm: Literal["point", "neighbour"] = "point",
+        perceptrons: Literal["dense", "linear"] = "dense",
         bn_momentum: float = 0.1,
     ) -> None:
         super().__init__(in_channels, out_channels, radius)
@@ -62,15 +71,26 @@ class SALA(Operator):
         self.reduction = reduction
         self.norm_placement = norm
         self.position_channels = lift if positional else 0
-        self.lift = nn.Linear(3, lift)
-        self.hidden = nn.Linear(lift, lift)
+        dense = perceptrons == "dense"
+        self.lift = PairDense(3, lift, norm=dense, momentum=bn_momentum)
+        self.hidden = PairDense(lift, lift, norm=dense, momentum=bn_momentum)
         self.score = nn.Linear(lift, groups)
         # W_g of all groups, one above the other: (groups · out, lift + in).
-        inputs = self.position_channels + in_channels
-        self.weight = nn.Parameter(torch.empty(groups * out_channels, inputs))
-        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        self.weight = nn.Parameter(
+            torch.empty(groups * out_channels, self.position_channels + in_channels)
+        )
         normalised = out_channels if norm == "point" else groups * out_channels
         self.norm = PointNorm(normalised, momentum=bn_momentum)
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Each part of W_g by its own fan-in, and scores that tell neighbours apart."""
+        for part in self.weight.split([self.position_channels, self.in_channels], dim=1):
+            if part.numel():
+                part.uniform_(-1, 1).div_(math.sqrt(part.shape[1]))
+        spread_scores(self.score.weight, SPREAD)
+        nn.init.zeros_(self.score.bias)
 
     def forward(
         self, queries: Tensor, supports: Tensor, neighbours: Tensor, features: Tensor
@@ -78,18 +98,14 @@ class SALA(Operator):
         r = self.position_channels
         projected = nn.functional.linear(features, self.weight[:, r:])
         position_w = self.weight[:, :r] if r else None
+        mlp, moments = self._perceptrons(queries, supports, neighbours)
+        arguments = (queries, supports, neighbours)
         if self.norm_placement == "point":
-            out = self._aggregate(queries, supports, neighbours, projected, position_w)
+            out = self._aggregate(*arguments, projected, mlp, position_w)
             return torch.relu_(self.norm(out))
-        scale, shift = self._neighbour_affine(queries, supports, neighbours, projected, position_w)
-        return self._aggregate(
-            queries,
-            supports,
-            neighbours,
-            projected * scale,
-            None if position_w is None else position_w * scale[:, None],
-            shift,
-        )
+        scale, shift = self._neighbour_affine(moments, projected, position_w)
+        position_w = None if position_w is None else position_w * scale[:, None]
+        return self._aggregate(*arguments, projected * scale, mlp, position_w, shift)
 
     def _aggregate(
         self,
@@ -97,6 +113,7 @@ class SALA(Operator):
         supports: Tensor,
         neighbours: Tensor,
         projected: Tensor,
+        mlp: PositionMLP,
         position_w: Tensor | None,
         bias: Tensor | None = None,
     ) -> Tensor:
@@ -105,7 +122,7 @@ class SALA(Operator):
             supports,
             neighbours,
             projected,
-            self.mlp,
+            mlp,
             position_w,
             bias,
             radius=self.radius,
@@ -115,24 +132,36 @@ class SALA(Operator):
             assignment=self.assignment,
         )
 
-    @property
-    def mlp(self) -> PositionMLP:
-        return PositionMLP(
-            self.lift.weight,
-            self.lift.bias,
-            self.hidden.weight,
-            self.hidden.bias,
-            self.score.weight,
-            self.score.bias,
-        )
+    @torch.no_grad()
+    def spread(self, queries: Tensor, supports: Tensor, neighbours: Tensor) -> float:
+        """Standard deviation of h over all pairs, the mean over groups.
+
+        Near 0 every neighbour belongs to every group alike, and the groups are one group.
+        """
+        with untracked():
+            mlp, _ = self._perceptrons(queries, supports, neighbours)
+        r = lifted_offsets(queries, supports, neighbours, mlp.lift_w, mlp.lift_b, self.radius)
+        h = assign(r[neighbours < len(supports)], mlp, self.assignment)
+        return float(h.std(0).mean()) if len(h) > 1 else 0.0
+
+    def _perceptrons(
+        self, queries: Tensor, supports: Tensor, neighbours: Tensor
+    ) -> tuple[PositionMLP, LiftMoments | None]:
+        """The perceptrons as linear maps, and in training the moments of r where needed."""
+        score = self.score.weight, self.score.bias
+        if not self.training:
+            return PositionMLP(*self.lift.fixed(), *self.hidden.fixed(), *score), None
+        around = (queries, supports, neighbours)
+        dense = self.lift.norm is not None
+        lift = self.lift.on(offset_moments(*around, self.radius)) if dense else self.lift.fixed()
+        if not dense and self.norm_placement == "point":
+            return PositionMLP(*lift, *self.hidden.fixed(), *score), None
+        moments = LiftMoments(*position_moments(*around, *lift, self.radius))
+        hidden = self.hidden.on(moments.pooled()) if dense else self.hidden.fixed()
+        return PositionMLP(*lift, *hidden, *score), moments
 
     def _neighbour_affine(
-        self,
-        queries: Tensor,
-        supports: Tensor,
-        neighbours: Tensor,
-        projected: Tensor,
-        position_w: Tensor | None,
+        self, moments: LiftMoments | None, projected: Tensor, position_w: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Batch norm of z_ij = A r_ij + B f_j over all pairs, as a scale and a shift (S·C,).
 
@@ -142,11 +171,9 @@ class SALA(Operator):
             Σ z   = A Σ r + Σ_j n_j B f_j
             Σ z²  = diag(A (Σ r rᵀ) Aᵀ) + 2 Σ_j (A Σ_i r_ij) ∘ B f_j + Σ_j n_j (B f_j)²
         """
-        if not self.training:
+        if moments is None:
             return self.norm.scale_shift()
-        sums, counts, gram = position_moments(
-            queries, supports, neighbours, self.lift.weight, self.lift.bias, self.radius
-        )
+        sums, counts, gram = moments
         first = counts @ projected
         second = counts @ projected.square()
         if position_w is not None:
@@ -154,9 +181,9 @@ class SALA(Operator):
             second = second + ((position_w @ gram) * position_w).sum(1)
             second = second + 2 * ((sums @ position_w.T) * projected).sum(0)
         # Over the pairs of all processes: one sum for what three would bring.
-        moments = summed(torch.cat([first, second, counts.sum()[None].to(first.dtype)]))
-        first, second = moments[:-1].chunk(2)
-        pairs = moments[-1].detach().clamp_min(1)
+        together = summed(torch.cat([first, second, counts.sum()[None].to(first.dtype)]))
+        first, second = together[:-1].chunk(2)
+        pairs = together[-1].detach().clamp_min(1)
         mean = first / pairs
         var = (second / pairs - mean.square()).clamp_min(0)
         return self.norm.batch_scale_shift(mean, var, pairs)
@@ -178,3 +205,14 @@ class SALA(Operator):
     def _position_macs(self) -> int:
         layers = (self.lift, self.hidden, self.score)
         return sum((layer.in_features + 1) * layer.out_features for layer in layers)
+
+
+class LiftMoments(NamedTuple):
+    """Of r, see `salanet.ops.position_moments`."""
+
+    sums: Tensor
+    counts: Tensor
+    gram: Tensor
+
+    def pooled(self) -> Moments:
+        return Moments.of(self.sums.sum(0), self.gram, self.counts.sum())

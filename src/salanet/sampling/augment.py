@@ -28,11 +28,14 @@ class Augmentation(BaseModel):
         rotation: largest angle about z either way, in degrees.
         scale: range of the factors of x and y, drawn per axis.
         scale_z: range of the factor of z; None = as `scale`.
+        tilt: largest slope that the whole sample is given, in degrees.
         mirror_x: probability of mirroring x.
         jitter: standard deviation of the noise of each coordinate, in the data's units.
         jitter_clip: largest noise.
         colour_drop: probability that all colours of the sample become 0.
         intensity_jitter: the sample's intensities are multiplied by a factor 1 ± this.
+        intensity_gamma: intensities, 1 at the scale, are raised to a power between 1 / (1 + this)
+            and 1 + this.
         intensity_drop: probability that all intensities of the sample become 0.
         returns_drop: probability that every point of the sample becomes an only return.
         point_drop: largest share of the sample's points left out, for scans of other density.
@@ -43,11 +46,13 @@ class Augmentation(BaseModel):
     rotation: float = Field(default=180, ge=0, le=180)
     scale: Range = (0.7, 1.3)
     scale_z: Range | None = None
+    tilt: float = Field(default=0.0, ge=0, lt=45)
     mirror_x: float = Field(default=0.5, ge=0, le=1)
     jitter: float = Field(default=0.001, ge=0)
     jitter_clip: float = Field(default=0.05, ge=0)
     colour_drop: float = Field(default=0.2, ge=0, le=1)
     intensity_jitter: float = Field(default=0.0, ge=0, lt=1)
+    intensity_gamma: float = Field(default=0.0, ge=0)
     intensity_drop: float = Field(default=0.0, ge=0, le=1)
     returns_drop: float = Field(default=0.0, ge=0, le=1)
     point_drop: float = Field(default=0.0, ge=0, lt=1)
@@ -87,10 +92,23 @@ class Augmentation(BaseModel):
         )
         if rng.random() < self.mirror_x:
             factors[0] = -factors[0]
-        return factors[:, None] * rotation
+        return self._tilted(factors[:, None] * rotation, rng)
+
+    def _tilted(self, matrix: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+        """Then leaning to one side: z rises with x and y as on a slope."""
+        if not self.tilt:
+            return matrix
+        slope = np.tan(np.deg2rad(rng.uniform(0, self.tilt)))
+        towards = rng.uniform(0, 2 * np.pi)
+        lean = np.eye(3)
+        lean[2, :2] = slope * np.cos(towards), slope * np.sin(towards)
+        return lean @ matrix
 
     def attributes(
-        self, arrays: dict[str, NDArray[Any]], rng: np.random.Generator
+        self,
+        arrays: dict[str, NDArray[Any]],
+        rng: np.random.Generator,
+        intensity_scale: float = 1.0,
     ) -> dict[str, NDArray[Any]]:
         """A copy of the dictionary with intensities rescaled and some arrays possibly dropped."""
         changed = dict(arrays)
@@ -100,6 +118,10 @@ class Augmentation(BaseModel):
         dropped["return_number"] = dropped["number_of_returns"] = rng.random() < self.returns_drop
         if self.intensity_jitter and "intensity" in changed:
             changed["intensity"] = changed["intensity"] * np.float32(factor)
+        if self.intensity_gamma and "intensity" in changed:
+            power = (1 + self.intensity_gamma) ** rng.uniform(-1, 1)
+            relative = np.maximum(changed["intensity"] / np.float32(intensity_scale), 0)
+            changed["intensity"] = relative ** np.float32(power) * np.float32(intensity_scale)
         for name in changed:
             if dropped.get(name):
                 changed[name] = np.full_like(changed[name], NEUTRAL[name])

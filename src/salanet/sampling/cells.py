@@ -16,12 +16,12 @@ from salanet.cloud import PointCloud
 from salanet.errors import DataError
 from salanet.geometry import subsample
 from salanet.sampling import features
-from salanet.sampling.terrain import height_above_terrain
+from salanet.sampling.terrain import TOLD, arrays_above_terrain
 from salanet.scenes import choose_offset
 
-HEIGHT = "height_above_ground"
 SEGMENT = "segment"
-KEPT = ("rgb", "intensity", "return_number", "number_of_returns", HEIGHT)
+KEPT = ("rgb", "intensity", "return_number", "number_of_returns", *TOLD)
+GIVEN = " given"  # behind the name of an array: the share of a cell's points that have a value
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,10 @@ def to_cells(
         cloud: N points, N >= 1.
         grid: cell size in the cloud's units; cells are ``floor(xyz / grid + BELOW)``.
         segment: (N,) class index of each point, -1 = ignored.
-        keep: arrays wanted; those the cloud lacks are left out, `height_above_ground` is computed
-            from all points.
+        keep: arrays wanted; those the cloud lacks are left out, what the terrain tells
+            (`salanet.sampling.terrain.TOLD`) is computed from all points. Points without a value
+            (NaN, infinite) do not count for the mean; a cell of such points alone has what stands
+            for an absent array.
         offset: from `choose_offset`, to take off first; by default that of the cloud.
         black: colours that are zero everywhere are colours too; else they count as absent.
 
@@ -90,12 +92,13 @@ def to_cells(
         sampled = subsample(
             cloud.xyz - offset,
             grid,
-            features={name: _array(array) for name, array in _wanted(cloud, keep, black).items()},
+            features=_wanted(cloud, keep, black),
             labels={} if segment is None else {SEGMENT: np.asarray(segment, np.int16)},
         )
     except DataError as error:
         raise DataError(f"{where}: {error}") from error
     rgb = sampled.features.pop("rgb", None)
+    _fill(sampled.features)
     return Cells(
         coord=sampled.points.astype(np.float32),
         offset=offset,
@@ -107,15 +110,16 @@ def to_cells(
 
 
 def cell_features(
-    cells: Cells, names: list[str], intensity_scale: float | None, where: str
+    cells: Cells, names: list[str], intensity_scale: float | None, grid: float, where: str
 ) -> NDArray[np.float32]:
-    """The input features (M, C) of cells; see `salanet.sampling.features.compute`."""
+    """The input features (M, C) of cells of `grid` metres; see `salanet.sampling.features`."""
     return features.compute(
         names,
         xyz=cells.coord,
         rgb=cells.rgb,
         z=cells.coord[:, 2] + np.float32(cells.offset[2]),
         intensity_scale=intensity_scale,
+        cell_size=grid,
         where=where,
         **cells.arrays,
     )
@@ -123,12 +127,30 @@ def cell_features(
 
 def _wanted(cloud: PointCloud, keep: Iterable[str], black: bool) -> dict[str, NDArray[Any]]:
     present = cloud.arrays()
-    wanted = {name: present[name] for name in keep if name in present}
+    wanted = {
+        name: _array(present[name])
+        for name in keep
+        if name in present and (name not in KEPT or features.usable(name, present[name]))
+    }
     if "rgb" in wanted and not black and not wanted["rgb"].any():
         del wanted["rgb"]
-    if HEIGHT in keep and HEIGHT not in wanted:
-        wanted[HEIGHT] = height_above_terrain(cloud.xyz)
+    told = [n for n in keep if n in TOLD and not np.isfinite(wanted.get(n, np.nan)).all()]
+    wanted |= arrays_above_terrain(cloud.xyz, told)
+    for name in wanted.keys() & features.NEUTRAL.keys():
+        given = np.isfinite(wanted[name])
+        if not given.all():
+            wanted[name] = np.where(given, wanted[name], np.float32(0))
+            wanted[name + GIVEN] = given.astype(np.float32)
     return wanted
+
+
+def _fill(means: dict[str, NDArray[np.float32]]) -> None:
+    """Make means over all points of a cell, 0 where a value is absent, those over what there is."""
+    for name in [name for name in means if name.endswith(GIVEN)]:
+        share, name = means.pop(name), name.removesuffix(GIVEN)
+        neutral = np.float32(features.NEUTRAL[name])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            means[name] = np.where(share > 0, means[name] / share, neutral)
 
 
 def _array(array: NDArray[Any]) -> NDArray[Any]:

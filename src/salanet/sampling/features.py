@@ -10,6 +10,9 @@
 | intensity           | 1        | intensity / `intensity_scale`, clipped to 0…2                 |
 | returns             | 2        | return number / number of returns; number / 4, clipped to 1.5 |
 | height_above_ground | 2        | height above the terrain / 0.5 m and / 3 m, clipped to -1…1   |
+| height_above_lowest | 2        | the same above the lowest points within metres: no filter     |
+| terrain_slope       | 1        | rise of the terrain per metre, clipped to 2                   |
+| cell_size           | 1        | log2(cell size / 0.25 m), clipped to -2…3                     |
 
 Heights, z among them, are in metres and taken *before* augmentation: callers hand over the heights
 of the real world, because classes such as low and medium vegetation are defined by them. `xyz` is
@@ -40,12 +43,17 @@ CHANNELS = {
     "intensity": ("intensity",),
     "returns": ("return ratio", "returns / 4"),
     "height_above_ground": ("height above ground, fine", "height above ground, coarse"),
+    "height_above_lowest": ("height above lowest, fine", "height above lowest, coarse"),
+    "terrain_slope": ("terrain slope",),
+    "cell_size": ("cell size",),
 }
 NEEDS = {
     "rgb": ("rgb",),
     "intensity": ("intensity",),
     "returns": ("return_number", "number_of_returns"),
     "height_above_ground": ("height_above_ground",),
+    "height_above_lowest": ("height_above_lowest",),
+    "terrain_slope": ("terrain_slope",),
 }
 # What stands in for an array that a cloud lacks, in training as in use.
 NEUTRAL = {"rgb": 0, "intensity": 0, "return_number": 1, "number_of_returns": 1}
@@ -53,6 +61,8 @@ INTENSITY_PERCENTILE = 95
 INTENSITY_CLIP = 2.0
 RETURNS_CLIP = 1.5
 HEIGHT_SCALES = (0.5, 3.0)
+STEEPEST = 2.0
+USUAL_CELL = 0.25
 
 
 def normalise_names(names: Iterable[str]) -> list[str]:
@@ -83,6 +93,11 @@ def required(names: Iterable[str]) -> list[str]:
     return [array for name in normalise_names(names) for array in NEEDS.get(name, ())]
 
 
+def usable(name: str, array: Array) -> bool:
+    """Whether features can be made of an array: one number a point, three where it is colours."""
+    return array.dtype.kind in "biuf" and array.shape[1:] == ((3,) if name == "rgb" else ())
+
+
 def compute(
     names: Sequence[str],
     *,
@@ -92,6 +107,7 @@ def compute(
     height: Array | None = None,
     z: Array | None = None,
     intensity_scale: float | None = None,
+    cell_size: float | Array | None = None,
     where: str = "the point cloud",
     **attributes: Array | None,
 ) -> NDArray[np.float32]:
@@ -107,6 +123,7 @@ def compute(
         z: (N,) in the source's frame; by default that of `xyz`.
         intensity_scale: the intensity that becomes 1 (see `intensity_scale_of`); needed for
             the feature "intensity".
+        cell_size: in metres; needed for the feature of that name.
         where: what to call the cloud in errors.
         attributes: further arrays of N rows: return_number, number_of_returns,
             height_above_ground; ones that no feature needs are ignored.
@@ -121,10 +138,17 @@ def compute(
     require(names, arrays, where)
     if "intensity" in names and not intensity_scale:
         raise ConfigError("the feature 'intensity' needs a positive intensity_scale")
+    if "cell_size" in names and not cell_size:
+        raise ConfigError("the feature 'cell_size' needs the size of the cells")
     if "height" in names and height is None:
         height = xyz[:, 2] - lowest(xyz[:, 2])
     z = xyz[:, 2] if z is None else z
-    arrays |= {"xyz": np.asarray(xyz), "height": np.asarray(height), "z": np.asarray(z)}
+    arrays |= {
+        "cell_size": np.asarray(cell_size or USUAL_CELL),
+        "xyz": np.asarray(xyz),
+        "height": np.asarray(height),
+        "z": np.asarray(z),
+    }
     out = np.empty((len(xyz), width(names)), np.float32)
     column = 0
     for name in names:
@@ -188,6 +212,11 @@ def _channels(name: str, arrays: dict[str, Array], intensity_scale: float) -> Ar
         count = np.maximum(arrays["number_of_returns"].astype(np.float32), 1)
         ratio = np.minimum(np.maximum(arrays["return_number"], 1) / count, 1)
         return np.stack([ratio, np.minimum(count / 4, RETURNS_CLIP)], axis=1)
-    if name == "height_above_ground":
+    if name == "cell_size":
+        octave = np.clip(np.log2(arrays[name] / USUAL_CELL), -2, 3)
+        return np.full(len(arrays["xyz"]), octave, np.float32)
+    if name == "terrain_slope":
+        return np.clip(arrays[name], 0, STEEPEST)
+    if name in ("height_above_ground", "height_above_lowest"):
         return np.clip(arrays[name][:, None] / np.array(HEIGHT_SCALES, np.float32), -1, 1)
     return arrays[name]

@@ -1,46 +1,47 @@
 """Height above the terrain, from the points alone: no labels, airborne or terrestrial.
 
-1. The lowest z of each raster cell. Cells far below nearly all of their 5 x 5 neighbourhood are
-   stray returns and are dropped; a narrow alley or courtyard has more than a few low cells.
-2. Morphological openings with growing windows: what sticks out by more than the terrain can rise
-   within the window (buildings, crowns, cars) is not ground. (The idea of the progressive filters
-   of Zhang et al. 2003 and Pingel et al. 2013.)
-3. The plane through these ground cells is taken away and steps 1 and 2 repeated, so that a steep
-   hillside is treated like a flat site.
+1. The lowest z of each raster cell, stray returns from below the ground dropped.
+2. Cells that hold buildings, crowns, cars are found by their shape (`sampling.bare_earth`).
+3. The plane through the ground cells is taken away and step 2 repeated, so that a steep hillside
+   is treated like a flat site.
 4. The gaps are filled smoothly, and the surface is refined with the mean height of the points
    that lie close to it, as minima are biased low by noise and slope.
 5. Height = z minus the surface, bilinear between cell centres.
 
 All of it comes from rasters that points are added to piece by piece, so a cloud need not be in
 memory at once: `find_ground` walks over its pieces three times.
+
+A wrong decision in step 2 makes heights wrong by as much as a hill or a hall is high. `Ground`
+therefore also tells the slope of the terrain it found, and the height above the lowest point
+nearby, which depends on no decision at all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from salanet.errors import DataError
+from salanet.sampling.bare_earth import Mask, Raster, bare, nearest, smooth_fill, strays
 
 CELL = 1.0  # metres
 WINDOW = 40.0  # metres: half of the widest building that is taken for one
-SLOPE = 0.15  # rise per metre that terrain may have besides the plane
-STEP = 0.1  # metres by which terrain may stick out at any scale
-NEAR = 0.3  # metres: points this close to the first surface refine it
-PIT = 1.0  # metres a stray return lies below its surroundings
-STRAYS = 3  # cells of a 5 x 5 neighbourhood that may be stray returns
+NEAR = 0.3  # metres: points this close to the first surface refine it,
+STEEP = 1.0  # and more where it is steep, times what it rises by the cell
+RISE = 1.0  # per metre: what is steeper is a face, on which points have no height
+NEARBY = 5.0  # metres: radius of the square whose lowest point `above_lowest` takes
 FEWEST_FOR_PLANE = 20  # cells
+COARSE = 3  # cells side by side: a plane needs no more
 MAX_CELLS = 1 << 22  # a far outlier makes the cells larger, not the raster unbounded
 
 PIECE = 1 << 18  # points at once; bounds the memory
-ROWS = 1 << 18  # raster cells at once when gaps are filled
 
 Points = NDArray[np.floating]
-Raster = NDArray[np.float64]
 
 
 @dataclass
@@ -53,6 +54,7 @@ class Ground:
         shape: of the raster.
         plane: (3,) coefficients in u, v, 1.
         surface: raster of heights above plane and `low`.
+        lowest: raster of the lowest point within `NEARBY`, above `low`.
     """
 
     low: NDArray[np.float64]
@@ -60,6 +62,7 @@ class Ground:
     shape: tuple[int, int]
     plane: Raster = field(default_factory=lambda: np.zeros(3))
     surface: Raster = field(default_factory=lambda: np.zeros((1, 1)))
+    lowest: Raster = field(default_factory=lambda: np.zeros((1, 1)))
 
     @classmethod
     def over(cls, low: Raster, high: Raster, cell: float = CELL) -> Ground:
@@ -73,13 +76,70 @@ class Ground:
         return cls(low, cell, (int(last[0]) + 1, int(last[1]) + 1))
 
     def heights(self, xyz: Points) -> NDArray[np.float32]:
-        """Height (N,) float32 of points (N, 3) above the ground, below it negative."""
+        """Height (N,) float32 of points (N, 3) above the ground, below it negative.
+
+        On a cliff face, where the raster's cells are metres apart, the ground is all that lies
+        between the heights of neighbouring cells.
+        """
+        return self._each(xyz, self._heights)
+
+    def _heights(self, uv: Raster, z: Raster) -> Raster:
+        height = z - _at(self.surface, uv)
+        foot, top = self._faces
+        steep = (top - foot)[self._inside(uv)] > 0
+        if steep.any():
+            at = uv[steep]
+            below, above = _at(foot, at), _at(top, at)
+            on = height[steep]
+            height[steep] = on - np.clip(on, below, above)
+        return height
+
+    @cached_property
+    def _faces(self) -> tuple[Raster, Raster]:
+        """How far below and above the neighbouring cells are: 0 up to `RISE`, all from twice it."""
+        foot = ndimage.minimum_filter(self.surface, 3, mode="nearest") - self.surface
+        top = ndimage.maximum_filter(self.surface, 3, mode="nearest") - self.surface
+        share = np.clip((top - foot) / (2 * RISE * self.cell) - 1, 0, 1)
+        return share * foot, share * top
+
+    def _inside(self, uv: Raster) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        index = np.floor(uv + 0.5).astype(np.int64)
+        return index[:, 0], index[:, 1]
+
+    def slopes(self, xyz: Points) -> NDArray[np.float32]:
+        """Rise per metre (N,) float32 of the ground under points (N, 3)."""
+        return self._each(xyz, lambda uv, _: _at(self._slope, uv))
+
+    def above_lowest(self, xyz: Points) -> NDArray[np.float32]:
+        """Height (N,) float32 of points (N, 3) above the lowest point within `NEARBY`.
+
+        A second opinion beside `heights`: stray returns left aside, no point is judged.
+        """
+        return self._each(xyz, lambda uv, z: z + self._tilt(uv) - _at(self.lowest, uv))
+
+    def _each(self, xyz: Points, value: Callable[[Raster, Raster], Raster]) -> NDArray[np.float32]:
         found = np.empty(len(xyz), np.float32)
         for start in range(0, len(xyz), PIECE):
             piece = slice(start, start + PIECE)
-            uv, z = self.place(xyz[piece])
-            found[piece] = z - _at(self.surface, uv)
+            found[piece] = value(*self.place(xyz[piece]))
         return found
+
+    @property
+    def rise(self) -> Raster:
+        """By how much the ground rises within each cell, in metres."""
+        u, v = (
+            np.gradient(self.surface, axis=axis) if size > 1 else np.zeros(self.shape)
+            for axis, size in enumerate(self.shape)
+        )
+        return np.hypot(u + self.plane[0], v + self.plane[1])
+
+    @cached_property
+    def _slope(self) -> Raster:
+        return self.rise / self.cell
+
+    def _tilt(self, uv: Raster) -> Raster:
+        """Height (N,) of the plane at places (N, 2)."""
+        return self.plane[0] * uv[:, 0] + self.plane[1] * uv[:, 1] + self.plane[2]
 
     def place(self, xyz: Points) -> tuple[Raster, Raster]:
         """Where points are on the raster (cell centres lie at whole numbers), and above the plane.
@@ -89,9 +149,8 @@ class Ground:
         """
         local = xyz - self.low
         uv = local[:, :2] / self.cell + np.mod(self.low[:2] / self.cell, 1.0) - 0.5
-        flat = not self.plane.any()
         z = local[:, 2].astype(np.float64)
-        return uv, z if flat else z - self.plane @ np.stack([uv[:, 0], uv[:, 1], np.ones(len(z))])
+        return uv, z - self._tilt(uv) if self.plane.any() else z
 
     def cells(self, uv: Raster) -> NDArray[np.int64]:
         """The raster's cell of each place, numbered row by row."""
@@ -135,17 +194,18 @@ def find_ground(
     ground = Ground.over(low, high, cell)
     lowest = _lowest(ground, pieces)
     known = np.isfinite(lowest)
-    known &= ~_strays(_nearest(lowest, known))
-    ground.plane = _plane(lowest, _ground(lowest, known, ground.cell, window))
+    known &= ~strays(nearest(lowest, known))
+    ground.lowest = _lowest_nearby(lowest, known, ground.cell)
+    ground.plane = _plane(lowest, known, ground.cell, window)
     lowest = _lowest(ground, pieces)
-    bare = _ground(lowest, known, ground.cell, window)
-    ground.surface = _smooth_fill(lowest, bare)
+    flat = bare(lowest, known, ground.cell, window)
+    ground.surface = smooth_fill(lowest, flat)
     del lowest, known
     count, total = _near(ground, pieces)
-    refined = bare & (count > 0)
+    refined = flat & (count > 0)
     if refined.any():
         total /= np.maximum(count, 1)
-        ground.surface = _smooth_fill(total, refined)
+        ground.surface = smooth_fill(total, refined)
     return ground
 
 
@@ -159,8 +219,9 @@ def _lowest(ground: Ground, pieces: Callable[[], Iterable[Points]]) -> Raster:
 def _near(ground: Ground, pieces: Callable[[], Iterable[Points]]) -> tuple[Raster, Raster]:
     """How many points of each cell are near the surface, and the sum of their heights."""
     count, total = np.zeros(ground.shape), np.zeros(ground.shape)
+    rise = np.maximum(ground.rise - RISE * ground.cell, 0)
     for uv, z in _places(ground, pieces()):
-        near = np.abs(z - _at(ground.surface, uv)) < NEAR
+        near = np.abs(z - _at(ground.surface, uv)) < NEAR + STEEP * _at(rise, uv)
         at, inverse = np.unique(ground.cells(uv[near]), return_inverse=True)
         count.reshape(-1)[at] += np.bincount(inverse, minlength=len(at))
         total.reshape(-1)[at] += np.bincount(inverse, z[near], minlength=len(at))
@@ -173,72 +234,27 @@ def _places(ground: Ground, pieces: Iterable[Points]) -> Iterable[tuple[Raster, 
             yield ground.place(xyz[start : start + PIECE])
 
 
-def _plane(lowest: Raster, ground: NDArray[np.bool_]) -> Raster:
-    """Coefficients (3,) in u, v, 1 of the plane through the ground cells."""
-    u, v = np.nonzero(ground)
+def _plane(lowest: Raster, known: Mask, cell: float, window: float) -> Raster:
+    """Coefficients (3,) in u, v, 1 of the plane through the ground, seen in coarse cells."""
+    tiles = np.array([-(-size // COARSE) for size in lowest.shape])
+    padded = np.full(tiles * COARSE, np.inf)
+    padded[: lowest.shape[0], : lowest.shape[1]] = np.where(known, lowest, np.inf)
+    coarse = padded.reshape(tiles[0], COARSE, tiles[1], COARSE).min(axis=(1, 3))
+    known = np.isfinite(coarse)
+    u, v = np.nonzero(bare(coarse, known, cell * COARSE, window, rocks=False))
     if len(u) < FEWEST_FOR_PLANE:
         return np.zeros(3)
     design = np.stack([u, v, np.ones(len(u))], axis=1)
-    plane: Raster = np.linalg.lstsq(design, lowest[ground], rcond=None)[0].astype(np.float64)
-    return plane
+    found = np.linalg.lstsq(design, coarse[u, v], rcond=None)[0].astype(np.float64)
+    found[:2] /= COARSE
+    return np.asarray(found, np.float64)
 
 
-def _nearest(values: Raster, known: NDArray[np.bool_]) -> Raster:
-    if known.all() or not known.any():
-        return np.where(np.isfinite(values), values, 0.0)
-    where = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
-    return values[tuple(where)]
-
-
-def _strays(lowest: Raster) -> NDArray[np.bool_]:
-    around = ndimage.rank_filter(lowest, STRAYS, size=5, mode="nearest")
-    return around - lowest > PIT
-
-
-def _ground(
-    lowest: Raster, known: NDArray[np.bool_], cell: float, window: float
-) -> NDArray[np.bool_]:
-    """The known cells that hold ground; all of them if none does."""
-    ground = known & ~_objects(_nearest(lowest, known), cell, window)
-    return ground if ground.any() else known
-
-
-def _objects(lowest: Raster, cell: float, window: float) -> NDArray[np.bool_]:
-    """Cells that stick out of an opening by more than terrain can rise within its window."""
-    largest = max(int(np.ceil(window / cell)), 1)
-    objects = np.zeros(lowest.shape, bool)
-    radius = 1
-    while True:
-        opened = ndimage.grey_opening(lowest, size=2 * radius + 1, mode="nearest")
-        objects |= lowest - opened > STEP + SLOPE * radius * cell
-        lowest = opened
-        if radius == largest:
-            return objects
-        radius = min(max(radius + 1, round(1.5 * radius)), largest)
-
-
-def _smooth_fill(values: Raster, known: NDArray[np.bool_]) -> Raster:
-    """Values where known, elsewhere a smooth fill: each gap takes the mean one scale coarser."""
-    return _pull_push(np.where(known, values, 0.0), known.astype(np.float64))
-
-
-def _pull_push(values: Raster, weight: Raster) -> Raster:
-    if values.size == 1 or weight.all():
-        return values
-    pad = [(0, size % 2) for size in values.shape]
-    blocks = [(size + 1) // 2 for size in values.shape]
-    tiled = (blocks[0], 2, blocks[1], 2)
-    sums = np.pad(values * weight, pad).reshape(tiled).sum(axis=(1, 3))
-    weights = np.pad(weight, pad).reshape(tiled).sum(axis=(1, 3))
-    means = np.divide(sums, weights, out=np.zeros_like(sums), where=weights > 0)
-    coarse = _pull_push(means, np.minimum(weights, 1.0))
-    filled = np.empty_like(values)
-    step = max(1, ROWS // values.shape[1])
-    for top in range(0, len(values), step):
-        u, v = np.indices(values[top : top + step].shape)
-        at = [(u + top - 0.5) / 2, (v - 0.5) / 2]
-        filled[top : top + step] = ndimage.map_coordinates(coarse, at, order=1, mode="nearest")
-    return weight * values + (1 - weight) * filled
+def _lowest_nearby(lowest: Raster, known: Mask, cell: float) -> Raster:
+    """The lowest known value within `NEARBY` of each cell; in wider gaps a smooth fill."""
+    around = np.where(known, lowest, np.inf)
+    around = ndimage.minimum_filter(around, 2 * int(np.ceil(NEARBY / cell)) + 1, mode="nearest")
+    return smooth_fill(around, np.isfinite(around))
 
 
 def _at(surface: Raster, uv: Raster) -> Raster:

@@ -10,26 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet.cloud import PointCloud
+from salanet.company import Company
 from salanet.errors import DataError
 from salanet.io.describe import meanings
-from salanet.sampling.company import Company
 
 WITHHELD = "withheld"
 FLAGS = ("label", WITHHELD)  # the arrays that hold the flags
 NO_CLASS = -1  # of points left out, among the classes of a model
 
 
-def flagged(cloud: PointCloud) -> NDArray[np.bool_]:
+def flagged(cloud: PointCloud, but: Collection[int] = ()) -> NDArray[np.bool_]:
     """Which points (N,) the file withholds, or labels as noise.
 
     Noise are the classes of LAS that its standard calls so, and in any format those whose own
-    name says so.
+    name says so; the codes in `but` are not.
     """
     found = np.zeros(len(cloud), bool)
     withheld = cloud.attributes.get(WITHHELD)
     if withheld is not None and withheld.shape == found.shape and withheld.dtype.kind in "biu":
         found |= withheld != 0
-    codes = noise_codes(cloud)
+    codes = [*{*noise_codes(cloud)} - {*but}]
     if codes and cloud.label is not None:
         found |= np.isin(cloud.label, codes)
     return found

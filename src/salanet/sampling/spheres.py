@@ -75,6 +75,7 @@ class SphereSampler:
         vertical: "sphere", or "cylinder" of infinite height for airborne scans.
         balance: probability that the centre is a point of a class drawn uniformly among the
             classes present, instead of any point.
+        shares: how often each scene is drawn, relative to the others; None: all points alike.
 
     Raises DataError if there is no point at all, or balance asks for labels a scene lacks.
     """
@@ -87,6 +88,7 @@ class SphereSampler:
         limit: int | None = None,
         vertical: Vertical = "sphere",
         balance: float = 0.0,
+        shares: Sequence[float] | None = None,
     ) -> None:
         if not radius > 0:
             raise ConfigError(f"the radius of spheres must be positive, not {radius}")
@@ -97,17 +99,48 @@ class SphereSampler:
         if self.starts[-1] == 0:
             raise DataError("there are no points to sample spheres from")
         self.indices = [SphereIndex(scene.coord, vertical) for scene in self.scenes]
-        self.members = self._members() if balance else []
+        self.members = self._members() if balance and shares is None else []
+        self.shares = None
+        if shares is not None:
+            weights = np.where(np.diff(self.starts) > 0, shares, 0.0)
+            self.shares = weights / weights.sum()
 
     def draw(self, rng: np.random.Generator) -> Sphere:
         """One sphere around a random point (uniform over all points, or balanced over classes)."""
+        return self.at(*self.centre(rng))
+
+    def centre(self, rng: np.random.Generator) -> tuple[int, NDArray[np.floating]]:
+        """A scene and one of its points to draw around."""
+        if self.shares is not None:
+            scene = int(rng.choice(len(self.scenes), p=self.shares))
+            row = self._row_of(scene, rng)
+            return scene, self.scenes[scene].coord[row]
         if self.is_balanced(rng):
             members = self.members_of_some_class(rng)
             point = int(members[rng.integers(len(members))])
         else:
             point = int(rng.integers(self.starts[-1]))
         scene, row = self.place(point)
-        return self.at(scene, self.scenes[scene].coord[row])
+        return scene, self.scenes[scene].coord[row]
+
+    def _row_of(self, scene: int, rng: np.random.Generator) -> int:
+        """A row of one scene, any or balanced over the classes it holds."""
+        if not self.is_balanced(rng):
+            return int(rng.integers(len(self.scenes[scene])))
+        classes = self._of_class[scene]
+        rows = classes[rng.integers(len(classes))]
+        return int(rows[rng.integers(len(rows))])
+
+    @cached_property
+    def _of_class(self) -> list[list[NDArray[np.int64]]]:
+        """For each scene the rows of each class in it; of all points where it holds none."""
+        found = []
+        for scene in self.scenes:
+            segment = np.asarray(scene.segment)
+            present = np.unique(segment[segment >= 0])
+            rows = [np.flatnonzero(segment == one) for one in present]
+            found.append(rows or [np.arange(len(segment))])
+        return found
 
     def is_balanced(self, rng: np.random.Generator) -> bool:
         """Whether the next centre is to be balanced over classes; draws only if that may be."""
@@ -122,10 +155,10 @@ class SphereSampler:
         scene = int(np.searchsorted(self.starts, point, side="right")) - 1
         return scene, point - int(self.starts[scene])
 
-    def at(self, scene: int, centre: ArrayLike) -> Sphere:
+    def at(self, scene: int, centre: ArrayLike, radius: float | None = None) -> Sphere:
         """The sphere of one scene around a given centre, in the frame of its `coord`."""
         centre = np.asarray(centre, np.float64)
-        rows = self.indices[scene].within(centre, self.radius, self.limit)
+        rows = self.indices[scene].within(centre, radius or self.radius, self.limit)
         return Sphere(scene, rows, centre)
 
     def _members(self) -> list[NDArray[np.int64]]:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from salanet.cloud import PointCloud
+from salanet.company import Company, Occupancy
 from salanet.io import crs
-from salanet.sampling.company import Company, Occupancy
+from salanet.sampling.features import NEUTRAL, usable
 from salanet.sampling.ground import WINDOW, height_above_ground
 from salanet.sampling.noise import flagged
 
@@ -43,7 +44,7 @@ class Survey:
         xyz: float64 (n, 3), finite, with company, spread evenly over the whole.
         crs: the file's reference system, if it names one.
         upright: the format itself says that z points up (LAS).
-        arrays: n values of every attribute, by name.
+        arrays: n values of every attribute, by name; what features are made of is of their kind.
         company: where the points of the whole have company; None if nobody looked.
         flagged: how many points the file itself flags as noise; they are not in the sample.
         not_finite: how many others have NaN or infinite coordinates; nor are they.
@@ -129,9 +130,21 @@ class Survey:
         above = above[above > TALL]
         return float(np.percentile(above, 98)) if len(above) else 0.0
 
+    def missing(self, name: str) -> float:
+        """The share of the points whose value is NaN or infinite."""
+        return 1 - float(np.isfinite(self.arrays[name]).mean()) if self._has(name) else 0.0
+
+    def zero(self, name: str) -> float:
+        """The share of the points whose value is 0, as of a field that nobody filled."""
+        rows = self.arrays[name].reshape(len(self.xyz), -1) if self._has(name) else np.ones((1, 1))
+        return float((rows == 0).all(axis=1).mean())
+
     def empty(self, name: str) -> bool:
-        """Whether the file has an attribute, but 0 in all of it: a field nobody filled."""
-        return name in self.arrays and not self.arrays[name].any()
+        """Whether the file has an attribute, but in no point a value that is not 0."""
+        return self._has(name) and not np.nan_to_num(self.arrays[name], posinf=0, neginf=0).any()
+
+    def _has(self, name: str) -> bool:
+        return name in self.arrays and len(self.xyz) > 0
 
 
 def survey(cloud: PointCloud, points: int | None = None) -> Survey:
@@ -203,7 +216,11 @@ def restored(arrays: Mapping[str, NDArray[Any]], source: Any, points: int | None
         xyz=xyz[kept],
         crs=crs.of_source(source),
         upright=hasattr(source, "record"),
-        arrays={name: sample[name][kept] for name in sorted(sample)},
+        arrays={
+            name: sample[name][kept]
+            for name in sorted(sample)
+            if name not in NEUTRAL or usable(name, sample[name])
+        },
         company=company,
         flagged=int(arrays["flagged"]),
         not_finite=int(arrays["not_finite"]),

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from salanet.company import Company, Points
 from salanet.errors import DataError
-from salanet.sampling.company import Company, Points
 from salanet.sampling.ground import CELL, WINDOW, Ground, find_ground
 
 
@@ -35,16 +35,31 @@ def find_terrain(
     return find_ground(held, low, high, cell=cell, window=window)
 
 
-def height_above_terrain(
-    xyz: Points, *, cell: float = CELL, window: float = WINDOW
-) -> NDArray[np.float32]:
-    """Height (N,) float32 of each point (N, 3) above the terrain, in metres, below it negative.
+# What the terrain tells of each point, by the names that features know.
+TOLD: dict[str, Callable[[Ground, Points], NDArray[np.float32]]] = {
+    "height_above_ground": Ground.heights,
+    "height_above_lowest": Ground.above_lowest,
+    "terrain_slope": Ground.slopes,
+}
 
-    See `salanet.sampling.ground.height_above_ground`, which lets lonely points take part. Raises
-    DataError for NaN or infinite coordinates.
+
+def terrain_arrays(
+    ground: Ground, xyz: Points, names: Iterable[str]
+) -> dict[str, NDArray[np.float32]]:
+    """Those of `names` that the terrain tells of points (N, 3): float32 (N,) each."""
+    return {name: TOLD[name](ground, xyz) for name in names if name in TOLD}
+
+
+def arrays_above_terrain(xyz: Points, names: Iterable[str]) -> dict[str, NDArray[np.float32]]:
+    """As `terrain_arrays`, of a whole cloud (N, 3).
+
+    Raises DataError for NaN or infinite coordinates.
     """
+    names = [name for name in names if name in TOLD]
+    if not names:
+        return {}
     if len(xyz) == 0:
-        return np.zeros(0, np.float32)
+        return {name: np.zeros(0, np.float32) for name in names}
     if not np.isfinite(xyz).all():
-        raise DataError("height above ground needs finite coordinates")
-    return find_terrain(lambda: [xyz], len(xyz), cell=cell, window=window).heights(xyz)
+        raise DataError("the terrain needs finite coordinates")
+    return terrain_arrays(find_terrain(lambda: [xyz], len(xyz)), xyz, names)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,9 @@ from salanet.models import Network, save
 from salanet.operators.norm import alone
 from salanet.sampling import features
 from salanet.scenes import Scene
+from salanet.training.assignment import spreads
 from salanet.training.epoch import Epoch
+from salanet.training.fingerprint import learned
 from salanet.training.guards import Guard
 from salanet.training.memory import checkpoint_blocks
 from salanet.training.optimisation import (
@@ -117,7 +119,7 @@ class Trainer:
             origin = self.parent.metadata["file"] if self.parent else None
             about = {"processes": self.processes.count, "from": origin}
             state = self.processes.from_first(
-                lambda: self.record.begin(resume, self.scenes, self.validation, about)
+                lambda: self.record.begin(resume, self.scenes, self.validation, about, self.model)
             )
             try:
                 self._look() if state is None else self._restore(state)
@@ -144,7 +146,9 @@ class Trainer:
         if training.activation_checkpointing:
             checkpoint_blocks(self.model)
         weights = self.task.weights()
-        self.loss = Objective(self.model, weights, training.label_smoothing, training.lovasz)
+        self.loss = Objective(
+            self.model, weights, training.label_smoothing, training.lovasz, self.task.unions()
+        )
         self.objective, self.optimiser = self.fabric.setup(
             self.loss, create_optimiser(self.model, training)
         )
@@ -156,6 +160,7 @@ class Trainer:
         self.done = 0.0  # share of the schedule behind us
         self.rate = 0.0
         self.history: list[dict[str, Any]] = []
+        self.latest: Batch | None = None
         self.guard = Guard(self.model, self.run.folder, self.channels, self.everyone)
         self._new_epoch()
 
@@ -216,6 +221,7 @@ class Trainer:
         torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
         self.guard.before()
         group = [batch.to(self.fabric.device) for batch in group]
+        self.latest = group[-1]
         self.rate = learning_rate(training, progress)
         set_rate(self.optimiser, self.rate)
         share = self._share(group)
@@ -317,7 +323,7 @@ class Trainer:
         pooled = None
         if due:
             self._save()
-        with self._averaged():
+        with self.average.used_by(self.model) if self.average else nullcontext():
             if due:
                 pooled = self.task.evaluate(self.model, self.processes, self._stop_now)
                 self.objective.train()
@@ -329,6 +335,7 @@ class Trainer:
                 **figures,
                 "val_miou": pooled.mean_iou if pooled else None,
                 "val_oa": pooled.overall_accuracy if pooled else None,
+                **spreads(self.model, self.latest),
             }
             self.history.append(row)
             best = self._save_models(pooled)
@@ -337,19 +344,6 @@ class Trainer:
         self._new_epoch()
         self._save()
         return row, best
-
-    @contextmanager
-    def _averaged(self) -> Iterator[None]:
-        """Inside, the model has the averaged weights, where there is an average."""
-        if self.average is None:
-            yield
-            return
-        weights = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
-        self.model.load_state_dict(self.average.state)
-        try:
-            yield
-        finally:
-            self.model.load_state_dict(weights)
 
     def _save_models(self, pooled: Confusion | PartScores | None) -> bool:
         best = pooled is not None and not pooled.mean_iou <= self.best
@@ -367,6 +361,8 @@ class Trainer:
     def _save(self) -> None:
         """Write a checkpoint; all processes must take part."""
         state = {
+            "recipe": self.recipe.model_dump(mode="json"),
+            "learned": learned(self.model),
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "average": self.average.state if self.average else None,

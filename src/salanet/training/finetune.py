@@ -11,17 +11,22 @@ from torch import nn
 
 from salanet.errors import ConfigError
 from salanet.models import Network, load
+from salanet.models.zoo import locate
 from salanet.training.recipe import Model, Recipe, parse_recipe
 
 # What is kept of a model learns at this part of the recipe's rate; a new head at the full one.
 RATE = 0.1
 
 
-def open_parent(path: str | Path) -> Network:
-    """A model to start from; `metadata["file"]` tells which it is. FileError as in `load`."""
+def open_parent(model: str | Path) -> Network:
+    """A model to start from, a file or a shipped one by name; `metadata["file"]` tells which it is.
+
+    Raises FileError, ConfigError: as `load`.
+    """
+    path = locate(model)
     parent = load(path)
-    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    parent.metadata["file"] = {"name": Path(path).name, "sha256": digest}
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    parent.metadata["file"] = {"name": path.name, "sha256": digest}
     return parent
 
 
@@ -29,6 +34,9 @@ def recipe_from(recipe: Recipe, parent: Network) -> Recipe:
     """The recipe with the parent's network in place of its own, at a lower learning rate."""
     content = recipe.model_dump(mode="json")
     content["model"] = parent.config.model_dump(mode="json", include=set(Model.model_fields))
+    if not recipe.sampling.cells:
+        content["model"].pop("grid")
+    content["model"]["intensity"] = parent.metadata.get("intensity", "common")
     content["training"]["learning_rate"] *= RATE
     return parse_recipe(content, str(_file(parent)["name"]))
 

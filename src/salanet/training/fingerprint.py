@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from salanet.datasets.partnet import Shapes
+from salanet.errors import ConfigError
+from salanet.models import Network
 from salanet.scenes import Scene
 
 
@@ -45,3 +47,34 @@ def differing(before: Sequence[dict[str, Any]], now: Sequence[dict[str, Any]]) -
     """Names of scenes that are new, gone or changed."""
     one, other = ({d["name"]: d["fingerprint"] for d in given} for given in (before, now))
     return sorted(name for name in one | other if one.get(name) != other.get(name))
+
+
+def learned(model: Network) -> dict[str, Any]:
+    """What the outputs of a model mean, and the size of its cells: as JSON knows it."""
+    config = model.config
+    return {
+        "classes": list(config.classes),
+        "codes": model.metadata.get("codes"),
+        "parts": dict(config.parts),
+        "grid": config.grid,
+    }
+
+
+def require_same(before: dict[str, Any], now: dict[str, Any], run: Path) -> None:
+    """Raise ConfigError, naming what differs, unless a run goes on with what it has learned."""
+    for what, value in now.items():
+        then = before.get(what)
+        if then == value:
+            continue
+        order = what == "classes" and sorted(then or []) == sorted(value)
+        kind = "the classes in the order" if order else f"the {what}"
+        raise ConfigError(
+            f"{run} was started with {kind} {_listed(then)}, and the data have {_listed(value)}; "
+            "prepare them as they were, or choose another -o"
+        )
+
+
+def _listed(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {count}" for name, count in value.items()) or "none"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -141,10 +141,10 @@ def require(package: str) -> Any:
 def recall(folder: Path, service: str) -> str | None:
     """The service's run of an earlier attempt in this folder."""
     try:
-        known: dict[str, str] = json.loads((folder / MEMORY).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        known = json.loads((folder / MEMORY).read_text(encoding="utf-8"))
+        return str(known[service])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # none, or damaged
         return None
-    return known.get(service)
 
 
 def remember(folder: Path, service: str, run: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,9 +58,12 @@ class Objective(nn.Module):
         weights: Tensor | None = None,
         label_smoothing: float = 0.0,
         lovasz: float = 0.0,
+        unions: Sequence[Sequence[int]] = (),
     ) -> None:
         super().__init__()
         self.model = model
+        self.unions: Tensor | None
+        self.register_buffer("unions", _union_matrix(model, unions), persistent=False)
         self.weights: Tensor | None
         self.register_buffer("weights", weights, persistent=False)
         self.label_smoothing = label_smoothing
@@ -70,7 +75,7 @@ class Objective(nn.Module):
             return torch.tensor(float(len(batch.heads)))
         known = batch.labels[batch.labels != IGNORE]
         total = (known >= 0).sum() if self.weights is None else self.weights[known].sum()
-        return total.float()
+        return total.float() + (0 if batch.unions is None else self._weights_of(batch.unions).sum())
 
     def forward(self, batch: Batch, share: Share | None = None) -> tuple[Tensor, Tensor]:
         share = share or Share(self.weight(batch))
@@ -86,11 +91,30 @@ class Objective(nn.Module):
             label_smoothing=self.label_smoothing,
             reduction="sum",
         )
+        if batch.unions is not None:
+            loss = loss + self._of_unions(logits.float(), batch.unions)
         loss = loss / share.weight.clamp_min(torch.finfo(torch.float32).tiny)
         loss = loss + share.factor * self.model.regularisation()
         if self.lovasz:
             loss = loss + share.factor * self.lovasz * lovasz_softmax(logits.float(), batch.labels)
         return loss, logits.detach().argmax(1)
+
+    def _of_unions(self, logits: Tensor, unions: Tensor) -> Tensor:
+        """Σ -w log Σ_{c in union} p_c over the points of unions: which of them is left open."""
+        assert self.unions is not None
+        rows = torch.nonzero(unions >= 0)[:, 0]
+        inside = self.unions[unions[rows]]
+        log_p = logits[rows].log_softmax(1)
+        of_union = log_p.masked_fill(~inside, -torch.inf).logsumexp(1)
+        return -(self._weights_of(unions) * of_union).sum()
+
+    def _weights_of(self, unions: Tensor) -> Tensor:
+        """Of each point of a union, the mean weight of its classes."""
+        assert self.unions is not None
+        inside = self.unions[unions[unions >= 0]].float()
+        if self.weights is None:
+            return inside[:, 0] * 0 + 1
+        return inside @ self.weights / inside.sum(1)
 
     def _of_parts(self, logits: list[Tensor], batch: Batch, share: Share) -> tuple[Tensor, Tensor]:
         first = np.cumsum([0, *(of_head.shape[1] for of_head in logits)]).tolist()
@@ -106,6 +130,16 @@ class Objective(nn.Module):
         for head in set(share.heads) - set(batch.heads):
             loss = loss + 0 * logits[head].float().sum()
         return loss, torch.cat(predictions)
+
+
+def _union_matrix(model: Network, unions: Sequence[Sequence[int]]) -> Tensor | None:
+    """Which classes are in each union: bool (U, C)."""
+    if not unions:
+        return None
+    inside = torch.zeros(len(unions), len(model.config.classes), dtype=torch.bool)
+    for row, members in zip(inside, unions, strict=True):
+        row[list(members)] = True
+    return inside
 
 
 def class_weights(counts: NDArray[np.int64], kind: str, beta: float = 0.9999) -> Tensor | None:
@@ -194,3 +228,13 @@ class MovingAverage:
                 self.state[name].lerp_(tensor, 1 - decay)
             else:
                 self.state[name].copy_(tensor)
+
+    @contextmanager
+    def used_by(self, model: nn.Module) -> Iterator[None]:
+        """Inside, the model has the averaged weights."""
+        weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        model.load_state_dict(self.state)
+        try:
+            yield
+        finally:
+            model.load_state_dict(weights)

@@ -19,6 +19,7 @@ import torch
 from torch import distributed
 
 from salanet.errors import ConfigError, MissingExtraError, SalaNetError
+from salanet.terminal import visible
 from salanet.training.stopping import Stopped
 
 T = TypeVar("T")
@@ -283,7 +284,7 @@ class Watch:
         # What waits for a dead machine inside a library cannot be woken up.
         if not self.over.wait(LAST_WORDS):
             cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
-            print(f"{cursor}salanet train: {self.message}", file=sys.stderr, flush=True)
+            print(f"{cursor}salanet train: {visible(self.message)}", file=sys.stderr, flush=True)
             os._exit(2)
 
     def _missing(self, seen: dict[int, tuple[str, float]]) -> str:

@@ -16,6 +16,7 @@ from rich.progress import (
 )
 
 from salanet.evaluation import percent
+from salanet.training.assignment import described
 
 # Weight of the newest step in the loss and speed shown.
 NEWEST = 0.05
@@ -57,18 +58,22 @@ class TrainingProgress:
         """Count a step."""
         self.loss = _blend(self.loss, loss)
         self.speed = _blend(self.speed, points_per_second)
-        state = f"loss {self.loss:.3f}  mIoU {percent(miou)}  {_thousands(self.speed)} points/s"
+        speed = _thousands(self.speed)
+        state = f"loss {self.loss:.3f}  training mIoU {percent(miou)}  {speed} points/s"
         self.bar.update(self.task, advance=1, description=f"epoch {epoch}", state=state)
 
     def epoch(self, row: dict[str, Any], best: bool) -> None:
         """Print the line of an epoch."""
         line = (
-            f"epoch {row['epoch']:>4}  loss {row['loss']:.4f}  mIoU {percent(row['train_miou'])}"
+            f"epoch {row['epoch']:>4}  loss {row['loss']:.4f}"
+            f"  training mIoU {percent(row['train_miou'])}"
             f"  {_thousands(row['points_per_second'])} points/s"
             f"  {100 * row['data_wait']:.1f} % waiting for data"
         )
         if row["val_miou"] is not None:
             line += f"  validation mIoU {percent(row['val_miou'])} OA {percent(row['val_oa'])}"
+        if assignment := described(row):
+            line += f"  {assignment}"
         if row["skipped"]:
             line += f"  ({row['skipped']} steps skipped: loss not finite)"
         self.console.print(

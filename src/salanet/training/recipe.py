@@ -6,11 +6,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from tyro.constructors import PrimitiveConstructorSpec
 
 from salanet.errors import ConfigError
-from salanet.io.yamlfile import read_yaml
+from salanet.io.yamlfile import read_yaml, shipped_folders
 from salanet.models import SCENE_NEIGHBOURS
 from salanet.sampling.augment import Augmentation
 
@@ -62,6 +69,9 @@ class Model(Section):
         radius_cells: radius of the finest neighbourhoods, in cells of the scenes' grid.
         neighbours: K of the five levels.
         bn_momentum: momentum of the encoder's batch norms.
+        grid: cell size of the finest level; None for that of the scenes, else see `Sampling.cells`.
+        intensity: "common": one scale for all scenes; "own": that of each scene, and at use that of
+            each file, as sensors have nothing in common.
     """
 
     network: str = "salanet"
@@ -72,6 +82,12 @@ class Model(Section):
     radius_cells: float = 2.5
     neighbours: tuple[int, int, int, int, int] = SCENE_NEIGHBOURS
     bn_momentum: float = 0.1
+    grid: float | None = Field(default=None, gt=0)
+    intensity: Literal["common", "own"] = "common"
+
+    def architecture(self) -> dict[str, Any]:
+        """The fields of `ModelConfig` that it decides by itself."""
+        return self.model_dump(exclude={"features", "grid", "intensity"})
 
 
 class Sampling(Section):
@@ -84,6 +100,12 @@ class Sampling(Section):
         centres: "random" points, or "potentials" (places drawn least come first).
         balance: share of the centres placed on a class drawn uniformly, so that rare ones are
             seen more often; by potentials, where that class was seen least.
+        cells: range of the cell size in metres, drawn for each sample; the scenes are finer. The
+            geometry is then scaled to `Model.grid`, so that one network serves many densities;
+            radius and jitter scale with it, heights and other features do not. Where the points of
+            a scene are too sparse for it, so are the cells drawn.
+        shares: how often scenes whose name matches a pattern are drawn, times the square root of
+            their number of points; 1 where no pattern matches. Empty: all points alike.
     """
 
     shape: Literal["sphere", "cylinder", "whole"] = "sphere"
@@ -91,6 +113,18 @@ class Sampling(Section):
     max_points: int = Field(default=15_000, ge=1)
     centres: Literal["random", "potentials"] = "random"
     balance: float = Field(default=0.0, ge=0, le=1)
+    cells: tuple[float, float] | None = None
+    shares: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Sampling:
+        if self.cells and not 0 < self.cells[0] <= self.cells[1]:
+            raise ValueError(f"cells must be two positive sizes in order, not {self.cells}")
+        if self.centres == "potentials" and (self.cells or self.shares):
+            raise ValueError("centres by potentials know neither cells nor shares")
+        if self.shape == "whole" and self.cells:
+            raise ValueError("whole shapes are not thinned to cells")
+        return self
 
 
 class Training(Section):
@@ -236,7 +270,7 @@ def find_recipe(name_or_path: str | Path) -> Path:
         if path.is_file():
             return path
         raise ConfigError(f"{path}: no such recipe file")
-    for folder in recipe_folders():
+    for folder in shipped_folders():
         if (folder / f"{path}.yaml").is_file():
             return folder / f"{path}.yaml"
     raise ConfigError(
@@ -249,16 +283,10 @@ def recipe_names() -> list[str]:
     """The shipped recipes, those of the ablations last."""
     found = {
         str(path.relative_to(folder).with_suffix(""))
-        for folder in recipe_folders()
+        for folder in shipped_folders()
         for path in (*folder.glob("*.yaml"), *folder.glob("ablations/*.yaml"))
     }
     return sorted(found, key=lambda name: ("/" in name, name))
-
-
-def recipe_folders() -> list[Path]:
-    """Where recipes are: inside the installed package, or at the root of a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    return [f for f in (package / "recipes", package.parents[1] / "recipes") if f.is_dir()]
 
 
 def _sections() -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,9 @@ from rich.console import Console
 
 from salanet.datasets.partnet import Shapes
 from salanet.evaluation import Confusion, PartScores
+from salanet.models import Network, load
 from salanet.scenes import Scene
-from salanet.training.fingerprint import differing, fingerprints
+from salanet.training.fingerprint import differing, fingerprints, learned, require_same
 from salanet.training.loggers import Logger, open_loggers
 from salanet.training.recipe import Recipe
 from salanet.training.run import Run
@@ -37,25 +37,33 @@ class Record:
         self.loggers: list[Logger] = []
 
     def begin(
-        self, resume: bool, training: Data, validation: Data, about: dict[str, Any]
+        self,
+        resume: bool,
+        training: Data,
+        validation: Data,
+        about: dict[str, Any],
+        model: Network,
     ) -> dict[str, Any] | None:
         """Note what is about to be done, or read where it stands.
 
         Raises:
-            FileError, ConfigError: see `Run`; there is no such logger.
+            FileError, ConfigError: see `Run`; there is no such logger; what the run has learned
+                is something else than `model`, made for these data, is to learn.
             MissingExtraError: a logger's package is not installed.
         """
         data = {"training": fingerprints(training), "validation": fingerprints(validation)}
         state = None
         if resume:
             state, remark = self.run.resume(self.recipe)
-            for line in filter(None, (remark, self._changes(data))):
-                self.console.print(line, style="yellow", soft_wrap=True)
+            before = state.get("learned") or self._learned()  # earlier versions kept none
+            if before:
+                require_same(before, learned(model), self.run.folder)
+            for line in filter(None, (remark, self._changes(data, about))):
+                self.console.print(line, style="yellow", soft_wrap=True, markup=False)
             if state["history"]:
                 self.run.write_metrics(state["history"])
         else:
-            seed, here = self.recipe.training.seed, str(Path.cwd())
-            self.run.start(self.recipe, {"seed": seed, "directory": here, "data": data} | about)
+            self.run.start(self.recipe, self._about(data, about))
         step = state["step"] if state else 0
         names = ("tensorboard", *self.log)
         self.loggers = open_loggers(names, self.run.folder, self.recipe, step)
@@ -85,13 +93,24 @@ class Record:
             logger.close()
         self.loggers = []
 
-    def _changes(self, data: dict[str, Any]) -> str:
-        """A remark if the data are not those the run was started with."""
+    def _about(self, data: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+        seed, here = self.recipe.training.seed, str(Path.cwd())
+        return {"seed": seed, "directory": here, "data": data} | more
+
+    def _learned(self) -> dict[str, Any] | None:
+        return learned(load(self.run.last)) if self.run.last.is_file() else None
+
+    def _changes(self, data: dict[str, Any], about: dict[str, Any]) -> str:
+        """A remark if the data are not those the run was started with, or nobody can tell."""
         changed: list[str] = []
-        with suppress(OSError, ValueError, KeyError):
+        try:
             started = json.loads((self.run.folder / "run.json").read_text(encoding="utf-8"))
             for part, now in data.items():
                 changed += differing(started["data"][part], now)
+            _ = started["directory"], started["command"], started["versions"], started["git"]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            self.run.describe(self._about(data, about))
+            return "run.json was damaged: written again"
         if not changed:
             return ""
         return f"the data have changed since the run was started: {', '.join(changed)}"

@@ -64,8 +64,11 @@ class Run:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FileError(self.folder, f"cannot be created ({error.strerror})") from error
-        with atomic_path(self.recipe) as temporary:
-            temporary.write_text(recipe.dump(), encoding="utf-8")
+        self._write_recipe(recipe)
+        self.describe(about)
+
+    def describe(self, about: dict[str, Any]) -> None:
+        """Write run.json."""
         write_json(self.folder / "run.json", about | provenance())
 
     @property
@@ -81,12 +84,8 @@ class Run:
         """
         if not self.has_checkpoint:
             raise FileError(self.folder, "has no checkpoint.pt to resume from")
-        try:
-            text = self.recipe.read_text(encoding="utf-8")
-            started = parse_recipe(yaml.safe_load(text), str(self.recipe))
-        except (OSError, yaml.YAMLError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise FileError(self.folder, f"cannot be resumed: {reason}") from error
+        state, remark = self.read_checkpoint()
+        started = self._started(state)
         changed = differences(started.model_dump(), recipe.model_dump())
         changed = [key for key in changed if key.rsplit(".", 1)[-1] not in RESUMABLE]
         if changed:
@@ -94,7 +93,23 @@ class Run:
                 f"{self.folder} was started with other values of {', '.join(changed)}; "
                 "resume with the same ones, or choose another -o"
             )
-        return self.read_checkpoint()
+        self._write_recipe(recipe)
+        return state, remark
+
+    def _started(self, state: dict[str, Any]) -> Recipe:
+        """The recipe of a state; those of earlier versions have it only beside them."""
+        if "recipe" in state:
+            return parse_recipe(state["recipe"], str(self.checkpoint))
+        try:
+            content = yaml.safe_load(self.recipe.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise FileError(self.folder, f"cannot be resumed: {reason}") from error
+        return parse_recipe(content, str(self.recipe))
+
+    def _write_recipe(self, recipe: Recipe) -> None:
+        with atomic_path(self.recipe) as temporary:
+            temporary.write_text(recipe.dump(), encoding="utf-8")
 
     def read_checkpoint(self) -> tuple[dict[str, Any], str]:
         """The newest state that is whole, and a remark if that is the one before the newest.
@@ -147,7 +162,9 @@ class Run:
             atomic_path(self.folder / "metrics.csv") as temporary,
             temporary.open("w", newline="", encoding="utf-8") as file,
         ):
-            writer = csv.DictWriter(file, list(history[0]))
+            writer = csv.DictWriter(
+                file, list(dict.fromkeys(key for row in history for key in row))
+            )
             writer.writeheader()
             writer.writerows(history)
 

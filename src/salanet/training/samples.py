@@ -21,6 +21,7 @@ from salanet.pyramid import Pyramid
 from salanet.sampling import features
 from salanet.sampling.spheres import PotentialSampler, Sphere, SphereSampler
 from salanet.scenes import Scene
+from salanet.training.density import Cells, shares
 from salanet.training.recipe import Recipe, Training
 from salanet.training.search import pyramid_of
 from salanet.training.workers import ahead
@@ -38,6 +39,8 @@ class Batch:
         features: float32 (N, C).
         labels: int64 (N,), -1 = ignored.
         pyramid: of the points.
+        unions: int64 (N,), number of the union of classes that a point is of, -1 = of none; None
+            where no scene has any. Points of a union have the label -1.
         heads: the model's head for each cloud; empty for scenes, whose model has one.
         origin: where each cloud is from, to be told to people.
     """
@@ -49,7 +52,9 @@ class Batch:
         pyramid: Pyramid,
         heads: tuple[int, ...] = (),
         origin: tuple[str, ...] = (),
+        unions: Tensor | None = None,
     ) -> None:
+        self.unions = unions
         self.features = features
         self.labels = labels
         self.pyramid = pyramid
@@ -68,16 +73,52 @@ class Batch:
             self.pyramid.to(device),
             self.heads,
             self.origin,
+            None if self.unions is None else self.unions.to(device),
         )
 
 
 class Sample(NamedTuple):
-    """Points (N, 3) about the centre, features (N, C), labels (N,), and where they are from."""
+    """Points (N, 3) about the centre, features (N, C), labels (N,), and where they are from.
+
+    Labels from the number of classes on are unions of classes, numbered over all scenes.
+    """
 
     points: NDArray[np.float32]
     features: NDArray[np.float32]
     labels: NDArray[np.int64]
     origin: str
+
+
+class Unions:
+    """The different unions of classes that points of the scenes may be of.
+
+    Attributes:
+        members: the class indices of each union.
+        tables: for each scene, what its labels become: -1, the classes, then unions of `members`.
+    """
+
+    def __init__(self, scenes: Sequence[Scene]) -> None:
+        classes = len(scenes[0].classes) if scenes else 0
+        self.classes = classes
+        self.members: list[tuple[int, ...]] = sorted({tuple(u) for s in scenes for u in s.unions})
+        self.tables = [
+            np.array(
+                [*range(classes), *(classes + self.members.index(tuple(u)) for u in s.unions), -1],
+                np.int64,
+            )
+            for s in scenes
+        ]
+
+    def of(self, scene: int, labels: NDArray[np.integer]) -> NDArray[np.int64]:
+        """The labels of a scene with unions numbered over all scenes."""
+        return labels.astype(np.int64) if not self.members else self.tables[scene][labels]
+
+    def split(self, labels: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Labels with unions as -1, and the unions beside them."""
+        if not self.members:
+            return labels, None
+        union = labels - self.classes
+        return labels.where(union < 0, -1), union.where(union >= 0, -1)
 
 
 class Draws(ABC):
@@ -138,7 +179,20 @@ class Samples(Draws):
             limit=sampling.max_points,
             vertical=sampling.shape,
             balance=sampling.balance,
+            shares=shares(scenes, sampling.shares),
         )
+        self.cells = None
+        if sampling.cells:
+            drop = recipe.augmentation.point_drop
+            self.cells = Cells(scenes, sampling.cells, drop)
+            self.sampler.limit = None  # of what is thinned after
+        self.unions = Unions(scenes)
+        self.scales = [intensity_scale] * len(scenes)
+        if recipe.model.intensity == "own":
+            self.scales = [
+                features.intensity_scale_of([s.arrays[n] for n in ("intensity",) if n in s.arrays])
+                for s in scenes
+            ]
         self.potentials = Potentials(self)
 
     def batch(self, epoch: int, number: int) -> Batch:
@@ -147,38 +201,58 @@ class Samples(Draws):
         clouds, values, labels, origin = zip(*drawn, strict=True)
         points = torch.from_numpy(np.concatenate(clouds))
         splits = torch.from_numpy(np.cumsum([0, *map(len, labels)]))
+        known, unions = self.unions.split(torch.from_numpy(np.concatenate(labels)))
         return Batch(
             torch.from_numpy(np.concatenate(values)),
-            torch.from_numpy(np.concatenate(labels)),
+            known,
             pyramid_of(self.model, points, splits, self.on_device),
             origin=origin,
+            unions=unions,
         )
 
     def sample(self, epoch: int, index: int) -> Sample:
         """One sample: number `index` of `epoch`, both counted from 0."""
+        augmentation = self.recipe.augmentation
         if self.recipe.sampling.centres == "potentials":
             sphere, rng = self.potentials.draw(epoch, index)
+            cell = None
         else:
             rng = self.generator(epoch, index)
-            sphere = self.sampler.draw(rng)
+            number, centre = self.sampler.centre(rng)
+            cell = self.cells.draw(number, rng) if self.cells else None
+            reach = None if cell is None else self.sampler.radius * cell / self.grid
+            sphere = self.sampler.at(number, centre, reach)
         scene = self.scenes[sphere.scene]
         rows = sphere.rows
-        if self.recipe.augmentation.point_drop:
-            rows = rows[self.recipe.augmentation.kept(len(rows), rng)]
+        if self.cells and cell is not None:
+            rows = rows[self.cells.kept(sphere.scene, cell, len(rows), rng)]
+        elif augmentation.point_drop:
+            rows = rows[augmentation.kept(len(rows), rng)]
         arrays = features.gather(scene, rows)
-        centred = arrays["xyz"] - sphere.centre.astype(np.float32)
-        arrays["xyz"] = self.recipe.augmentation.points(centred, rng)
-        arrays = self.recipe.augmentation.attributes(arrays, rng)
+        arrays["xyz"] = arrays["xyz"] - sphere.centre.astype(np.float32)
+        assert scene.segment is not None
+        labels = self.unions.of(sphere.scene, scene.segment[rows])
+        if self.cells and cell is not None:
+            most = self.recipe.sampling.max_points
+            arrays, labels = self.cells.thin(arrays, labels, cell, most)
+        zoom = 1.0 if cell is None else self.grid / cell
+        arrays["xyz"] = augmentation.points(arrays["xyz"] * np.float32(zoom), rng)
+        scale = self.scales[sphere.scene]
+        arrays = augmentation.attributes(arrays, rng, scale)
         values = features.compute(
             self.recipe.model.features,
-            intensity_scale=self.intensity_scale,
+            intensity_scale=scale,
+            cell_size=cell or scene.grid,
             where=str(scene.folder),
             **arrays,
         )
-        assert scene.segment is not None
         x, y, z = sphere.centre + scene.offset
         origin = f"{scene.name} around ({x:.1f}, {y:.1f}, {z:.1f}), epoch {epoch}, sample {index}"
-        return Sample(arrays["xyz"], values, scene.segment[rows].astype(np.int64), origin)
+        return Sample(arrays["xyz"], values, labels, origin)
+
+    @property
+    def grid(self) -> float:
+        return self.model.config.grid
 
     def generator(self, epoch: int, index: int) -> np.random.Generator:
         return np.random.default_rng((self.recipe.training.seed, epoch, index))
@@ -244,5 +318,5 @@ def class_counts(scenes: Sequence[Scene], classes: int) -> NDArray[np.int64]:
     for scene in scenes:
         assert scene.segment is not None
         labels = np.asarray(scene.segment)
-        total += np.bincount(labels[labels >= 0], minlength=classes)
+        total += np.bincount(labels[(labels >= 0) & (labels < classes)], minlength=classes)
     return total

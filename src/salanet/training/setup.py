@@ -10,6 +10,7 @@ from salanet.errors import ConfigError, FileError
 from salanet.models import Network, create_model
 from salanet.sampling import features
 from salanet.scenes import Scene
+from salanet.training.density import Cells
 from salanet.training.recipe import Recipe
 
 
@@ -21,6 +22,8 @@ def model_for(recipe: Recipe, scenes: Sequence[Scene], intensity_scale: float) -
         "codes": first.meta.get("codes"),
         "colours": first.meta.get("colours"),
         "intensity_scale": intensity_scale,
+        "intensity": recipe.model.intensity,
+        "cells": cell_range(scenes, recipe),
         "optional": recipe.augmentation.optional(),
         "training_data": recipe.data.dataset or ", ".join(scene.name for scene in scenes),
         "licence": first.meta.get("provenance", {}).get("licence", ""),
@@ -28,12 +31,20 @@ def model_for(recipe: Recipe, scenes: Sequence[Scene], intensity_scale: float) -
     }
     return create_model(
         metadata=metadata,
-        **recipe.model.model_dump(exclude={"features"}),
+        **recipe.model.architecture(),
         features=tuple(names),
         in_channels=features.width(names),
         classes=tuple(first.classes),
-        grid=first.grid,
+        grid=recipe.model.grid or first.grid,
     )
+
+
+def cell_range(scenes: Sequence[Scene], recipe: Recipe) -> tuple[float, float] | None:
+    """The least and largest cells that samples are thinned to; None for those of the scenes."""
+    if recipe.sampling.cells is None:
+        return None
+    drawn = Cells(scenes, recipe.sampling.cells, 0).ranges
+    return min(low for low, _ in drawn), max(high for _, high in drawn)
 
 
 def model_for_shapes(recipe: Recipe, shapes: Sequence[Shapes]) -> Network:
@@ -49,7 +60,7 @@ def model_for_shapes(recipe: Recipe, shapes: Sequence[Shapes]) -> Network:
     }
     return create_model(
         metadata=metadata,
-        **recipe.model.model_dump(exclude={"features"}),
+        **recipe.model.architecture(),
         features=tuple(names),
         in_channels=features.width(names),
         parts=parts,
@@ -63,6 +74,17 @@ def check_scene(scene: Scene, recipe: Recipe) -> None:
         raise FileError(scene.folder, "has no labels (segment.npy) to learn from")
     if not scene.classes or scene.grid is None:
         raise FileError(scene.folder, "does not say its classes and grid (scene.json)")
+    grid = recipe.model.grid
+    if grid is not None and grid != scene.grid and recipe.sampling.cells is None:
+        raise ConfigError(
+            f"model.grid: {grid} is not the grid of {scene.folder} ({scene.grid}); leave it out, "
+            "or give sampling.cells"
+        )
+    if recipe.sampling.cells and recipe.sampling.cells[0] < scene.grid:
+        raise ConfigError(
+            f"sampling.cells: {scene.folder} was prepared with cells of {scene.grid}, coarser than "
+            f"{recipe.sampling.cells[0]}; prepare it with a finer --grid"
+        )
     try:
         features.require(recipe.model.features, features.available(scene), str(scene.folder))
     except ConfigError as error:

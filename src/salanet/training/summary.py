@@ -19,8 +19,13 @@ from salanet.errors import FileError
 from salanet.evaluation import Confusion, PartScores, percent, table, write_json
 from salanet.evaluation.charts import confusion_svg, curves_svg
 from salanet.io import atomic_path
+from salanet.terminal import visible
 from salanet.training.run import Run
 
+UNJUDGED = (
+    "The model has learned from these very points: how good it is on others, nobody knows yet. "
+    "`salanet evaluate` tells, on labelled scenes that it has not seen."
+)
 # Curves that share an axis, by file.
 CURVES = {
     "curves.svg": ("train_miou", "val_miou", "train_oa", "val_oa"),
@@ -49,7 +54,7 @@ def write_figures(
     if validation is not None and best:
         judged, epoch = validation.to_dict(), history[-1]["epoch"]
     elif len(history) > 1:
-        with suppress(FileError):
+        with suppress(FileError, KeyError, TypeError):  # damaged: it goes on without
             noted = _json(path)
             judged, epoch = noted["validation"], noted["best_epoch"]
     latest = {name: _plain(value) for name, value in history[-1].items()}
@@ -82,7 +87,9 @@ def summarise(run: Run, console: Console) -> Path:
     if "classes" in judged:
         confusion = Confusion(list(judged["classes"]), judged["confusion"])
         _write(run.folder / "confusion.svg", confusion_svg(confusion.counts, confusion.classes))
-        console.print(table(confusion))
+        shown = table(confusion)
+        shown.title = f"on {_judged_on(figures)}"
+        console.print(shown)
     return _write(run.folder / "summary.md", text(run.folder.name, about, figures, history))
 
 
@@ -92,9 +99,7 @@ def text(
     """The summary as Markdown."""
     judged = figures["validation"] or figures["training"]
     last = history[-1]
-    on = "the training batches of the last epoch"
-    if figures["validation"]:
-        on = f"the validation data after epoch {figures['best_epoch']} (best.safetensors)"
+    doubt = "" if figures["validation"] else " " + UNJUDGED
     pictures = ["![learning curves](curves.svg)", "", "![loss](loss.svg)"]
     if "classes" in judged:
         pictures = ["![confusion matrix](confusion.svg)", "", *pictures]
@@ -102,7 +107,8 @@ def text(
         f"# {name}",
         "",
         f"{last['epoch']} epochs, {last['step']} steps, {float(last['seconds']):,.0f} s.",
-        f"On {on}: mIoU **{_percent(judged['miou'])}**, OA {_percent(judged['oa'])}.",
+        f"On {_judged_on(figures)}: mIoU **{_percent(judged['miou'])}**, "
+        f"OA {_percent(judged['oa'])}.{doubt}",
         "",
         *_rows(judged),
         "",
@@ -120,14 +126,26 @@ def _rows(judged: dict[str, Any]) -> list[str]:
     if "classes" in judged:
         rows = [
             f"| {name} | {_percent(one['iou'])} | {_percent(one['accuracy'])} | {one['points']:,} |"
-            for name, one in judged["classes"].items()
+            for name, one in _cells(judged["classes"])
         ]
         return ["| class | IoU % | accuracy % | points |", "|:---|---:|---:|---:|", *rows]
     rows = [
         f"| {name} | {_percent(one['miou'])} | {_percent(one['shape_miou'])} | {one['shapes']:,} |"
-        for name, one in judged["categories"].items()
+        for name, one in _cells(judged["categories"])
     ]
     return ["| category | part IoU % | shape IoU % | shapes |", "|:---|---:|---:|---:|", *rows]
+
+
+def _judged_on(figures: dict[str, Any]) -> str:
+    """The data that the figures are of."""
+    if figures["validation"]:
+        return f"the validation data after epoch {figures['best_epoch']} (best.safetensors)"
+    return "the training batches of the last epoch; there is no validation data"
+
+
+def _cells(figures: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Names, which end no row and no cell of a table, and their figures."""
+    return [(visible(name).replace("|", "\\|"), one) for name, one in figures.items()]
 
 
 def _again(about: dict[str, Any]) -> list[str]:
@@ -159,7 +177,7 @@ def _plain(value: Any) -> Any:
 def _json(path: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise FileError(path, f"cannot be read ({error})") from error
     return content
 

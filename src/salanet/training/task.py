@@ -21,7 +21,7 @@ from salanet.training.finetune import adopt, check_parent
 from salanet.training.optimisation import class_weights
 from salanet.training.processes import Processes
 from salanet.training.recipe import Recipe
-from salanet.training.samples import Draws, Samples, class_counts
+from salanet.training.samples import Draws, Samples, Unions, class_counts
 from salanet.training.setup import check_scene, model_for, model_for_shapes
 from salanet.training.shapes import ShapeSamples, part_names
 
@@ -40,6 +40,9 @@ class Task(Protocol):
 
     def absent(self) -> list[str]:
         """Classes that no training point has."""
+
+    def unions(self) -> list[tuple[int, ...]]:
+        """Of classes, where labels leave open which of them a point is."""
 
     def samples(self, model: Network, rank: int, processes: int) -> Draws:
         """Training batches of one of several processes."""
@@ -73,7 +76,8 @@ class SceneTask:
             [scene.arrays["intensity"] for scene in scenes if "intensity" in scene.arrays]
         )
         if parent:
-            check_parent(parent, [scene.grid for scene in scenes], parts=False)
+            if recipe.sampling.cells is None:
+                check_parent(parent, [scene.grid for scene in scenes], parts=False)
             self.intensity_scale = float(parent.metadata["intensity_scale"])  # type: ignore[arg-type]
 
     def model(self) -> Network:
@@ -99,6 +103,9 @@ class SceneTask:
     def absent(self) -> list[str]:
         pairs = zip(self.scenes[0].classes, self.counts, strict=True)
         return [name for name, count in pairs if count == 0]
+
+    def unions(self) -> list[tuple[int, ...]]:
+        return Unions(self.scenes).members
 
     def samples(self, model: Network, rank: int, processes: int) -> Samples:
         return Samples(
@@ -159,6 +166,9 @@ class ShapeTask:
         return None
 
     def absent(self) -> list[str]:
+        return []
+
+    def unions(self) -> list[tuple[int, ...]]:
         return []
 
     def samples(self, model: Network, rank: int, processes: int) -> ShapeSamples:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from salanet.errors import DataError
-from salanet.inference.fit import FitOptions
+from salanet.inference.fit import FitOptions, strays
 from salanet.inference.kind import USUAL_GRIDS, stance
 from salanet.inference.units import NAMES, SIZES, plural
 from salanet.sampling.survey import SAMPLE, Survey
@@ -57,6 +57,8 @@ def alike(samples: Sequence[Sample], up: str = "auto", units: str = "auto") -> l
 def said(sample: Sample, up: str, units: str) -> list[str]:
     """What was found out about a sample, one line each."""
     remarks = []
+    if sample.company is not None and sample.company.count:
+        remarks.append(f"{sample.name}: {strays(sample.company, sample.unit)}: not shown")
     if sample.y_up and up == "auto":
         remarks.append(f"{sample.name}: y is up (--up z if this is wrong)")
     if sample.unit != 1 and units == "auto":

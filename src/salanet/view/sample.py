@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from salanet import io
 from salanet.cloud import PointCloud
+from salanet.company import Company
 from salanet.errors import ConfigError, FileError
 from salanet.inference.upright import turned
 from salanet.io import crs
 from salanet.io.asprs import contradictions
 from salanet.io.crs import Crs
 from salanet.io.stream import open_stream
+from salanet.io.unchanged import require_unchanged, states
 from salanet.scenes import Scene
 from salanet.view.colours import asprs
 
@@ -33,7 +35,7 @@ class Sample:
     Attributes:
         name: what it is called on the page.
         total: how many points the cloud has.
-        xyz: float64 (N, 3), finite, in the file's own axes and units.
+        xyz: float64 (N, 3), finite, in the file's own axes and units; strays are left out.
         rgb: uint8 (N, 3), or None.
         intensity, confidence: float32 (N,), or None.
         label, truth: int32 (N,) codes, or None; a negative truth is unknown.
@@ -42,6 +44,7 @@ class Sample:
         upright: the format itself says that z points up.
         y_up: the file's y points up, not its z (see `salanet.view.frame`).
         unit: metres that a unit of the coordinates is long.
+        company: of these points and the strays that were left out; None if nobody looked.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Sample:
     upright: bool = False
     y_up: bool = False
     unit: float = 1.0
+    company: Company | None = None
 
     @property
     def drawn(self) -> NDArray[np.float64]:
@@ -79,12 +83,18 @@ class Sample:
         made = _of_rows(cloud, name, truth)
         if limit is not None and limit < len(cloud):
             made = made.rows(picked(len(cloud), limit))
-        return made.rows(_finite(made.xyz))
+        return made.rows(_finite(made.xyz)).without_strays()
 
     def rows(self, keep: NDArray[Any]) -> Sample:
         """The points that a mask or indices choose."""
         arrays = {n: a[keep] for n, a in self._arrays().items()}
         return replace(self, **arrays)
+
+    def without_strays(self) -> Sample:
+        """The points that do not lie far from all others, which one picture cannot show."""
+        company = Company.of(self.xyz)
+        kept = self if not company.count else self.rows(~company.strays(self.xyz))
+        return replace(kept, company=company)
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         found = {n: getattr(self, n) for n in ("xyz", *VALUES)}
@@ -130,7 +140,7 @@ def load(
     finite = _finite(sample.xyz)
     if not finite.any():
         raise FileError(path, "no point has finite coordinates")
-    return sample if finite.all() else sample.rows(finite)
+    return (sample if finite.all() else sample.rows(finite)).without_strays()
 
 
 def with_truth(sample: Sample, other: Sample, where: Path) -> Sample:
@@ -178,6 +188,7 @@ def _load(path: Path, limit: int, columns: str | None) -> Sample:
 
 
 def _of_las(path: Path, limit: int) -> Sample:
+    before = states([path])
     stream = open_stream(path, path)
     assert stream is not None
     chances = {name for name in stream.names if name.startswith("p_")}
@@ -186,6 +197,7 @@ def _of_las(path: Path, limit: int) -> Sample:
         _of_rows(cloud, path.name).rows(rows[start:stop] - first)
         for cloud, first, start, stop in _pieces(stream, rows, WANTED | chances)
     ]
+    require_unchanged(before)
     made = together(pieces, path.name)
     own = "classification" in stream.names  # then the labels are a dimension of their own
     if not own and made.label is not None and not contradictions(made.names):

@@ -110,6 +110,9 @@ def position_moments(
         DataError: if the shapes do not fit together.
     """
     _check_points(queries, supports, neighbours)
+    _check_matrix("lift_w", lift_w, 3)
+    if lift_b.shape != lift_w.shape[:1]:
+        raise DataError(f"lift_b must have shape ({len(lift_w)},), not {tuple(lift_b.shape)}")
     arguments = (queries, supports, neighbours, lift_w, lift_b, float(radius))
     kernels = _kernels(supports.device)
     if (

@@ -2,6 +2,8 @@
 
 The functions here take the checked arguments of the public ones. Without gradients they call the
 kernels straight away; with them, or while a compiler traces, they go through `torch.ops.salanet`.
+Whoever calls those operations directly with shapes that do not fit gets a ValueError, with other
+types a TypeError, from the kernels' module.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from salanet.ops.aggregation.reference import PositionMLP
 from salanet.ops.dispatch import threads
 
 MAX_LIFTED: int = kernels.max_lifted
+ACTIVATIONS = ("none", "relu")
+REDUCTIONS = ("max", "sum")
 ASSIGNMENTS = ("soft", "hard", "none")  # in the order of the kernels' enumeration
 
 
@@ -97,8 +101,8 @@ def _arrays(tensors: tuple[Tensor | None, ...]) -> tuple[Any, ...]:
 def _options(
     radius: float, groups: int, activation: str, reduction: str, assignment: str
 ) -> tuple[float, int, bool, bool, int]:
-    index = ASSIGNMENTS.index(assignment)
-    return (radius, groups, activation == "relu", reduction == "sum", index)
+    relu, total = ACTIVATIONS.index(activation) == 1, REDUCTIONS.index(reduction) == 1
+    return (radius, groups, relu, total, ASSIGNMENTS.index(assignment))
 
 
 def _sala_forward(
@@ -267,10 +271,9 @@ def _moments_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]
 def _moments_backward(
     ctx: Any, grad_sums: Tensor, _: Tensor, grad_gram: Tensor
 ) -> tuple[Tensor | None, ...]:
-    flat = torch.ops.salanet.position_moments_backward(
-        *ctx.saved_tensors, ctx.radius, grad_sums, grad_gram
-    )
-    lifted = ctx.saved_tensors[4].shape[0]
+    positions = ctx.saved_tensors  # once: checkpointing unpacks them again each time
+    flat = torch.ops.salanet.position_moments_backward(*positions, ctx.radius, grad_sums, grad_gram)
+    lifted = positions[4].shape[0]
     return None, None, None, flat[: 3 * lifted].view(lifted, 3), flat[3 * lifted :], None
 
 

@@ -191,9 +191,8 @@ class Occupancy:
         begin, end = (cell[:, None] for cell in found._near)
         far = ~((places >= begin) & (places < end)).all(axis=0)
         with np.errstate(over="ignore"):
-            apart = np.maximum(np.maximum(home[0, :, None] - high, low - home[1, :, None]), 0)[
-                :, far
-            ]
+            below, above = home[0, :, None] - high[:, far], low[:, far] - home[1, :, None]
+            apart = np.maximum(np.maximum(below, above), 0)
             distances = np.hypot(np.hypot(apart[0], apart[1]), apart[2])
         return Company(
             self._shift,

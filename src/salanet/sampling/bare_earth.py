@@ -1,0 +1,257 @@
+"""Which cells of a raster of lowest heights hold ground, and smooth surfaces through them.
+
+1. Cells far below nearly all of their 5 x 5 neighbourhood are stray returns (`strays`); a narrow
+   alley or courtyard has more than a few low cells.
+2. Morphological openings with growing windows: what sticks out by more than terrain can rise
+   within the window is a candidate. (The idea of the progressive filters of Zhang et al. 2003 and
+   Pingel et al. 2013.) The windows are octagons, which leave ridges alone that squares cut.
+3. Candidates are split into smooth segments, and each is judged by its border. Buildings end at a
+   step on all sides; an embankment, a terrace or the top of a hill runs into the ground
+   around it along part of its border, and stays ground.
+4. A wide, low hall sticks out by less than a hill of its width may. It is found by its border
+   alone: a step down wherever it does not touch something higher.
+5. A headland or a rock is enclosed by steps as a building is, but climbs further than any roof,
+   and nearly everywhere: such a surface stays ground.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+STEP = 0.1  # metres by which terrain may stick out at any scale
+SLOPE = 0.15  # rise per metre that convex terrain may have besides the plane
+GROWTH = 1.25  # of the window from one opening to the next
+SEEN = 2.0  # metres: windows below this find trees and cars, which have no border to judge
+
+JUMP = 0.5  # metres between neighbouring cells of one smooth surface
+SMOOTH = 0.3  # share of the border without a step that makes a segment terrain
+FEWEST = 20  # cells of a segment whose border can be judged
+ROUNDS = 3  # terrain found again is a border for what lies behind it
+
+LOW_SLOPE = 0.05  # for wide and low halls
+LOW_MOST = 2.0  # metres
+LOW_SMOOTH = 0.05  # share of their border that may be without a step
+LOW_STEPS = 0.5  # share of it that must be a step down: no tall wall, no edge of the cloud
+LOW_STEP = 1.5  # metres, their mean step
+LOW_FEWEST = 30  # cells
+
+CLIMB = 3.0  # metres between neighbouring cells of one rock face
+RELIEF = 12.0  # metres that a rock climbs, more than roofs do
+STEEP = 0.5  # share of its neighbouring cells with a step between them
+ROCK_FEWEST = 150  # cells: wider than a spire
+
+PIT = 1.0  # metres a stray return lies below its surroundings
+STRAYS = 3  # cells of a 5 x 5 neighbourhood that may be stray returns
+ROWS = 1 << 18  # raster cells at once when gaps are filled
+
+Raster = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+_PAIRS = (
+    (np.s_[:-1, :], np.s_[1:, :]),
+    (np.s_[:, :-1], np.s_[:, 1:]),
+)  # of neighbouring cells
+
+
+def bare(lowest: Raster, known: Mask, cell: float, window: float, *, rocks: bool = True) -> Mask:
+    """The known cells that hold ground; all of them if none does.
+
+    Args:
+        lowest: heights, any value where not known.
+        known: cells that hold points.
+        cell, window: in metres, see `height_above_ground`.
+        rocks: whether they are ground.
+    """
+    ground = known & ~_objects(nearest(lowest, known), cell, window, rocks)
+    return ground if ground.any() else known
+
+
+def nearest(values: Raster, known: Mask) -> Raster:
+    """Values where known, elsewhere that of the nearest known cell."""
+    if known.all() or not known.any():
+        return np.where(np.isfinite(values), values, 0.0)
+    where = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
+    return values[tuple(where)]
+
+
+def strays(lowest: Raster) -> Mask:
+    """Cells that hold a return from far below the ground."""
+    around = ndimage.rank_filter(lowest, STRAYS, size=5, mode="nearest")
+    return around - lowest > PIT
+
+
+def _objects(heights: Raster, cell: float, window: float, rocks: bool) -> Mask:
+    candidates, low, small = _candidates(heights, cell, window)
+    level = [np.abs(np.diff(heights, axis=axis)) < JUMP for axis in (0, 1)]
+    for _ in range(ROUNDS):
+        border = _Border.of(heights, candidates, level, small)
+        terrain = border.smooth > SMOOTH * (border.smooth + border.steps)
+        terrain &= border.size >= FEWEST
+        if not terrain[1:].any():
+            break
+        candidates &= ~border.cells(terrain)
+    high = candidates | small
+    border = _Border.of(heights, low & ~high, level, high)
+    hall = (border.smooth <= LOW_SMOOTH * border.steps) & (border.size >= LOW_FEWEST)
+    hall &= (border.steps > LOW_STEPS * border.length) & (border.drop > LOW_STEP * border.steps)
+    objects = high | border.cells(hall)
+    return objects & ~_rocks(heights, high, level) if rocks else objects
+
+
+def _rocks(heights: Raster, objects: Mask, level: list[Mask]) -> Mask:
+    """Cells of objects that are rather rocks: surfaces that climb far and nearly everywhere."""
+    climb = [np.abs(np.diff(heights, axis=axis)) < CLIMB for axis in (0, 1)]
+    label = _segments(objects, climb)
+    size = np.bincount(label.reshape(-1))
+    pairs, even = np.zeros((2, len(size)))
+    for (a, b), flat in zip(_PAIRS, level, strict=True):
+        inside = (label[a] == label[b]) & (label[a] > 0)
+        pairs += np.bincount(label[a][inside], minlength=len(size))
+        even += np.bincount(label[a][inside & flat], minlength=len(size))
+    rocks = np.zeros(len(size), bool)
+    for number in np.flatnonzero((size >= ROCK_FEWEST) & (pairs - even > STEEP * pairs)):
+        low, high = np.percentile(heights[label == number], [10, 90])
+        rocks[number] = number > 0 and high - low > RELIEF
+    return rocks[label]
+
+
+def _candidates(heights: Raster, cell: float, window: float) -> tuple[Mask, Mask, Mask]:
+    """Cells that stick out of an opening by more than terrain can rise within its window.
+
+    Returns:
+        those of wide windows, those of wide windows and the low slope, those of small windows.
+    """
+    high, low, small = (np.zeros(heights.shape, bool) for _ in range(3))
+    largest = max(int(np.ceil(window / cell)), 1)
+    radius = 1
+    while True:
+        opened = _opening(heights, radius)
+        out = heights - opened
+        high_enough = out > STEP + SLOPE * radius * cell
+        if radius * cell < SEEN:
+            small |= high_enough
+        else:
+            high |= high_enough
+            low |= out > np.minimum(STEP + LOW_SLOPE * radius * cell, LOW_MOST)
+        heights = opened
+        if radius == largest:
+            return high & ~small, low & ~small, small
+        radius = min(max(radius + 1, round(GROWTH * radius)), largest)
+
+
+def _opening(heights: Raster, radius: int) -> Raster:
+    """The opening by an octagon: a square, then a diamond."""
+    square = round(0.414 * radius)
+    size, diamond = 2 * square + 1, radius - square
+    low = ndimage.minimum_filter(heights, size, mode="nearest")
+    low = -_diamond(-low, diamond)
+    return _diamond(ndimage.maximum_filter(low, size, mode="nearest"), diamond)
+
+
+def _diamond(heights: Raster, radius: int) -> Raster:
+    """The greatest height within a diamond, by shifts that double it."""
+    reached = 0
+    while reached < radius:
+        shift = min(reached + 1, radius - reached)
+        greatest = heights.copy()
+        for a, b in ((np.s_[shift:, :], np.s_[:-shift, :]), (np.s_[:, shift:], np.s_[:, :-shift])):
+            np.maximum(greatest[a], heights[b], out=greatest[a])
+            np.maximum(greatest[b], heights[a], out=greatest[b])
+        heights = greatest
+        reached += shift
+    return heights
+
+
+@dataclass
+class _Border:
+    """The smooth segments of some cells, and what their borders are like.
+
+    Attributes:
+        label: raster of the segment's number, 0 outside.
+        size: cells of each segment; what follows counts sides of cells along its border.
+        length: all of them.
+        smooth: without a step, to ground.
+        steps: with a step down.
+        drop: sum of the steps down in metres.
+    """
+
+    label: NDArray[np.int64]
+    size: NDArray[np.int64]
+    length: Raster
+    smooth: Raster
+    steps: Raster
+    drop: Raster
+
+    @classmethod
+    def of(cls, heights: Raster, chosen: Mask, level: list[Mask], objects: Mask) -> _Border:
+        """Of the chosen cells; `level` says where neighbours have no step between them."""
+        label = _segments(chosen, level)
+        size = np.bincount(label.reshape(-1))
+        length, smooth, steps, drop = np.zeros((4, len(size)))
+        for (a, b), flat in zip(_PAIRS, level, strict=True):
+            for inside, outside in ((a, b), (b, a)):
+                at = (label[inside] > 0) & (label[inside] != label[outside])
+                segment, even = label[inside][at], flat[at]
+                fall = heights[inside][at] - heights[outside][at]
+                ground = (label[outside][at] == 0) & ~objects[outside][at]
+                length += np.bincount(segment, minlength=len(size))
+                smooth += np.bincount(segment[even & ground], minlength=len(size))
+                down = ~even & (fall > 0)
+                steps += np.bincount(segment[down], minlength=len(size))
+                drop += np.bincount(segment[down], fall[down], minlength=len(size))
+        for side in (label[0], label[-1], label[:, 0], label[:, -1]):
+            length += np.bincount(side, minlength=len(size))
+        return cls(label, size, length, smooth, steps, drop)
+
+    def cells(self, segments: Mask) -> Mask:
+        """The cells of some segments."""
+        segments[0] = False
+        return segments[self.label]
+
+
+def _segments(chosen: Mask, level: list[Mask]) -> NDArray[np.int64]:
+    """Connected cells without a step between them, numbered from 1; 0 where not chosen."""
+    number = np.zeros(chosen.shape, np.int64)
+    count = int(chosen.sum())
+    number[chosen] = np.arange(count)
+    starts, ends = [], []
+    for (a, b), flat in zip(_PAIRS, level, strict=True):
+        joined = chosen[a] & chosen[b] & flat
+        starts.append(number[a][joined])
+        ends.append(number[b][joined])
+    start, end = np.concatenate(starts), np.concatenate(ends)
+    graph = coo_matrix((np.ones(len(start), bool), (start, end)), shape=(count, count))
+    label = np.zeros(chosen.shape, np.int64)
+    if count:
+        label[chosen] = connected_components(graph, directed=False)[1] + 1
+    return label
+
+
+def smooth_fill(values: Raster, known: Mask) -> Raster:
+    """Values where known, elsewhere a smooth fill: each gap takes the mean one scale coarser."""
+    return _pull_push(np.where(known, values, 0.0), known.astype(np.float64))
+
+
+def _pull_push(values: Raster, weight: Raster) -> Raster:
+    if values.size == 1 or weight.all():
+        return values
+    pad = [(0, size % 2) for size in values.shape]
+    blocks = [(size + 1) // 2 for size in values.shape]
+    tiled = (blocks[0], 2, blocks[1], 2)
+    sums = np.pad(values * weight, pad).reshape(tiled).sum(axis=(1, 3))
+    weights = np.pad(weight, pad).reshape(tiled).sum(axis=(1, 3))
+    means = np.divide(sums, weights, out=np.zeros_like(sums), where=weights > 0)
+    coarse = _pull_push(means, np.minimum(weights, 1.0))
+    filled = np.empty_like(values)
+    step = max(1, ROWS // values.shape[1])
+    for top in range(0, len(values), step):
+        u, v = np.indices(values[top : top + step].shape)
+        at = [(u + top - 0.5) / 2, (v - 0.5) / 2]
+        filled[top : top + step] = ndimage.map_coordinates(coarse, at, order=1, mode="nearest")
+    return weight * values + (1 - weight) * filled
