@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import structured
 from clouds import some_cloud
 from copc_files import make_copc
 from damage import damage, damage_zip, mend_e57
@@ -326,6 +327,11 @@ TARGETS = {
         lambda folder: make_pcd(folder, "binary_compressed"), use_cloud, needs="lzf"
     ),
     "e57": Target(make_e57, use_cloud, mend=mend_e57, needs="pye57"),
+    "pcd structure": Target(
+        lambda folder: make_pcd(folder, "ascii"), use_cloud, mend=structured.pcd, needs="lzf"
+    ),
+    "ply structure": Target(make_ply, use_cloud, mend=structured.ply),
+    "text structure": Target(make_text, use_cloud, mend=structured.text),
     "npy": Target(make_npy, use_cloud),
     "npz": Target(make_npz, use_cloud),
     "text": Target(make_text, use_cloud),
