@@ -273,7 +273,7 @@ def main() -> int:
     parser.add_argument("--no-results", action="store_true", help="print only")
     options = parser.parse_args()
     shutil.rmtree(options.keep, ignore_errors=True)
-    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ["OMP_NUM_THREADS"] = os.environ["RAYON_NUM_THREADS"] = "1"
     failed, rows = 0, []
     for name in options.only or TARGETS:
         start = time.monotonic()

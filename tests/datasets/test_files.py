@@ -17,12 +17,12 @@ from salanet.datasets.files import (
     Job,
     Settings,
     find_files,
-    foreign_units,
     plan,
     prepare,
     prepare_file,
     suggest_classes,
 )
+from salanet.datasets.usable import foreign_units
 from salanet.errors import ConfigError, DataError, FileError
 from salanet.scenes import BELOW, Scene, open_scenes
 

@@ -320,3 +320,23 @@ def test_too_large_to_be_read_at_once(model: Network, scan: Path, tmp_path: Path
     with pytest.raises(FileError, match=r"a\.npz: \.npz goes through the memory at once"):
         predict_file(model, tmp_path / "a.npz", tmp_path / "out.npz", options)
     assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
+
+
+def test_damage_is_said_however_little_the_memory(
+    model: Network, scan: Path, tmp_path: Path
+) -> None:
+    options = PredictOptions(memory=10**6)
+    path = tmp_path / "cut.laz"
+    path.write_bytes(scan.read_bytes()[:-100])
+    for to in ("out.laz", "out.ply"):
+        with pytest.raises(FileError, match=r"cut\.laz: cut short: the table of compressed chunks"):
+            predict_file(model, path, tmp_path / to, options)
+    write(tmp_path / "a.ply", read(scan))
+    (tmp_path / "cut.ply").write_bytes((tmp_path / "a.ply").read_bytes()[:-100])
+    with pytest.raises(FileError, match=r"cut\.ply: cut short"):
+        predict_file(model, tmp_path / "cut.ply", tmp_path / "out.ply", options)
+    with pytest.raises(FileError, match=r"none\.laz: no such file"):
+        predict_file(model, tmp_path / "none.laz", tmp_path / "out.laz", options)
+    with pytest.raises(FileError, match="COPC is read only"):
+        predict_file(model, scan, tmp_path / "out.copc.laz", options)
+    assert {p.name for p in tmp_path.iterdir()} == {"cut.laz", "a.ply", "cut.ply"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zipfile
+from functools import lru_cache
 from io import BytesIO
 
 import numpy as np
@@ -112,19 +113,27 @@ KINDS = [
 ]
 
 
-def mend_e57(data: bytes, _: np.random.Generator) -> bytes:
+def mend_e57(data: bytes) -> bytes:
     """Right checksums on every whole page: CRC-32C, most significant byte first."""
-    pages = np.frombuffer(data, np.uint8, len(data) // PAGE * PAGE).reshape(-1, PAGE).copy()
-    pages[:, PAYLOAD:] = crc32c(pages[:, :PAYLOAD]).astype(">u4")[:, None].view(np.uint8)
-    return pages.tobytes() + data[pages.size :]
+    whole = len(data) // PAGE * PAGE
+    pages = (data[i : i + PAYLOAD] for i in range(0, whole, PAGE))
+    return b"".join(page + crc32c(page).to_bytes(4, "big") for page in pages) + data[whole:]
 
 
-def crc32c(rows: np.ndarray) -> np.ndarray:
-    """Castagnoli's checksum, uint32 (R,), of rows of bytes (R, B)."""
-    table = np.arange(256, dtype=np.uint32)
+def _castagnoli() -> list[int]:
+    table = [*range(256)]
     for _ in range(8):
-        table = (table >> 1) ^ np.where(table & 1, np.uint32(0x82F63B78), np.uint32(0))
-    state = np.full(len(rows), 0xFFFFFFFF, np.uint32)
-    for column in rows.T:
-        state = table[(state ^ column) & 0xFF] ^ (state >> 8)
-    return ~state
+        table = [value >> 1 ^ (0x82F63B78 if value & 1 else 0) for value in table]
+    return table
+
+
+TABLE = _castagnoli()
+
+
+@lru_cache(maxsize=256)  # most pages are as they were
+def crc32c(data: bytes) -> int:
+    """Castagnoli's checksum."""
+    state = 0xFFFFFFFF
+    for byte in data:
+        state = TABLE[(state ^ byte) & 0xFF] ^ (state >> 8)
+    return state ^ 0xFFFFFFFF

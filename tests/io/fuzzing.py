@@ -10,12 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import drawn
 import numpy as np
-import structured
 from clouds import some_cloud
 from copc_files import make_copc
-from damage import damage, damage_zip, mend_e57
+from damage import damage, damage_zip
 from fuzzing_folders import edit_json, make_work, use_scene, use_work
+from structure import damage_copc, damage_e57
 
 from salanet import io
 from salanet.cloud import PointCloud
@@ -32,14 +33,14 @@ class Target:
         make: writes valid files into an empty folder.
         read: reads one file; the whole folder if `folder`.
         folder: the files belong together; one of them gets damaged.
-        mend: brings checksums and containers in order after the damage, so that it gets past them.
+        damage: gives a damaged one for valid bytes.
         needs: the package without which there is nothing to read.
     """
 
     make: Callable[[Path], None]
     read: Callable[[Path], object]
     folder: bool = False
-    mend: Callable[[bytes, np.random.Generator], bytes] | None = None
+    damage: Callable[[bytes, np.random.Generator], bytes] = damage
     needs: str = ""
 
     def seeds(self, folder: Path) -> Seeds:
@@ -55,17 +56,20 @@ def place(target: Target, seeds: Seeds, rng: np.random.Generator, folder: Path) 
             (folder / other).write_bytes(content)
     if rng.random() < 0.02:  # the content of another file under this name
         data = seeds[rng.integers(len(seeds))][1]
-    damaged = damage_zip(data, rng) if name.endswith(".npz") else damage(data, rng)
-    if name.endswith(".json") and rng.random() < 0.7:
-        damaged = edit_json(data, rng)
-    if target.folder and rng.random() < 0.1:  # as a power cut leaves it
-        damaged = bytes(len(data) * int(rng.integers(2)))
-    if target.mend is not None and rng.random() < 0.8:
-        damaged = target.mend(damaged, rng)
+    damaged = damage_in_folder(name, data, rng) if target.folder else target.damage(data, rng)
     if not target.folder:
         name = f"case{name[name.index('.') :]}"
     (folder / name).write_bytes(damaged)
     return folder if target.folder else folder / name
+
+
+def damage_in_folder(name: str, data: bytes, rng: np.random.Generator) -> bytes:
+    """As its kind of file gets damaged, or as a power cut leaves any."""
+    if rng.random() < 0.1:
+        return bytes(len(data) * int(rng.integers(2)))
+    if name.endswith(".json") and rng.random() < 0.7:
+        return edit_json(data, rng)
+    return damage_zip(data, rng) if name.endswith(".npz") else damage(data, rng)
 
 
 def use_cloud(path: Path) -> None:
@@ -90,7 +94,7 @@ def use_copc(path: Path) -> None:
     for use in (
         lambda: read_part(path, resolution=1e-3),
         lambda: read_part(path, (10.0, 5.0, 40.0, 33.0), 8.0),
-        lambda: use_cloud(path),
+        lambda: io.read(path),
     ):
         try:
             use()
@@ -98,6 +102,15 @@ def use_copc(path: Path) -> None:
             errors.append(error)
     if errors:
         raise errors[0]
+
+
+def use_e57(path: Path) -> None:
+    """All of it, and its last scan."""
+    cloud = io.read(path)
+    cloud.check()
+    io.read(path, scan=io.scan_numbers(path)[-1])
+    if np.isfinite(cloud.xyz).all() and np.abs(cloud.xyz).max() < 1e6:
+        io.write(path.with_name("again.laz"), cloud)
 
 
 def use_stream(path: Path) -> None:
@@ -318,7 +331,9 @@ TARGETS = {
     "laz": Target(lambda folder: make_las(folder, ".laz"), use_cloud),
     "las stream": Target(make_las, use_stream),
     "laz stream": Target(lambda folder: make_las(folder, ".laz"), use_stream),
-    "copc": Target(lambda folder: make_copc(folder / "tree.copc.laz", 90), use_copc),
+    "copc": Target(
+        lambda folder: make_copc(folder / "tree.copc.laz", 90), use_copc, damage=damage_copc
+    ),
     "ply ascii": Target(make_ply_ascii, use_cloud),
     "ply binary": Target(make_ply, use_cloud),
     "pcd ascii": Target(lambda folder: make_pcd(folder, "ascii"), use_cloud),
@@ -326,14 +341,14 @@ TARGETS = {
     "pcd compressed": Target(
         lambda folder: make_pcd(folder, "binary_compressed"), use_cloud, needs="lzf"
     ),
-    "e57": Target(make_e57, use_cloud, mend=mend_e57, needs="pye57"),
     "pcd structure": Target(
-        lambda folder: make_pcd(folder, "ascii"), use_cloud, mend=structured.pcd, needs="lzf"
+        lambda folder: make_pcd(folder, "ascii"), use_cloud, damage=drawn.pcd, needs="lzf"
     ),
-    "ply structure": Target(make_ply, use_cloud, mend=structured.ply),
-    "text structure": Target(make_text, use_cloud, mend=structured.text),
+    "ply structure": Target(make_ply, use_cloud, damage=drawn.ply),
+    "text structure": Target(make_text, use_cloud, damage=drawn.text),
+    "e57": Target(make_e57, use_e57, damage=damage_e57, needs="pye57"),
     "npy": Target(make_npy, use_cloud),
-    "npz": Target(make_npz, use_cloud),
+    "npz": Target(make_npz, use_cloud, damage=damage_zip),
     "text": Target(make_text, use_cloud),
     "model": Target(make_model, use_model),
     "model, edge": Target(make_model, use_edge),
