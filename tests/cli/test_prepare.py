@@ -185,3 +185,16 @@ def test_a_file_whose_labels_are_all_ignored_is_left_out(
     np.savez(tiles / "a1.npz", xyz=np.ones((9, 3)), label=np.full(9, 99))
     assert run(tiles, tmp_path / "s", "--classes", f"{CLASSES},ignore=99") == 0
     assert "a1.npz: every label is ignored" in capsys.readouterr().err
+
+
+def test_points_without_coordinates_are_left_out(
+    tiles: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    with np.load(tiles / "t1.npz") as found:
+        arrays = dict(found)
+    arrays["xyz"][::10] = np.nan
+    np.savez(tiles / "t1.npz", **arrays)
+    assert run(tiles, tmp_path / "s", "--classes", CLASSES, "--grid", "0.5") == 0
+    said = "500 points of t1.npz have NaN or infinite coordinates: left out of the scenes"
+    assert said in capsys.readouterr().err
+    assert np.isfinite(open_scenes(tmp_path / "s", "train")[0].coord).all()

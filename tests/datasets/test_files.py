@@ -143,7 +143,7 @@ def test_no_label_field_and_nan(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no labels; name the attribute"):
         prepare_file(Job(tmp_path / "a.npy", "train", tmp_path / "s"), SETTINGS)
     np.save(tmp_path / "a.npy", np.full((4, 3), np.nan))
-    with pytest.raises(DataError, match=r"a\.npy: 4 of 4 points have NaN"):
+    with pytest.raises(DataError, match=r"a\.npy: none of its 4 points has finite"):
         prepare_file(Job(tmp_path / "a.npy", "train", tmp_path / "s"), SETTINGS)
 
 

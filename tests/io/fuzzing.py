@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import drawn
 import numpy as np
 from clouds import some_cloud
 from copc_files import make_copc
@@ -340,6 +341,11 @@ TARGETS = {
     "pcd compressed": Target(
         lambda folder: make_pcd(folder, "binary_compressed"), use_cloud, needs="lzf"
     ),
+    "pcd structure": Target(
+        lambda folder: make_pcd(folder, "ascii"), use_cloud, damage=drawn.pcd, needs="lzf"
+    ),
+    "ply structure": Target(make_ply, use_cloud, damage=drawn.ply),
+    "text structure": Target(make_text, use_cloud, damage=drawn.text),
     "e57": Target(make_e57, use_e57, damage=damage_e57, needs="pye57"),
     "npy": Target(make_npy, use_cloud),
     "npz": Target(make_npz, use_cloud, damage=damage_zip),

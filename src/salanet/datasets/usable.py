@@ -14,25 +14,30 @@ from salanet.sampling.noise import flagged
 if TYPE_CHECKING:
     from salanet.datasets.files import Prepared, Settings
 
-KINDS = {"strays": "lie far from all others", "flagged": "are flagged as noise or withheld"}
+KINDS = {
+    "not_finite": "have NaN or infinite coordinates",
+    "strays": "lie far from all others",
+    "flagged": "are flagged as noise or withheld",
+}
 
 
 def usable(cloud: PointCloud, settings: Settings, where: str) -> tuple[PointCloud, dict[str, int]]:
     """The points that scenes are made of, and how many others there are by kind (`KINDS`).
 
-    Strays and what the file flags as noise are left out, as `salanet predict` does; but noise that
-    the class map gives to a class by its code is learned.
+    Points without finite coordinates, strays and what the file flags as noise are left out, as
+    `salanet predict` does; but noise that the class map gives to a class by its code is learned.
 
-    Raises DataError if the cloud is empty, has NaN or infinite coordinates, or nothing is left.
+    Raises DataError if the cloud is empty, has no finite coordinates, or nothing is left.
     """
-    cloud.require_finite(where)
+    finite = cloud.finite(where)
     named = settings.classes.named if settings.label_field is None else ()
-    noise = flagged(cloud, but=named)
-    if noise.all():
+    noise = flagged(cloud, but=named) & finite
+    if (noise == finite).all():
         raise DataError(f"{where}: all {len(cloud):,} points are flagged as noise or withheld")
-    strays = Company.of(cloud.xyz[~noise]).strays(cloud.xyz) & ~noise
-    counts = {"strays": int(strays.sum()), "flagged": int(noise.sum())}
-    return (cloud.rows(~(strays | noise)) if any(counts.values()) else cloud), counts
+    strays = Company.of(cloud.xyz[~noise]).strays(cloud.xyz) & ~noise & finite
+    kinds = {"not_finite": ~finite, "strays": strays, "flagged": noise}
+    counts = {kind: int(rows.sum()) for kind, rows in kinds.items()}
+    return (cloud.rows(finite & ~strays & ~noise) if any(counts.values()) else cloud), counts
 
 
 def left_out(results: Iterable[Prepared]) -> list[str]:

@@ -25,12 +25,13 @@ FORMATS = {
     ".ply": "ply",
     ".pcd": "pcd",
     ".e57": "e57",
+    ".ptx": "ptx",
     **dict.fromkeys([".npy", ".npz"], "npz"),
     **dict.fromkeys([".xyz", ".csv", ".txt", ".asc", ".pts"], "text"),
 }
 SUFFIXES = tuple(FORMATS)
 COPC = ".copc.laz"  # promises an octree, which nothing here makes
-WRITABLE = tuple(suffix for suffix in SUFFIXES if suffix != ".e57")
+WRITABLE = tuple(suffix for suffix in SUFFIXES if suffix not in (".e57", ".ptx"))
 
 __all__ = [
     "SUFFIXES",

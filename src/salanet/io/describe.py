@@ -174,7 +174,7 @@ def _format(path: Path, source: Any) -> str:
             return f"{name} 1.{source.file.get(lasfile.MINOR)}, point format {source.file.format}"
         case "PlySource" | "PcdSource":
             return f"{name} {source.encoding.replace('_', ' ')}"
-        case "E57Source":
+        case "E57Source" | "PtxSource":
             count = len(source.scans)
             return f"{name}, {count} scan{'s' if count > 1 else ''}"
         case "TextSource":
