@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from clouds import some_cloud
 from damage import damage, damage_zip, mend_e57
+from model_damage import damage_model
 
 from salanet import io
 from salanet.cloud import PointCloud
@@ -31,6 +32,7 @@ class Target:
         folder: the files belong together; one of them gets damaged.
         mend: brings checksums and containers in order after the damage, so that it gets past them.
         needs: the package without which there is nothing to read.
+        damage: knows the format, in place of damage that does not.
     """
 
     make: Callable[[Path], None]
@@ -38,6 +40,7 @@ class Target:
     folder: bool = False
     mend: Callable[[bytes, np.random.Generator], bytes] | None = None
     needs: str = ""
+    damage: Callable[[bytes, np.random.Generator], bytes] | None = None
 
     def seeds(self, folder: Path) -> Seeds:
         self.make(folder)
@@ -52,7 +55,8 @@ def place(target: Target, seeds: Seeds, rng: np.random.Generator, folder: Path) 
             (folder / other).write_bytes(content)
     if rng.random() < 0.02:  # the content of another file under this name
         data = seeds[rng.integers(len(seeds))][1]
-    damaged = damage_zip(data, rng) if name.endswith(".npz") else damage(data, rng)
+    blind = damage_zip if name.endswith(".npz") else damage
+    damaged = (target.damage or blind)(data, rng)
     if target.mend is not None and rng.random() < 0.8:
         damaged = target.mend(damaged, rng)
     if not target.folder:
@@ -214,6 +218,39 @@ def use_model(path: Path) -> None:
     load(path).fold()
 
 
+def make_models(folder: Path) -> None:
+    """One of each operator and network, as small as they come."""
+    from model_damage import WORDS
+
+    from salanet.models import create_model, save
+
+    for operator in WORDS["operator"]:
+        model = create_model(
+            operator=operator, width=12, features=("one", "intensity"), in_channels=2,
+            classes=("ground", "house"),
+        )  # fmt: skip
+        save(model, folder / f"{operator}.safetensors", {"codes": [2, 6], "intensity_scale": 9.0})
+    model = create_model(width=4, features=("one",), in_channels=1, parts={"Chair": 3, "Lamp": 2})
+    save(model, folder / "parts.safetensors")
+
+
+def use_model_throughout(path: Path) -> None:
+    """All that can be done with a model: listed, run with PyTorch, run without."""
+    from salanet.edge import Segmenter
+    from salanet.errors import SalaNetError
+    from salanet.inference import segment
+    from salanet.models import load, zoo
+
+    cloud = some_cloud(60)
+    try:
+        edge = Segmenter(path, threads=1)
+        edge.predict(cloud)
+    except SalaNetError as error:
+        assert "\n" not in str(error)
+    zoo.describe(path).record()
+    segment(load(path), cloud)
+
+
 def make_scene(folder: Path) -> None:
     from salanet.scenes import Scene
 
@@ -335,6 +372,7 @@ TARGETS = {
     "text": Target(make_text, use_cloud),
     "model": Target(make_model, use_model),
     "model, edge": Target(make_model, use_edge),
+    "model structure": Target(make_models, use_model_throughout, damage=damage_model),
     "onnx": Target(make_onnx, use_edge, needs="onnxscript"),
     "scene": Target(make_scene, use_scene, folder=True),
     "partnet h5": Target(make_h5, use_h5, needs="h5py"),

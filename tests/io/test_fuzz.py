@@ -20,7 +20,7 @@ from salanet import io
 from salanet.errors import FileError, SalaNetError
 
 SLOW = {"onnx"}  # takes half a minute to make
-FEW = {"model": 5, "model, edge": 5, "recipe": 5}
+FEW = {"model": 5, "model, edge": 5, "model structure": 10, "recipe": 5}
 MAGIC = {
     ".las": b"LASF" + bytes(20) + b"\1\4",
     ".laz": b"LASF" + bytes(20) + b"\1\2",
