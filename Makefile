@@ -8,7 +8,7 @@ SOURCES := $(shell find src csrc recipes -type f ! -name '*.pyc' ! -name '*.so')
 # On Linux the default build of PyTorch brings 15 CUDA packages; `make TORCH_INDEX= …` takes it.
 TORCH_INDEX ?= $(if $(filter Linux,$(shell uname)),https://download.pytorch.org/whl/cpu)
 
-.PHONY: demo test lint wheel docs bench lock check-lock clean
+.PHONY: demo test lint wheel docs bench sanitize sanitize-quick lock check-lock clean
 
 demo: $(VENV)/.package
 	$(BIN)/python -m salanet.cli.main demo
@@ -40,6 +40,22 @@ bench: $(VENV)/.package
 	$(BIN)/python benchmarks/training_step.py
 	$(BIN)/python benchmarks/end_to_end.py
 	$(BIN)/python benchmarks/readme.py
+
+# The kernels under sanitizers, with the tests that call them; see docs/kernels.md.
+SANITIZE := PYTHON=$(CURDIR)/$(BIN)/python csrc/sanitize.sh
+KERNEL_TESTS := tests/ops tests/operators tests/test_edge.py tests/test_pyramid.py
+
+sanitize: $(VENV)/.dependencies
+	OMP_NUM_THREADS=2 $(SANITIZE) address $(KERNEL_TESTS) tests/test_edge_clouds.py \
+	  tests/test_edge_files.py tests/training/test_engine.py tests/inference tests/io
+	OMP_NUM_THREADS=4 $(SANITIZE) thread $(KERNEL_TESTS)
+
+# What a change of the kernels must pass.
+sanitize-quick: $(VENV)/.dependencies
+	OMP_NUM_THREADS=2 $(SANITIZE) address tests/ops tests/operators/test_weighted.py
+	OMP_NUM_THREADS=4 $(SANITIZE) thread tests/ops/test_bindings.py \
+	  tests/ops/test_position_moments.py tests/ops/test_neighbour_max.py \
+	  tests/ops/test_radius_search.py tests/ops/test_grid_subsample.py
 
 # Pins what is installed now; run it in an environment where `make test` passes.
 lock: $(VENV)/.package

@@ -16,6 +16,7 @@ from clouds import some_cloud
 from copc_files import make_copc
 from damage import damage, damage_zip
 from fuzzing_folders import edit_json, make_work, use_scene, use_work
+from model_damage import damage_model
 from structure import damage_copc, damage_e57
 
 from salanet import io
@@ -232,6 +233,39 @@ def use_model(path: Path) -> None:
     load(path).fold()
 
 
+def make_models(folder: Path) -> None:
+    """One of each operator and network, as small as they come."""
+    from model_damage import WORDS
+
+    from salanet.models import create_model, save
+
+    for operator in WORDS["operator"]:
+        model = create_model(
+            operator=operator, width=12, features=("one", "intensity"), in_channels=2,
+            classes=("ground", "house"),
+        )  # fmt: skip
+        save(model, folder / f"{operator}.safetensors", {"codes": [2, 6], "intensity_scale": 9.0})
+    model = create_model(width=4, features=("one",), in_channels=1, parts={"Chair": 3, "Lamp": 2})
+    save(model, folder / "parts.safetensors")
+
+
+def use_model_throughout(path: Path) -> None:
+    """All that can be done with a model: listed, run with PyTorch, run without."""
+    from salanet.edge import Segmenter
+    from salanet.errors import SalaNetError
+    from salanet.inference import segment
+    from salanet.models import load, zoo
+
+    cloud = some_cloud(60)
+    try:
+        edge = Segmenter(path, threads=1)
+        edge.predict(cloud)
+    except SalaNetError as error:
+        assert "\n" not in str(error)
+    zoo.describe(path).record()
+    segment(load(path), cloud)
+
+
 def make_scene(folder: Path) -> None:
     from salanet.scenes import Scene
 
@@ -352,6 +386,7 @@ TARGETS = {
     "text": Target(make_text, use_cloud),
     "model": Target(make_model, use_model),
     "model, edge": Target(make_model, use_edge),
+    "model structure": Target(make_models, use_model_throughout, damage=damage_model),
     "onnx": Target(make_onnx, use_edge, needs="onnxscript"),
     "scene": Target(make_scene, use_scene, folder=True),
     "work folder": Target(make_work, use_work, folder=True),

@@ -20,7 +20,14 @@ from salanet import io
 from salanet.errors import FileError, SalaNetError
 
 SLOW = {"onnx"}  # takes half a minute to make
-FEW = {"model": 5, "model, edge": 5, "recipe": 5, "work folder": 5, "scene": 15}
+FEW = {
+    "model": 5,
+    "model, edge": 5,
+    "model structure": 10,
+    "recipe": 5,
+    "work folder": 5,
+    "scene": 15,
+}
 MAGIC = {
     ".las": b"LASF" + bytes(20) + b"\1\4",
     ".laz": b"LASF" + bytes(20) + b"\1\2",

@@ -67,6 +67,8 @@ def _weights(path: Path, threads: int) -> ModelFile:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise FileError(path, f"not a readable safetensors file ({error})") from error
+    except TypeError as error:  # bfloat16, float8
+        raise FileError(path, f"its tensors need PyTorch to be read ({error})") from error
     config, metadata = _document(path, text, "a safetensors file, but not a SalaNet model")
     try:
         return ModelFile(config, metadata, SalaNetwork(tensors, config, threads))

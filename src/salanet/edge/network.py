@@ -31,7 +31,10 @@ class Weights:
         return Weights(self._tensors, f"{self._prefix}{name}.")
 
     def __getitem__(self, name: str) -> Array:
-        return np.ascontiguousarray(self._tensors[self._prefix + name], np.float32)
+        tensor = self._tensors[self._prefix + name]
+        if tensor.dtype.kind != "f":
+            raise ValueError(f"{self._prefix}{name} is of the type {tensor.dtype}")
+        return np.ascontiguousarray(tensor, np.float32)
 
     def __contains__(self, name: str) -> bool:
         return self._prefix + name in self._tensors
