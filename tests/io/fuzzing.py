@@ -53,7 +53,7 @@ def place(target: Target, seeds: Seeds, rng: np.random.Generator, folder: Path) 
             (folder / other).write_bytes(content)
     if rng.random() < 0.02:  # the content of another file under this name
         data = seeds[rng.integers(len(seeds))][1]
-    damaged = damage_zip(data, rng) if name.endswith(".npz") else damage(data, rng)
+    damaged = damage_zip(data, rng) if data[:2] == b"PK" else damage(data, rng)
     if name.endswith(".json") and rng.random() < 0.7:
         damaged = edit_json(data, rng)
     if target.folder and rng.random() < 0.1:  # as a power cut leaves it
