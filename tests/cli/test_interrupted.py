@@ -4,6 +4,7 @@ finishes and cleans up."""
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -120,3 +121,31 @@ def test_kill_9_during_convert(tmp_path: Path, suffix: str) -> None:
     assert not target.exists() or len(io.read(target)) == 200_000
     assert main(["convert", str(source), str(target)]) == 0
     assert len(io.read(target)) == 200_000 and files_below(folder) == [target.name]
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_polite_request_to_end_leaves_nothing(
+    tmp_path: Path, how: signal.Signals, code: int
+) -> None:
+    source, folder = tmp_path / "a.npz", tmp_path / "out"
+    folder.mkdir()
+    io.write(source, labelled(400_000))
+    # Processes in the background inherit that it is ignored.
+    main_module = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    main_module += "import sys; from salanet.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", main_module, "convert", str(source), str(folder / "b.csv")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    patience = time.monotonic() + 120
+    while not any(folder.iterdir()) and time.monotonic() < patience:
+        time.sleep(0.001)
+    process.send_signal(how)
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == code, said
+    assert said.count("\n") == 1 and said.startswith("salanet convert: "), said
+    assert not files_below(folder)
+
+
+def test_signals_are_as_they_were_afterwards() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["info", "nowhere.laz"]) == 2
+    assert signal.getsignal(signal.SIGTERM) == before

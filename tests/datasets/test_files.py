@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import laspy
 import numpy as np
 import pytest
 from laspy.vlrs.known import WktCoordinateSystemVlr
 
+from salanet.datasets import files
 from salanet.datasets.balance import balance, warnings
 from salanet.datasets.classes import ClassMap
 from salanet.datasets.files import (
@@ -94,6 +96,54 @@ def test_complete_scenes_are_skipped_until_something_changes(job: Job) -> None:
     assert not prepare_file(job, other_grid).skipped
     write_las(job.source, [2] * 10)
     again = prepare_file(job, other_grid)
+    assert not again.skipped and again.points == 10
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("coord.npy", b""),
+        ("segment.npy", None),
+        ("raw_to_cell.npy", None),
+        ("scene.json", b""),
+        ("scene.json", b'{"provenance": [], "settings": {"grid": 0.5}}'),
+        ("scene.json", b"[1]"),
+    ],
+)
+def test_a_damaged_scene_is_made_again(job: Job, name: str, content: bytes | None) -> None:
+    prepare_file(job, SETTINGS)
+    path = job.scene / name
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-8] + b"\xff" * 8 if content is None else content)
+    assert not prepare_file(job, SETTINGS).skipped
+    assert path.read_bytes() == whole
+    assert prepare_file(job, SETTINGS).skipped
+
+
+@pytest.mark.parametrize("key", ["points", "counts", "settings", "classes"])
+def test_an_edited_header_is_made_again(job: Job, key: str) -> None:
+    prepare_file(job, SETTINGS)
+    path = job.scene / "scene.json"
+    meta = json.loads(path.read_text())
+    path.write_text(json.dumps(meta | {key: None}))
+    assert not prepare_file(job, SETTINGS).skipped
+    assert json.loads(path.read_text()) == meta
+
+
+def test_a_source_that_changes_meanwhile_is_prepared_again(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subsample = files._subsample
+
+    def slow(*arguments: Any) -> Any:
+        found = subsample(*arguments)
+        write_las(job.source, [2] * 10)
+        return found
+
+    monkeypatch.setattr(files, "_subsample", slow)
+    assert prepare_file(job, SETTINGS).points == 400
+    monkeypatch.undo()
+    again = prepare_file(job, SETTINGS)
     assert not again.skipped and again.points == 10
 
 

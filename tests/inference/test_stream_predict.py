@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -131,6 +132,37 @@ def test_killed_and_resumed(
     assert [path.name for path in tmp_path.iterdir()] == ["out.laz"]
     if phase == "write":
         assert "network" not in report["steps"], "tiles that are done are not done again"
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks into /proc")
+@pytest.mark.parametrize("phase", PHASES)
+def test_the_power_is_cut(
+    model: Network,
+    scan: Path,
+    streamed: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    phase: str,
+) -> None:
+    """Of each file only what was flushed is there afterwards, under the name it had got."""
+    to, flushed, fsync = tmp_path / "out.laz", dict[int, bytes](), os.fsync
+
+    def note(handle: int) -> None:
+        if stat.S_ISREG(os.fstat(handle).st_mode):
+            flushed[os.fstat(handle).st_ino] = Path(f"/proc/self/fd/{handle}").read_bytes()
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", note)
+    with pytest.raises(Killed):
+        stream_file(model, scan, to, stop=(phase, 2))
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            path.write_bytes(flushed.get(path.stat().st_ino, b""))
+    report = stream_file(model, scan, to, replace(ALL, resume=True))
+    assert report["remarks"][0] == "continued what an earlier run left unfinished"
+    assert not any("damaged" in remark for remark in report["remarks"]), "all was flushed"
+    assert to.read_bytes() == streamed.read_bytes()
+    assert [path.name for path in tmp_path.iterdir()] == ["out.laz"]
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 40, b"\xff{"])

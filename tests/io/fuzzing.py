@@ -70,7 +70,7 @@ def damage_in_folder(name: str, data: bytes, rng: np.random.Generator) -> bytes:
         return bytes(len(data) * int(rng.integers(2)))
     if name.endswith(".json") and rng.random() < 0.7:
         return edit_json(data, rng)
-    return damage_zip(data, rng) if name.endswith(".npz") else damage(data, rng)
+    return damage_zip(data, rng) if data[:2] == b"PK" else damage(data, rng)
 
 
 def use_cloud(path: Path) -> None:

@@ -157,8 +157,7 @@ class Trainer:
         self.per_epoch = training.steps_per_epoch(processes.count)
         self.steps = training.epochs * self.per_epoch
         self.step, self.elapsed, self.best = 0, 0.0, -1.0
-        self.done = 0.0  # share of the schedule behind us
-        self.rate = 0.0
+        self.done, self.rate = 0.0, 0.0  # share of the schedule behind us, learning rate
         self.history: list[dict[str, Any]] = []
         self.latest: Batch | None = None
         self.guard = Guard(self.model, self.run.folder, self.channels, self.everyone)
