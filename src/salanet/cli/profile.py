@@ -152,7 +152,7 @@ def markdown_table(results: list[Profile]) -> str:
 def show_table(results: list[Profile]) -> None:
     from rich.table import Table
 
-    from salanet.cli.console import results
+    from salanet.cli import console
 
     header, *rows = shown(results)
     table = Table()
@@ -160,13 +160,13 @@ def show_table(results: list[Profile]) -> None:
         table.add_column(name, justify="left" if name in ("network", "operator") else "right")
     for row in rows:
         table.add_row(*row)
-    results().print(table)
+    console.results().print(table)
 
 
 def show(result: Profile) -> None:
     from rich.table import Table
 
-    from salanet.cli.console import results
+    from salanet.cli import console
 
     name = f"{result.operator}, C = {result.width}" if result.operator else "as published"
     table = Table(title=f"{result.network}, {name}", show_header=False)
@@ -188,4 +188,4 @@ def show(result: Profile) -> None:
         table.add_row("network", f"{result.measured.network_ms:.1f} ms")
         if result.measured.peak_bytes:
             table.add_row("peak memory", f"{result.measured.peak_bytes / 1e6:.0f} MB")
-    results().print(table)
+    console.results().print(table)
