@@ -90,8 +90,9 @@ class Company:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Company:
         """From what `arrays` gave, among others."""
-        found = {name: arrays[f"company_{name}"] for name in cls.__dataclass_fields__}
-        return cls(**{name: a if a.ndim else a.item() for name, a in found.items()})
+        kept = {name: arrays[f"company_{name}"] for name in cls.__dataclass_fields__}
+        found: dict[str, Any] = {name: a if a.ndim else a.item() for name, a in kept.items()}
+        return cls(**found)
 
     def strays(self, xyz: Points) -> Mask:
         """Which points (N, 3) are strays, or not finite."""
@@ -200,7 +201,7 @@ class Occupancy:
             last,
             keys[lonely],
             home,
-            _box(low, high, ~far),
+            _box(low, high, np.logical_not(far)),
             int(counts[far].sum()),
             float(distances.min(initial=np.inf)) if far.any() else 0.0,
             float(distances.max(initial=0)),

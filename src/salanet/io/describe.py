@@ -150,21 +150,21 @@ def density(xyz: NDArray[np.float64]) -> float | None:
     The cells hold 16 points where the points are spread evenly over their bounding rectangle.
     Points without company (`salanet.company`) do not count.
     """
-    xyz = Company.of(xyz).held(xyz)
-    if len(xyz) < POINTS_PER_CELL:
+    held = Company.of(xyz).held(xyz)
+    if len(held) < POINTS_PER_CELL:
         return None
-    low = xyz[:, :2].min(axis=0)
+    low = held[:, :2].min(axis=0)
     with np.errstate(over="ignore", invalid="ignore"):
-        width, depth = xyz[:, :2].max(axis=0) - low
+        width, depth = held[:, :2].max(axis=0) - low
         area = width * depth
     if not 0 < area < np.inf:
         return None
-    cell = np.sqrt(area / len(xyz) * POINTS_PER_CELL)
+    cell = np.sqrt(area / len(held) * POINTS_PER_CELL)
     if not (width / cell + 1) * (depth / cell + 1) < MOST_CELLS:
         return None
-    at = np.floor((xyz[:, :2] - low) / cell).astype(np.int64)
+    at = np.floor((held[:, :2] - low) / cell).astype(np.int64)
     occupied = len(np.unique(at[:, 0] * (at[:, 1].max() + 1) + at[:, 1]))
-    return float(len(xyz) / (occupied * cell * cell))
+    return float(len(held) / (occupied * cell * cell))
 
 
 def _format(path: Path, source: Any) -> str:

@@ -5,7 +5,6 @@ are numbered along x, so that these are nine runs of the sorted points.
 """
 
 # mypy: disable-error-code="no-untyped-def, assignment, misc"
-# ruff: noqa: RUF005  (a kernel cannot unpack a tuple)
 
 from __future__ import annotations
 

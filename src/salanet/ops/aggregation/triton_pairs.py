@@ -5,7 +5,6 @@ of R rows of weights, and Triton cannot take a column out of a matrix.
 """
 
 # mypy: disable-error-code="no-untyped-def, assignment"
-# ruff: noqa: RUF005  (a kernel cannot unpack a tuple)
 
 from __future__ import annotations
 

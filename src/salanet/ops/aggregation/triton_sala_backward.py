@@ -6,7 +6,6 @@ order. Nothing is added atomically: the same input gives the same bits.
 """
 
 # mypy: disable-error-code="no-untyped-def, assignment"
-# ruff: noqa: RUF005  (a kernel cannot unpack a tuple)
 
 from __future__ import annotations
 
