@@ -1,4 +1,4 @@
-"""Ground filtering against the reference samples of ISPRS: ours, cloth simulation, published.
+"""Ground filtering against the reference samples of ISPRS, beside cloth simulation.
 
     python benchmarks/terrain.py SAMPLES_FOLDER
 
@@ -7,10 +7,6 @@ error and kappa in percent. One set of parameters for all. A point counts as gro
 above the terrain is within 0.5 m, and 0.25 m more per metre of rise. Cloth simulation runs with
 its published general settings, where `pip install cloth-simulation-filter` was done. Writes
 benchmarks/results/terrain.{csv,md}.
-
-Published total errors: Axelsson's triangulation (Sithole and Vosselman 2004), and the simple
-morphological filter of Pingel et al. 2013 with parameters tuned for each sample. They were entered
-without the papers at hand; look them up before you quote one.
 """
 
 from __future__ import annotations
@@ -29,24 +25,7 @@ RESULTS = Path(__file__).parent / "results"
 GROUND = 2
 WITHIN = 0.5  # metres
 PER_RISE = 0.25  # metres per metre
-PUBLISHED = {  # sample: total error of Axelsson, of Pingel et al. tuned for each sample
-    "samp11": (10.76, 8.28),
-    "samp12": (3.25, 2.92),
-    "samp21": (4.25, 1.10),
-    "samp22": (3.63, 3.35),
-    "samp23": (4.00, 4.61),
-    "samp24": (4.42, 3.52),
-    "samp31": (4.78, 0.91),
-    "samp41": (13.91, 5.91),
-    "samp42": (1.62, 1.48),
-    "samp51": (2.72, 1.43),
-    "samp52": (3.07, 3.82),
-    "samp53": (8.91, 2.43),
-    "samp54": (3.23, 2.27),
-    "samp61": (2.08, 0.86),
-    "samp71": (1.63, 1.65),
-}
-COLUMNS = ("ours", "kappa", "cloth", "cloth kappa", "Axelsson", "SMRF tuned")
+COLUMNS = ("ours", "kappa", "cloth", "cloth kappa")
 
 Mask = NDArray[np.bool_]
 
@@ -86,14 +65,11 @@ def main() -> None:
     for path in sorted(parser.parse_args().samples.glob("samp*.la[sz]")):
         las = laspy.read(path)
         xyz, truth = np.asarray(las.xyz), np.asarray(las.classification) == GROUND
-        published = PUBLISHED.get(path.stem[:6], (float("nan"),) * 2)
-        rows.append(
-            (path.stem[:6], *scores(truth, ours(xyz)), *scores(truth, cloth(xyz)), *published)
-        )
+        rows.append((path.stem[:6], *scores(truth, ours(xyz)), *scores(truth, cloth(xyz))))
     if not rows:
         parser.error("no samp*.laz in this folder")
     rows.append(("mean", *np.mean([row[1:] for row in rows], axis=0)))
-    lines = ["| sample | " + " | ".join(COLUMNS) + " |", "|---" * 7 + "|"]
+    lines = ["| sample | " + " | ".join(COLUMNS) + " |", "|---" * 5 + "|"]
     lines += [
         f"| {name} | " + " | ".join(f"{x:.2f}" for x in values) + " |" for name, *values in rows
     ]
