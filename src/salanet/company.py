@@ -181,16 +181,19 @@ class Occupancy:
         while True:
             few, spots = _lonely(self._cells)
             if self._cells.counts[few].sum() <= SHARE * total:
-                return self._found(few | spots)
+                return self._found(few, spots)
             self._widen(1)
 
-    def _found(self, lonely: Mask) -> Company:
+    def _found(self, few: Mask, spots: Mask) -> Company:
         keys, places, counts, low, high = self._cells
+        lonely = few | spots
         home = _box(low, high, ~lonely)
         first, last = places[:, ~lonely].min(axis=1), places[:, ~lonely].max(axis=1)
         found = Company(self._shift, first, last, keys[lonely], home, home)
         begin, end = (cell[:, None] for cell in found._near)
         far = ~((places >= begin) & (places < end)).all(axis=0)
+        lonely = few | (spots & far)  # nearby, many points are company enough
+        home = _box(low, high, ~lonely)
         with np.errstate(over="ignore"):
             below, above = home[0, :, None] - high[:, far], low[:, far] - home[1, :, None]
             apart = np.maximum(np.maximum(below, above), 0)

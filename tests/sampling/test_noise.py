@@ -1,5 +1,6 @@
 """What a file itself flags as noise, and the terrain that does not rest on lonely points."""
 
+# ruff: noqa: RUF005 (arrays are added, not lists joined)
 from __future__ import annotations
 
 from pathlib import Path
@@ -73,4 +74,4 @@ def test_lonely_points_leave_the_terrain_as_it_is(kind: str) -> None:
     found = height_above_terrain(np.concatenate([xyz, added]))
     np.testing.assert_allclose(found[: len(xyz)], alone, atol=1e-4)
     if kind != "far":
-        np.testing.assert_allclose(found[len(xyz) :], added[:, 2] - low[2], atol=3)
+        np.testing.assert_allclose(found[len(xyz) :], added[:, 2] - low[2], atol=5)
