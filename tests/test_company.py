@@ -1,6 +1,5 @@
 """Which points have company: few far ones decide nothing, whatever their order and pieces."""
 
-# ruff: noqa: RUF005 (arrays are added, not lists joined)
 from __future__ import annotations
 
 import numpy as np

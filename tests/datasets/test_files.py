@@ -60,24 +60,27 @@ def job(tmp_path: Path) -> Job:
 def test_a_scene_holds_everything(job: Job) -> None:
     result = prepare_file(job, SETTINGS)
     scene = Scene.open(job.scene)
-    assert result.points == 400 and result.cells == len(scene) and not result.skipped
+    # What the file flags as noise (7) takes no part.
+    assert result.points == 395 and result.cells == len(scene) and not result.skipped
     assert result.counts == {"ground": 300, "building": 80, "other": 15}
     assert scene.classes == ["ground", "building", "other"] and scene.grid == 0.5
     assert scene.meta["codes"] == [2, 6, 1]
     assert scene.meta["provenance"]["source"]["name"] == "a.las"
     assert sorted(scene.arrays) == [
         "height_above_ground",
+        "height_above_lowest",
         "intensity",
         "number_of_returns",
         "return_number",
+        "terrain_slope",
     ]
     assert scene.color is None
     raw = scene.raw["segment"]
-    assert np.bincount(raw + 1).tolist() == [5, 300, 80, 15] and raw.dtype == np.int16
+    assert np.bincount(raw + 1).tolist() == [0, 300, 80, 15] and raw.dtype == np.int16
     # The way back: each raw point lies in the cell it is said to lie in.
     to_cell = scene.raw["to_cell"]
     assert to_cell.dtype == np.int32 and len(np.unique(to_cell)) == len(scene)
-    xyz = np.asarray(laspy.read(job.source).xyz)
+    xyz = np.asarray(laspy.read(job.source).xyz)[:395]
     means = np.stack([np.bincount(to_cell, xyz[:, i]) for i in range(3)], 1)
     means /= np.bincount(to_cell)[:, None]
     np.testing.assert_allclose(scene.coord + scene.offset, means, atol=1e-5)
@@ -141,7 +144,7 @@ def test_a_source_that_changes_meanwhile_is_prepared_again(
         return found
 
     monkeypatch.setattr(files, "_subsample", slow)
-    assert prepare_file(job, SETTINGS).points == 400
+    assert prepare_file(job, SETTINGS).points == 395
     monkeypatch.undo()
     again = prepare_file(job, SETTINGS)
     assert not again.skipped and again.points == 10
@@ -175,7 +178,7 @@ def test_an_error_keeps_what_is_done_and_the_rest_goes_on_later(tmp_path: Path) 
     ("codes", "settings", "message"),
     [
         ([2, 5, 5], Settings(ClassMap.parse("ground=2"), 1), r"a\.las: label 5 \(2 points\)"),
-        ([7, 7], SETTINGS, r"a\.las: every label is ignored"),
+        ([7, 7], SETTINGS, r"a\.las: all 2 points are flagged as noise"),
         ([], SETTINGS, r"a\.las: .*no points"),
         ([2], Settings(SETTINGS.classes, 1, label_field="kind"), "no attribute 'kind' to take"),
         ([2], Settings(SETTINGS.classes, 1, keep=("nx",)), "no attribute 'nx' to keep"),

@@ -1,6 +1,5 @@
 """Strays and flagged noise change nothing about the other points, on every way to a label."""
 
-# ruff: noqa: RUF005 (arrays are added, not lists joined)
 from __future__ import annotations
 
 import json

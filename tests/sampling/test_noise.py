@@ -1,6 +1,5 @@
 """What a file itself flags as noise, and the terrain that does not rest on lonely points."""
 
-# ruff: noqa: RUF005 (arrays are added, not lists joined)
 from __future__ import annotations
 
 from pathlib import Path
