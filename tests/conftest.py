@@ -66,7 +66,7 @@ def town_model(town_scenes: Path) -> Path:
     recipe.write_text(
         "model: {width: 8, features: [one, intensity, returns, height_above_ground]}\n"
         "sampling: {shape: cylinder, sphere_radius: 8, balance: 0.5}\n"
-        "training: {epochs: 10, samples_per_epoch: 12, batch_size: 2, validate_every: 5,\n"
+        "training: {epochs: 20, samples_per_epoch: 12, batch_size: 2, validate_every: 10,\n"
         "  optimiser: adamw, learning_rate: 0.01, schedule: cosine, class_weights: inverse-sqrt}\n"
     )
     run = town_scenes.parent / "run"

@@ -50,7 +50,7 @@ def test_shipped_maps_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.chdir(tmp_path)
     (tmp_path / "ign-lidar-hd").write_text("classes: {mine: 2}")
     assert ClassMap.parse("ign-lidar-hd").names == ["mine"]
-    with pytest.raises(ConfigError, match="no class map .ign.; there is .*ign-lidar-hd, or give"):
+    with pytest.raises(ConfigError, match=r"no class map .ign.; there is .*ign-lidar-hd, or give"):
         ClassMap.parse("ign")
 
 
