@@ -1,10 +1,11 @@
 """Airborne models on whole files of other sites: what is right, what is not, and does it know.
 
-    python benchmarks/aerial.py FILES --model aerial [--model MODEL …] [--json OUT]
+    python benchmarks/aerial.py FILES --model aerial [--model MODEL …] [--json OUT] [--temperature]
 
 Every point counts that the file's own class says something about; sites know different classes,
 see `SITES`. Confidence is the largest probability; ECE its expected calibration error in 15 bins
-(Guo et al. 2017, eq. 3).
+(Guo et al. 2017, eq. 3). With `--temperature` the one is found that makes the truth of the files
+likeliest, each file counting alike; for a model that has none and has not learned from them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
 from scipy.spatial import cKDTree
 
 import salanet
@@ -51,6 +53,8 @@ class Found:
     prediction: NDArray[np.int64]
     confidence: NDArray[np.float32]
     xyz: NDArray[np.float64]
+    probabilities: NDArray[np.float32]
+    of_class: NDArray[np.int64]
 
     def row(self) -> dict[str, Any]:
         right = self.truth == self.prediction
@@ -122,13 +126,32 @@ def run(model: Any, path: Path, votes: int, grid: str | None) -> Found:
         truth[cloud.label == code] = names.index(name)
     known = truth >= 0
     assert found.probabilities is not None
+    known &= found.labels >= 0
     return Found(
         names,
         truth[known],
         of_class[found.labels[known]],
         found.probabilities.max(1)[known],
         cloud.xyz[known],
+        found.probabilities[known],
+        of_class,
     )
+
+
+def best_temperature(sites: list[Found]) -> float:
+    """The temperature under which the truth is likeliest; a site's name may be several classes."""
+
+    def cost(temperature: float) -> float:
+        total = 0.0
+        for site in sites:
+            logits = np.log(np.maximum(site.probabilities, 1e-12)) / temperature
+            p = np.exp(logits - logits.max(1, keepdims=True))
+            p /= p.sum(1, keepdims=True)
+            inside = site.of_class[None] == site.truth[:, None]
+            total -= float(np.log(np.maximum((p * inside).sum(1), 1e-9)).mean())
+        return total
+
+    return float(minimize_scalar(cost, bounds=(0.5, 4), method="bounded").x)
 
 
 def main() -> None:
@@ -138,11 +161,13 @@ def main() -> None:
     parser.add_argument("--votes", type=int, default=1)
     parser.add_argument("--grid", default=None)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--temperature", action="store_true")
     asked = parser.parse_args()
     table: dict[str, dict[str, Any]] = {}
     for name in asked.model:
         model = zoo.load(name).fold()
         pooled: list[Found] = []
+        sites: list[Found] = []
         for path in asked.files:
             found = run(model, path, asked.votes, asked.grid)
             row = found.row()
@@ -151,6 +176,7 @@ def main() -> None:
             print(f"ECE {row['ece']:4.1f}  wrong {row['wrong confidence']:.2f}  {row['iou']}")
             if "building recall by slope" in row and len(row["building recall by slope"]) > 1:
                 print(f"    building recall by slope {row['building recall by slope']}")
+            sites.append(found)
             if fnmatchcase(path.name, "77060*"):
                 pooled.append(found)
         if len(pooled) > 1:
@@ -158,12 +184,15 @@ def main() -> None:
                 pooled[0].names,
                 *(
                     np.concatenate([getattr(one, key) for one in pooled])
-                    for key in ("truth", "prediction", "confidence", "xyz")
+                    for key in ("truth", "prediction", "confidence", "xyz", "probabilities")
                 ),
+                pooled[0].of_class,
             ).row()
             table[name]["IGN test tiles"] = together
             figures = f"OA {together['oa']} mIoU {together['miou']} {together['iou']}"
             print(f"{name}  IGN test tiles: {figures}")
+        if asked.temperature:
+            print(f"{name}  temperature {best_temperature(sites):.2f}")
     if asked.json:
         asked.json.write_text(json.dumps(table, indent=1) + "\n")
 

@@ -1,6 +1,6 @@
 """Judge a trained model and put it into the package, with what its users must know.
 
-    python benchmarks/weights.py NAME MODEL.safetensors SCENES [--test SCENES]
+    python benchmarks/weights.py NAME MODEL.safetensors SCENES [--test SCENES] [--temperature T]
 
 evaluates the model on the test scenes, by default those beside the scenes it was trained on, as
 they are and without what it can do without, writes
@@ -40,12 +40,14 @@ ROOMS = {
 RETURNS = ("return_number", "number_of_returns")
 AERIAL = {
     "domain": "airborne",
-    "licence": "Apache-2.0; trained on IGN LiDAR HD (Licence Ouverte / Etalab 2.0, © IGN)",
+    "licence": (
+        "Apache-2.0; trained on IGN LiDAR HD (Licence Ouverte / Etalab 2.0, © IGN) and AHN3 (CC0)"
+    ),
     "test": "2 IGN tiles",
     "without": {"without intensity and returns": ("intensity", *RETURNS)},
 }
 DOMAINS = {"indoor": "rooms", "airborne": "airborne LiDAR"}
-MODELS = {"rooms": ROOMS, "rooms-large": ROOMS, "aerial": AERIAL}
+MODELS = {"rooms": ROOMS, "rooms-large": ROOMS, "aerial": AERIAL, "aerial-large": AERIAL}
 
 
 def neutral(scene: Scene, names: tuple[str, ...]) -> Scene:
@@ -133,6 +135,7 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("scenes", type=Path)
     parser.add_argument("--test", type=Path, help="test scenes from elsewhere")
+    parser.add_argument("--temperature", type=float, help="see `benchmarks/aerial.py`")
     arguments = parser.parse_args()
     about = MODELS[arguments.name]
     model = load(arguments.model)
@@ -150,6 +153,8 @@ def main() -> None:
         "spacing": spacing(open_scenes(arguments.scenes, "train")),
         "metrics": metrics | {"protocol": "whole, one pass", "test": about["test"]},
     }
+    if arguments.temperature:
+        metadata["temperature"] = arguments.temperature
     WEIGHTS.mkdir(exist_ok=True)
     save(model, WEIGHTS / f"{arguments.name}.safetensors", metadata)
     with (RESULTS / f"weights-{arguments.name}.csv").open("w", newline="") as file:
