@@ -15,6 +15,7 @@ from salanet.inference.choose import choose, domain
 from salanet.io import read
 from salanet.io.crs import Crs
 from salanet.models import ModelConfig
+from salanet.models.networks import create_network
 from salanet.models.zoo import Entry
 from salanet.sampling.survey import survey
 
@@ -25,7 +26,8 @@ def entry(
     config = ModelConfig(
         width=width, in_channels=4, features=features, classes=("a", "b"), grid=0.04
     )
-    return Entry(name, Path(f"{name}.safetensors"), config, {"domain": domain, **more})
+    shapes = {name: [*t.shape] for name, t in create_network(config).state_dict().items()}
+    return Entry(name, Path(f"{name}.safetensors"), config, {"domain": domain, **more}, shapes)
 
 
 LARGE = entry("rooms-large", "indoor", ("one", "rgb"), 8, optional=["rgb"])

@@ -74,7 +74,7 @@ def load(path: str | Path) -> Network:
         raise FileError(path, "a safetensors file, but not a SalaNet model")
     with _told(path):
         document, metadata = parse(text)
-        config = ModelConfig(**_current(document, tensors))
+        config = ModelConfig(**current(document, tensors))
     outline(path, config, {name: tensor.shape for name, tensor in tensors.items()})
     model = create_network(config, metadata)  # of the size of the file's tensors
     with torch.no_grad(), _told(path):
@@ -139,7 +139,7 @@ def _at_most(count: int) -> Iterator[None]:
         hook.remove()
 
 
-def _current(config: Any, tensors: Iterable[str]) -> Any:
+def current(config: Any, tensors: Iterable[str]) -> Any:
     """The architecture as this version writes it: SALA's perceptrons once had no batch norms."""
     if not isinstance(config, dict) or config.get("operator", "sala") != "sala":
         return config

@@ -5,7 +5,7 @@ Each is one file in `salanet/weights`, written by `save`; its metadata says what
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ class Entry:
     path: Path
     config: ModelConfig
     metadata: dict[str, Any]
-    shapes: dict[str, list[int]] = field(default_factory=dict)
+    shapes: dict[str, list[int]]
 
     @property
     def domain(self) -> str:
@@ -119,7 +119,7 @@ def describe(path: Path) -> Entry:
         with safe_open(path, framework="pt") as file:
             document, metadata = parse((file.metadata() or {})[KEY])
             shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
-        config = ModelConfig(**document)
+        config = ModelConfig(**files.current(document, shapes))
     except (SafetensorError, OSError) as error:
         raise FileError(path, f"not a readable safetensors file ({error})") from error
     except (KeyError, TypeError, ValueError, ValidationError) as error:
