@@ -26,7 +26,8 @@ def disc(layer: SALA, side: bool) -> np.ndarray:
     nought = torch.zeros_like(u)
     position = torch.stack([u, nought, v] if side else [u, v, nought], dim=-1)
     with torch.no_grad():
-        hidden = torch.relu(layer.hidden(torch.relu(layer.lift(position))))
+        lifted = torch.relu(torch.nn.functional.linear(position, *layer.lift.fixed()))
+        hidden = torch.relu(torch.nn.functional.linear(lifted, *layer.hidden.fixed()))
         scores = torch.softmax(layer.score(hidden), dim=-1).numpy()
     picture = scores @ GROUPS
     picture[(u**2 + v**2 > 1).numpy()] = 255
