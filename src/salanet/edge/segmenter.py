@@ -69,8 +69,9 @@ class Segmenter:
             codes = self.metadata.get("codes")
         except (ValueError, KeyError, TypeError, ConfigError) as error:
             raise FileError(path, f"its metadata is damaged ({error})") from error
-        known = isinstance(codes, list) and len(codes) == count
-        self.codes: list[int] = codes if known else list(range(count))
+        self.codes: list[int] = list(range(count))
+        if isinstance(codes, list) and len(codes) == count:
+            self.codes = codes
         self._try(path)
 
     def predict(
