@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +38,7 @@ def model(town_model: Path) -> Network:
 @pytest.fixture(scope="module")
 def clean() -> PointCloud:
     made = town(4, size=40, density=12)
-    made.xyz += SITE
+    made.xyz += SITE - np.floor(made.xyz.min(axis=0))
     return made
 
 
@@ -147,11 +148,9 @@ def standard_model(model: Network) -> Network:
     """The model, its classes called as the LAS standard calls their codes."""
     names = {2: "ground", 6: "building", 5: "high vegetation", 4: "medium vegetation", 1: "other"}
     codes = model.metadata["codes"]
-    made = model.__class__(
-        model.config.model_copy(update={"classes": tuple(names[code] for code in codes)}),
-        model.metadata,
-    )
-    made.load_state_dict(model.state_dict())
+    made = copy.copy(model)
+    called = tuple(names[code] for code in codes)
+    made.config = model.config.model_copy(update={"classes": called})
     return made
 
 

@@ -208,7 +208,8 @@ def _distance(metres: float) -> str:
     if not metres < BEYOND:
         return f"more than {BEYOND / 1000:,.0f} km"
     rounded = float(f"{metres:.2g}")
-    return f"{rounded / 1000:,.4g} km" if rounded >= 1000 else f"{rounded:,.4g} m"
+    size, unit = (rounded / 1000, "km") if rounded >= 1000 else (rounded, "m")
+    return f"{size:,.0f} {unit}" if size >= 10 else f"{size:.2g} {unit}"
 
 
 def _flagged(survey: Survey, noise: bool) -> list[str]:
