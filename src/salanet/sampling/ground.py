@@ -103,7 +103,8 @@ class Ground:
         return share * foot, share * top
 
     def _inside(self, uv: Raster) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        index = np.floor(uv + 0.5).astype(np.int64)
+        """Row and column of the cell nearest to each place; strays lie beyond the raster."""
+        index = np.clip(np.floor(uv + 0.5), 0, np.array(self.shape) - 1).astype(np.int64)
         return index[:, 0], index[:, 1]
 
     def slopes(self, xyz: Points) -> NDArray[np.float32]:
