@@ -227,6 +227,13 @@ def show(report: dict[str, Any], dry_run: bool) -> None:
         table.add_row(str(code), name, f"{count:,}", f"{count / report['points']:.1%}")
     console.print(report["output"], soft_wrap=True)
     console.print(table)
+    certainty = report.get("certainty")
+    if certainty and certainty["calibrated"]:
+        console.print(
+            f"about {certainty['expected']:.0%} of the labels are expected to be right, "
+            f"{certainty['doubtful']:.0%} are doubtful",
+            soft_wrap=True,
+        )
     for remark in report["remarks"]:
         console.print(f"note: {remark}", soft_wrap=True)
     peak = report["peak_memory_bytes"]
