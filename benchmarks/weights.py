@@ -1,6 +1,7 @@
 """Judge a trained model and put it into the package, with what its users must know.
 
     python benchmarks/weights.py NAME MODEL.safetensors SCENES [--test SCENES] [--temperature T]
+        [--fold CLASS]
 
 evaluates the model on the test scenes, by default those beside the scenes it was trained on, as
 they are and without what it can do without, writes
@@ -22,7 +23,8 @@ import numpy as np
 from salanet.datasets.indoor import PALETTE
 from salanet.evaluation import Confusion
 from salanet.inference import evaluate
-from salanet.models import load, save, zoo
+from salanet.models import Network, load, save, zoo
+from salanet.models.networks import create_network
 from salanet.sampling.features import NEUTRAL
 from salanet.scenes import Scene, open_scenes
 
@@ -47,7 +49,7 @@ AERIAL = {
     "without": {"without intensity and returns": ("intensity", *RETURNS)},
 }
 DOMAINS = {"indoor": "rooms", "airborne": "airborne LiDAR"}
-MODELS = {"rooms": ROOMS, "rooms-large": ROOMS, "aerial": AERIAL, "aerial-large": AERIAL}
+MODELS = {"rooms": ROOMS, "rooms-large": ROOMS, "aerial": AERIAL}
 
 
 def neutral(scene: Scene, names: tuple[str, ...]) -> Scene:
@@ -129,16 +131,35 @@ def spacing(scenes: list[Scene]) -> float:
     return round(float(np.median(found)), 3)
 
 
+def folded(model: Network, name: str) -> Network:
+    """The model without one of its classes: such points become what is likeliest of the others."""
+    kept = [i for i, known in enumerate(model.config.classes) if known != name]
+    names = tuple(model.config.classes[i] for i in kept)
+    metadata = dict(model.metadata)
+    for key in ("codes", "colours"):
+        values = metadata[key]
+        assert isinstance(values, list)
+        metadata[key] = [values[i] for i in kept]
+    new = create_network(model.config.model_copy(update={"classes": names}), metadata)
+    tensors = model.state_dict()
+    tensors |= {key: tensors[key][kept] for key in ("head.1.weight", "head.1.bias")}
+    new.load_state_dict(tensors)
+    return new.eval()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=MODELS)
     parser.add_argument("model", type=Path)
     parser.add_argument("scenes", type=Path)
     parser.add_argument("--test", type=Path, help="test scenes from elsewhere")
+    parser.add_argument("--fold", metavar="CLASS", help="learned, but not well enough to be told")
     parser.add_argument("--temperature", type=float, help="see `benchmarks/aerial.py`")
     arguments = parser.parse_args()
     about = MODELS[arguments.name]
     model = load(arguments.model)
+    if arguments.fold:
+        model = folded(model, arguments.fold)
     test = open_scenes(arguments.test or arguments.scenes, "test")
     variants = {"as trained": (), **about["without"]}
     rows = {
