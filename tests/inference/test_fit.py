@@ -301,7 +301,9 @@ def test_autzen_is_in_feet(shared_data: Path) -> None:
     model = Model(0.2, metadata={"intensity_scale": 1300.0, "spacing": 0.3})
     fit = examine(model, survey(read(path)))
     assert fit.scale == (FOOT,) * 3
-    assert len(fit.remarks) == 3  # units, returns, intensities
+    alone, unit, returns, intensities = fit.remarks
+    assert "stand alone" in alone and "in feet" in unit
+    assert "return_number" in returns and "intensities" in intensities
 
 
 def test_absence_in_part_of_the_points_is_said_with_its_share() -> None:

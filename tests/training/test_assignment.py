@@ -41,4 +41,4 @@ def test_dead_layers_are_said() -> None:
     assert described(row) == (
         "assignment 0.01 to 0.20 (1 of 2 layers do not tell neighbours apart)"
     )
-    assert described({"loss": 1.0, "spread/a": None}) == ""
+    assert described({"loss": 1.0}) == ""

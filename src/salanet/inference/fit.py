@@ -33,7 +33,6 @@ DIM, BRIGHT = 1 / 3, 3.0  # intensities by those of training, worth another scal
 TOP = features.INTENSITY_PERCENTILE
 NOTICED = 1.5  # times the model's own cells: worth a remark
 MANY_ZEROS = 0.05  # share of the points; few are the darkest of those that have a value
-MANY_ALONE = 0.005  # share of the points
 BEYOND = 1e9  # metres: no two points of a survey are so far apart
 
 
@@ -197,7 +196,7 @@ def _not_finite(survey: Survey) -> list[str]:
 
 def _alone(survey: Survey) -> list[str]:
     count = 0 if survey.company is None else survey.company.alone
-    if count < MANY_ALONE * survey.points:
+    if not count:
         return []
     points = "1 point stands" if count == 1 else f"{count:,} points stand"
     return [f"{points} alone: the terrain does not rest on {'it' if count == 1 else 'them'}"]

@@ -5,7 +5,7 @@ Each is one file in `salanet/weights`, written by `save`; its metadata says what
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ class Entry:
     path: Path
     config: ModelConfig
     metadata: dict[str, Any]
-    shapes: dict[str, list[int]]
+    shapes: dict[str, list[int]] = field(default_factory=dict)
 
     @property
     def domain(self) -> str:

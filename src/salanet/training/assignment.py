@@ -16,15 +16,15 @@ DEAD = 0.02  # standard deviation of h below which the groups are one group
 PREFIX = "spread/"
 
 
-def spreads(model: Network, batch: Batch | None) -> dict[str, float | None]:
+def spreads(model: Network, batch: Batch) -> dict[str, float]:
     """Standard deviation of h over the pairs of a batch, by the name of each SALA layer.
 
-    Empty for other operators; None where there is no batch to look at. The model stays as it is.
+    Empty for other operators. The model stays as it is.
     """
     layers = {name: module for name, module in model.named_modules() if isinstance(module, SALA)}
     layers = {name: module for name, module in layers.items() if module.groups > 1}
-    found: dict[str, float | None] = {PREFIX + name: None for name in layers}
-    if batch is None or not layers:
+    found = dict.fromkeys((PREFIX + name for name in layers), 0.0)
+    if not layers:
         return found
 
     def look(name: str) -> Any:
