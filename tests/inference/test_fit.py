@@ -283,4 +283,4 @@ def test_autzen_is_in_feet(shared_data: Path) -> None:
     model = Model(0.2, metadata={"intensity_scale": 1300.0, "spacing": 0.3})
     fit = examine(model, survey(read(path)))
     assert fit.scale == (FOOT,) * 3
-    assert len(fit.remarks) == 3  # units, returns, intensities
+    assert len(fit.remarks) == 4  # units, returns, intensities, points that stand alone

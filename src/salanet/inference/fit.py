@@ -146,8 +146,7 @@ def examine(
     fill, about_arrays = _missing(model, survey, where)
     scale, about_intensity = _intensity(model, survey, dict(fill))
     about_points = _strays(survey.company, max(found.scale)) + _flagged(survey, options.noise)
-    if HEIGHT in features.required(model.config.features):
-        about_points += _alone(survey)
+    terrain = HEIGHT in features.required(model.config.features)
     return Fit(
         scale=found.scale,
         y_up=found.y_up,
@@ -163,6 +162,7 @@ def examine(
             *about_grid,
             *about_arrays,
             *about_intensity,
+            *(_alone(survey) if terrain else ()),
         ),
     )
 

@@ -114,8 +114,8 @@ def label_cloud(
     if out.any():
         floor = float(cloud.xyz[~out, 2].min())
         codes[out] = left_out_codes(model, cloud.rows(out), floor)
-    names = class_names(model) | left_out_names(model, codes[out].tolist())
-    cloud.label, cloud.class_names = codes, names
+    cloud.label = codes
+    cloud.class_names = class_names(model) | left_out_names(model, codes[out].tolist())
     if found.probabilities is None:
         return []
     wanted = {"probabilities": probabilities, "confidence": confidence, "entropy": entropy}

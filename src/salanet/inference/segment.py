@@ -91,6 +91,7 @@ def segment(
     feature_names(model)  # an error about the model comes before any about the cloud
     asked = FitOptions() if fit == "auto" else fit
     examined = isinstance(asked, FitOptions)
+    found: Fit | None
     if isinstance(asked, FitOptions):
         surveyed = survey(cloud)
         company, found = surveyed.company, examine(model, surveyed, asked, where)
