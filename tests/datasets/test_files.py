@@ -58,7 +58,11 @@ def job(tmp_path: Path) -> Job:
 def test_a_scene_holds_everything(job: Job) -> None:
     result = prepare_file(job, SETTINGS)
     scene = Scene.open(job.scene)
-    assert result.points == 400 and result.cells == len(scene) and not result.skipped
+    assert result.left_out == {"strays": 0, "flagged": 5}
+    assert left_out([result]) == [
+        "5 points of a.las are flagged as noise or withheld: left out of the scenes"
+    ]
+    assert result.points == 395 and result.cells == len(scene) and not result.skipped
     assert result.counts == {"ground": 300, "building": 80, "other": 15}
     assert scene.classes == ["ground", "building", "other"] and scene.grid == 0.5
     assert scene.meta["codes"] == [2, 6, 1]
@@ -71,11 +75,11 @@ def test_a_scene_holds_everything(job: Job) -> None:
     ]
     assert scene.color is None
     raw = scene.raw["segment"]
-    assert np.bincount(raw + 1).tolist() == [5, 300, 80, 15] and raw.dtype == np.int16
+    assert np.bincount(raw + 1).tolist() == [0, 300, 80, 15] and raw.dtype == np.int16
     # The way back: each raw point lies in the cell it is said to lie in.
     to_cell = scene.raw["to_cell"]
     assert to_cell.dtype == np.int32 and len(np.unique(to_cell)) == len(scene)
-    xyz = np.asarray(laspy.read(job.source).xyz)
+    xyz = np.asarray(laspy.read(job.source).xyz)[:395]
     means = np.stack([np.bincount(to_cell, xyz[:, i]) for i in range(3)], 1)
     means /= np.bincount(to_cell)[:, None]
     np.testing.assert_allclose(scene.coord + scene.offset, means, atol=1e-5)
@@ -125,7 +129,8 @@ def test_an_error_keeps_what_is_done_and_the_rest_goes_on_later(tmp_path: Path) 
     ("codes", "settings", "message"),
     [
         ([2, 5, 5], Settings(ClassMap.parse("ground=2"), 1), r"a\.las: label 5 \(2 points\)"),
-        ([7, 7], SETTINGS, r"a\.las: every label is ignored"),
+        ([7, 7], SETTINGS, r"a\.las: all 2 points are flagged as noise"),
+        ([2, 2], Settings(ClassMap.parse("a=3,ignore=2"), 1), r"a\.las: every label is ignored"),
         ([], SETTINGS, r"a\.las: .*no points"),
         ([2], Settings(SETTINGS.classes, 1, label_field="kind"), "no attribute 'kind' to take"),
         ([2], Settings(SETTINGS.classes, 1, keep=("nx",)), "no attribute 'nx' to keep"),
@@ -244,3 +249,24 @@ def test_files_in_feet_are_warned_of(tmp_path: Path) -> None:
     for _ in range(2):  # made, then found there
         (warning,) = foreign_units([prepare_file(job, settings)])
         assert warning.startswith("1 file is in the unit foot by the reference system")
+
+
+def test_a_stray_of_an_ignored_class_costs_no_precision(tmp_path: Path) -> None:
+    """Coordinates of scenes are float32: half a metre, were they relative to 0 0 0."""
+    source = write_las(tmp_path / "a.las", [2] * 3000 + [5] * 3)
+    las = laspy.read(source)
+    x, y, z = (np.array(axis) for axis in (las.x, las.y, las.z))
+    for axis in (x, y, z):
+        axis[-3:] = 0
+    las.x, las.y, las.z = x, y, z
+    las.write(str(source))
+    settings = Settings(ClassMap.parse("ground=2,ignore=5"), grid=0.5)
+    result = prepare_file(Job(source, "train", tmp_path / "scenes" / "train" / "a"), settings)
+    scene = Scene.open(result.job.scene)
+    assert result.left_out == {"strays": 3, "flagged": 0} and result.points == 3000
+    assert left_out([result]) == [
+        "3 points of a.las lie far from all others: left out of the scenes"
+    ]
+    at = scene.raw["to_cell"]
+    inside = (np.asarray(scene.coord, np.float64) + scene.offset)[at] - np.stack([x, y, z], 1)[:-3]
+    assert np.abs(inside).max() < 0.5 and np.asarray(scene.coord).max() < 20
