@@ -22,7 +22,7 @@ from salanet.datasets.files import (
     prepare_file,
     suggest_classes,
 )
-from salanet.datasets.usable import foreign_units
+from salanet.datasets.usable import foreign_units, left_out
 from salanet.errors import ConfigError, DataError, FileError
 from salanet.scenes import BELOW, Scene, open_scenes
 
