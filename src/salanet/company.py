@@ -17,7 +17,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,7 @@ WEIGHTS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9],
 _STEPS = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), -1).reshape(-1, 3)[14:]
 
 Points = NDArray[np.floating[Any]]
+Kind = TypeVar("Kind", bound=np.floating[Any])
 Places = NDArray[np.int64]
 Keys = NDArray[np.uint64]
 Mask = NDArray[np.bool_]
@@ -96,6 +97,8 @@ class Company:
 
     def strays(self, xyz: Points) -> Mask:
         """Which points (N, 3) are strays, or not finite."""
+        if not self.count:
+            return ~np.isfinite(xyz).all(axis=1)
         low, high = np.ldexp(np.stack(self._near).astype(np.float64), self.shift - FINEST)
         found: Mask = ~((xyz >= low) & (xyz < high)).all(axis=1)
         return found
@@ -111,7 +114,7 @@ class Company:
             found[part] = self.lonely[np.minimum(at, len(self.lonely) - 1)] != keys
         return found
 
-    def held(self, xyz: Points) -> Points:
+    def held(self, xyz: NDArray[Kind]) -> NDArray[Kind]:
         """Those of some points (N, 3), finite, that have company; all of them without a copy."""
         return xyz[self.holds(xyz)] if len(self.lonely) else xyz
 
@@ -192,7 +195,7 @@ class Occupancy:
         found = Company(self._shift, first, last, keys[lonely], home, home)
         begin, end = (cell[:, None] for cell in found._near)
         far = ~((places >= begin) & (places < end)).all(axis=0)
-        lonely = few | (spots & far)  # nearby, many points are company enough
+        lonely = np.logical_or(few, spots & far)  # nearby, many points are company enough
         home = _box(low, high, ~lonely)
         with np.errstate(over="ignore"):
             below, above = home[0, :, None] - high[:, far], low[:, far] - home[1, :, None]
@@ -286,7 +289,7 @@ def _keys(places: Places) -> Keys:
     return keys
 
 
-def _box(low: NDArray[np.float64], high: NDArray[np.float64], of: Mask) -> NDArray[np.float64]:
+def _box(low: NDArray[np.float64], high: NDArray[np.float64], of: Any) -> NDArray[np.float64]:
     return np.stack([low[:, of].min(axis=1), high[:, of].max(axis=1)])
 
 

@@ -24,7 +24,7 @@ from salanet.datasets.files import (
     prepare_file,
     suggest_classes,
 )
-from salanet.datasets.usable import foreign_units
+from salanet.datasets.usable import foreign_units, left_out
 from salanet.errors import ConfigError, DataError, FileError
 from salanet.scenes import BELOW, Scene, open_scenes
 
@@ -60,7 +60,10 @@ def job(tmp_path: Path) -> Job:
 def test_a_scene_holds_everything(job: Job) -> None:
     result = prepare_file(job, SETTINGS)
     scene = Scene.open(job.scene)
-    # What the file flags as noise (7) takes no part.
+    assert result.left_out == {"not_finite": 0, "strays": 0, "flagged": 5}
+    assert left_out([result]) == [
+        "5 points of a.las are flagged as noise or withheld: left out of the scenes"
+    ]
     assert result.points == 395 and result.cells == len(scene) and not result.skipped
     assert result.counts == {"ground": 300, "building": 80, "other": 15}
     assert scene.classes == ["ground", "building", "other"] and scene.grid == 0.5
@@ -179,6 +182,7 @@ def test_an_error_keeps_what_is_done_and_the_rest_goes_on_later(tmp_path: Path) 
     [
         ([2, 5, 5], Settings(ClassMap.parse("ground=2"), 1), r"a\.las: label 5 \(2 points\)"),
         ([7, 7], SETTINGS, r"a\.las: all 2 points are flagged as noise"),
+        ([2, 2], Settings(ClassMap.parse("a=3,ignore=2"), 1), r"a\.las: every label is ignored"),
         ([], SETTINGS, r"a\.las: .*no points"),
         ([2], Settings(SETTINGS.classes, 1, label_field="kind"), "no attribute 'kind' to take"),
         ([2], Settings(SETTINGS.classes, 1, keep=("nx",)), "no attribute 'nx' to keep"),
@@ -297,3 +301,24 @@ def test_files_in_feet_are_warned_of(tmp_path: Path) -> None:
     for _ in range(2):  # made, then found there
         (warning,) = foreign_units([prepare_file(job, settings)])
         assert warning.startswith("1 file is in foot by the reference system")
+
+
+def test_a_stray_of_an_ignored_class_costs_no_precision(tmp_path: Path) -> None:
+    """Coordinates of scenes are float32: half a metre, were they relative to 0 0 0."""
+    source = write_las(tmp_path / "a.las", [2] * 3000 + [5] * 3)
+    las = laspy.read(source)
+    x, y, z = (np.array(axis) for axis in (las.x, las.y, las.z))
+    for axis in (x, y, z):
+        axis[-3:] = 0
+    las.x, las.y, las.z = x, y, z
+    las.write(str(source))
+    settings = Settings(ClassMap.parse("ground=2,ignore=5"), grid=0.5)
+    result = prepare_file(Job(source, "train", tmp_path / "scenes" / "train" / "a"), settings)
+    scene = Scene.open(result.job.scene)
+    assert result.left_out == {"not_finite": 0, "strays": 3, "flagged": 0} and result.points == 3000
+    assert left_out([result]) == [
+        "3 points of a.las lie far from all others: left out of the scenes"
+    ]
+    at = scene.raw["to_cell"]
+    inside = (np.asarray(scene.coord, np.float64) + scene.offset)[at] - np.stack([x, y, z], 1)[:-3]
+    assert np.abs(inside).max() < 0.5 and np.asarray(scene.coord).max() < 20

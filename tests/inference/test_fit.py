@@ -301,7 +301,7 @@ def test_autzen_is_in_feet(shared_data: Path) -> None:
     model = Model(0.2, metadata={"intensity_scale": 1300.0, "spacing": 0.3})
     fit = examine(model, survey(read(path)))
     assert fit.scale == (FOOT,) * 3
-    alone, unit, returns, intensities = fit.remarks
+    unit, returns, intensities, alone = fit.remarks
     assert "stand alone" in alone and "in feet" in unit
     assert "return_number" in returns and "intensities" in intensities
 

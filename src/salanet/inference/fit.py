@@ -150,8 +150,7 @@ def examine(
     scale, about_intensity = _intensity(model, survey, dict(fill))
     about_points = _not_finite(survey) + _strays(survey.company, max(found.scale))
     about_points += _flagged(survey, options.noise)
-    if TOLD.keys() & features.required(model.config.features):
-        about_points += _alone(survey)
+    terrain = bool(TOLD.keys() & features.required(model.config.features))
     return Fit(
         scale=found.scale,
         y_up=found.y_up,
@@ -167,6 +166,7 @@ def examine(
             *about_grid,
             *about_arrays,
             *about_intensity,
+            *(_alone(survey) if terrain else ()),
         ),
     )
 
