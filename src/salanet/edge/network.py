@@ -180,7 +180,7 @@ class SalaNetwork:
         if config["network"] != "salanet" or config["operator"] != "sala":
             what = config["operator"] if config["network"] == "salanet" else config["network"]
             raise ConfigError(
-                f"'{what}' runs without PyTorch as ONNX only: write it with `salanet export`, "
+                f"{what!r} runs without PyTorch as ONNX only: write it with `salanet export`, "
                 "and open that file"
             )
         if max(config["neighbours"]) > kernels.max_slots:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -64,8 +63,8 @@ class Segmenter:
             self._names = features.normalise_names(self.config["features"])
             self._grid = float(self.config["grid"])
             self._radius = float(self.config["radius_cells"]) * self._grid
-            if not (0 < self._grid < math.inf and 0 < self._radius < math.inf):
-                raise ValueError("the grid and its radius must be positive")
+            if not (1e-6 <= self._grid <= 1e6 and 1e-2 <= self._radius / self._grid <= 1e2):
+                raise ValueError("cells and radii of such sizes are none of a point cloud")
             count = len(self.classes)
             codes = self.metadata.get("codes")
         except (ValueError, KeyError, TypeError, ConfigError) as error:

@@ -60,8 +60,8 @@ class ModelConfig(BaseModel):
     features: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     parts: dict[str, int] = Field(default_factory=dict)
-    grid: float = Field(default=0.04, gt=0, allow_inf_nan=False)
-    radius_cells: float = Field(default=2.5, gt=0, allow_inf_nan=False)
+    grid: float = Field(default=0.04, ge=1e-6, le=1e6)
+    radius_cells: float = Field(default=2.5, ge=1e-2, le=1e2)
     neighbours: tuple[int, ...] = SCENE_NEIGHBOURS
     bn_momentum: float = Field(default=0.1, gt=0, le=1)
 
