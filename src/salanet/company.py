@@ -100,7 +100,7 @@ class Company:
     def strays(self, xyz: Points) -> Mask:
         """Which points (N, 3) are strays, or not finite."""
         if not self.count:
-            return ~np.isfinite(xyz).all(axis=1)
+            return np.logical_not(np.isfinite(xyz).all(axis=1))
         low, high = np.ldexp(np.stack(self._near).astype(np.float64), self.shift - FINEST)
         found: Mask = ~((xyz >= low) & (xyz < high)).all(axis=1)
         return found
