@@ -184,8 +184,11 @@ class _Body:
             first, lines = self._lines(element)
             numbers = range(first, first + len(lines))
             return plylists.from_lines(self.path, lines, element.properties, numbers)
-        places = np.empty((len(element.properties), element.count), np.int64)
         begin = self.position
+        least = sum(int((length or kind)[1]) for _, kind, length in element.properties)
+        self._advance(element, element.count * least)  # or nothing is made for what is not there
+        self.position = begin
+        places = np.empty((len(element.properties), element.count), np.int64)
         if element.count and self._skip_equal(element):
             end, self.position = self.position, begin
             steps = np.arange(element.count) * ((end - begin) // element.count)
