@@ -339,3 +339,29 @@ def test_a_field_of_several_values_is_as_none() -> None:
     fit = examine(Model(metadata=optional), of(cloud, metres))
     assert fit.remarks == ("the file has no return_number: the model does without",)
     assert fit.cloud(cloud).attributes["return_number"].shape == (len(cloud),)
+
+
+MANY_SIZES = {"cells": [0.4, 4.0]}
+
+
+def test_heights_in_feet_leave_the_cells_as_they_are() -> None:
+    cloud = town(1, size=60, density=8)  # 0.43 m apart; 0.53 with heights in feet taken for metres
+    feet = PointCloud(cloud.xyz * [1, 1, 1 / FOOT])
+    model = Model(0.27, features=("one",), metadata={"cells": [0.2, 4.0]})
+    metres, mixed = Crs("in metres", 2154, "metre"), Crs("heights in feet", None, "metre", "foot")
+    expected = examine(model, of(PointCloud(cloud.xyz), metres))
+    found = examine(model, of(feet, mixed))
+    assert found.scale == (1, 1, FOOT)
+    assert found.grid == expected.grid == 0.27
+
+
+def test_tiles_of_one_survey_get_the_same_cells() -> None:
+    """Each a little denser than the other, as tiles beside each other are."""
+    model = Model(features=("one",), metadata=MANY_SIZES)
+    system = Crs("in metres", 2154, "metre")
+    fits = [examine(model, of(tall_town(spacing), system)) for spacing in (0.6, 0.75, 1.1, 1.3)]
+    assert [fit.grid for fit in fits] == [0.5, 0.5, 1.0, 1.0]
+    assert [fit.zoom for fit in fits] == [1, 1, 0.5, 0.5]
+    assert not fits[0].remarks and "cells of 1 m instead of 0.5 m" in fits[2].remarks[0]
+    (sparse,) = examine(model, of(tall_town(8), system)).remarks
+    assert "cells of 4 m" in sparse and "expect less" in sparse

@@ -18,20 +18,15 @@ from salanet.cloud import NO_LABEL, PointCloud
 from salanet.company import Company
 from salanet.errors import ConfigError, DataError
 from salanet.inference import units, upright
+from salanet.inference.cellsize import cell_size, trained_spacing
 from salanet.inference.kind import DOMAINS, Described, domain_of, stance
 from salanet.sampling import features
-from salanet.sampling.cells import filled_cell
 from salanet.sampling.features import NEUTRAL
 from salanet.sampling.survey import Survey
 from salanet.sampling.terrain import TOLD
 
-SPARSE = 3.0  # times the spacing of training, or as many times denser: worth a remark
-HOPELESS = 6.0  # times: most cells are alone
-# Measured on an airborne tile 12 times as sparse as in training: mIoU 29 %, either way.
-ALONE = "labels are unlikely to be of use, as most cells see no other nearby (on average {seen})"
 DIM, BRIGHT = 1 / 3, 3.0  # intensities by those of training, worth another scale
 TOP = features.INTENSITY_PERCENTILE
-NOTICED = 1.5  # times the model's own cells: worth a remark
 MANY_ZEROS = 0.05  # share of the points; few are the darkest of those that have a value
 BEYOND = 1e9  # metres: no two points of a survey are so far apart
 
@@ -143,9 +138,9 @@ def examine(
     options = options or FitOptions()
     trained = trained_spacing(model)
     found = stance(options.units, options.up, survey, model.config.grid, trained, where)
-    spacing = survey.spacing * found.scale[0]
-    grid, about_grid = _grid(options.grid, spacing, model)
-    about_model = _other_domain(model, found.upright(survey))
+    seen = found.upright(survey)
+    grid, about_grid = cell_size(options.grid, seen.spacing, model)
+    about_model = _other_domain(model, seen)
     fill, about_arrays = _missing(model, survey, where)
     scale, about_intensity = _intensity(model, survey, dict(fill))
     about_points = _not_finite(survey) + _strays(survey.company, max(found.scale))
@@ -224,13 +219,6 @@ def _flagged(survey: Survey, noise: bool) -> list[str]:
     ]
 
 
-def trained_spacing(model: Described) -> float:
-    """Metres between neighbouring points of the training data; no less than the model's grid."""
-    spacing = model.metadata.get("spacing")
-    known = isinstance(spacing, (int, float)) and math.isfinite(spacing)
-    return max(spacing, model.config.grid) if spacing and known else model.config.grid
-
-
 def intensity_scale(model: Described, own: NDArray[np.generic] | None = None) -> float | None:
     """The intensity that becomes 1; None if the model has none.
 
@@ -271,65 +259,6 @@ def _other_domain(model: Described, seen: Survey) -> list[str]:
         f"the model is for {DOMAINS[meant]}, but this looks like {DOMAINS[kind]} ({reason}): its "
         "labels are unlikely to be of use (salanet models lists others)"
     ]
-
-
-def cell_range(model: Described) -> tuple[float, float] | None:
-    """Least and largest cells that the model was trained on, if on more than those of its grid."""
-    known = model.metadata.get("cells")
-    if not isinstance(known, (list, tuple)) or len(known) != 2:
-        return None
-    if not all(isinstance(size, (int, float)) and 0 < size < math.inf for size in known):
-        return None
-    return float(known[0]), float(known[1])
-
-
-def _grid(option: float | str | None, spacing: float, model: Described) -> tuple[float, list[str]]:
-    """The size of cells to work with, for points `spacing` metres apart."""
-    grid, radius, trained = model.config.grid, model.config.radius, trained_spacing(model)
-    if isinstance(option, (int, float)):
-        same = math.isclose(option, grid)
-        remark = f"cells of {option:g} m, as asked; the model was trained with {grid:g} m"
-        return float(option), [] if same else [remark]
-    if sizes := cell_range(model):
-        return _filled(spacing, grid, sizes)
-    sparser = max(spacing, grid) / trained if math.isfinite(spacing) else 1.0
-    if 1 / SPARSE <= sparser <= SPARSE:
-        return grid, []
-    # Cells as full as in training would make everything look as much smaller: half way is better
-    # than either end (measured on airborne tiles thinned 16 and 64 times).
-    fitting = float(f"{grid * math.sqrt(sparser):.2g}")
-    apart = (
-        f"points are about {spacing:.2g} m apart, {sparser:.2g} times as far as the "
-        f"{trained:.2g} m the model was trained on"
-    )
-    seen, better = (_seen(radius * size / grid, spacing) for size in (grid, fitting))
-    if option == "auto":
-        return fitting, [
-            f"{apart}: cells of {fitting:g} m instead of {grid:g} m; each sees about {better} "
-            f"others nearby instead of {seen}"
-        ]
-    hope = "expect less" if sparser < HOPELESS else ALONE
-    return grid, [
-        f"{apart}: {hope.format(seen=seen)}; --grid auto would take cells of {fitting:g} m, which "
-        f"see {better} others, but things at {grid / fitting:.2g} of their size: seldom better"
-    ]
-
-
-def _filled(spacing: float, grid: float, sizes: tuple[float, float]) -> tuple[float, list[str]]:
-    """Cells that most points share with hardly another, for a model that knows many sizes."""
-    wanted = filled_cell(spacing, grid) if math.isfinite(spacing) else grid
-    if wanted == grid:
-        return grid, []
-    size = min(float(f"{wanted:.2g}"), sizes[1])
-    apart = f"points are about {spacing:.2g} m apart: cells of {size:g} m instead of {grid:g} m"
-    if wanted > sizes[1]:
-        return size, [f"{apart}, the largest that the model was trained on: expect less"]
-    return size, [apart] if size > NOTICED * grid else []
-
-
-def _seen(radius: float, spacing: float) -> str:
-    """How many other points of a surface are within a radius."""
-    return f"{math.pi * (radius / spacing) ** 2:.2g}"
 
 
 def _missing(model: Described, survey: Survey, where: str) -> tuple[dict[str, float], list[str]]:
