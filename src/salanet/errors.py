@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 
@@ -40,3 +41,17 @@ class MissingExtraError(SalaNetError):
             f"this needs the package '{package}', which is not installed: "
             f"pip install 'salanet[{extra}]'"
         )
+
+
+class Ended(KeyboardInterrupt):
+    """A signal asked the work to end; what was done is kept, as with Ctrl-C.
+
+    Attributes:
+        exit_code: 128 + the signal's number, as shells have it.
+    """
+
+    how = "ended"
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"{self.how} by {signal.Signals(number).name}")
+        self.exit_code = 128 + number

@@ -18,7 +18,7 @@ although each scene keeps its coordinates small enough for float32.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b, file_digest
@@ -31,14 +31,13 @@ from numpy.typing import ArrayLike, NDArray
 from salanet.errors import DataError, FileError
 from salanet.io.atomic import atomic_folder, reason
 from salanet.io.limits import check_npy
+from salanet.scene_header import FORMAT, HEADER, read_header
 
-FORMAT = 1
 COARSEST = 16  # cells of the coarsest pyramid level, in grid cells
 # Cells begin this share of their size below its multiples. Coordinates come in whole centimetres or
 # so: on the very border of a cell, the rounding of an offset would tip them to either side.
 BELOW = 1e-3
 RAW = "raw_"
-HEADER = "scene.json"
 SEAL = "seal"  # of the rest of the header
 FLOOR_PERCENTILE = 0.5
 
@@ -112,7 +111,7 @@ class Scene:
         files = {path.stem: path for path in sorted(folder.glob("*.npy"))}
         if "coord" not in files:
             raise FileError(folder, "is not a prepared scene (no coord.npy); run `salanet prepare`")
-        meta = _read_meta(folder)
+        meta = read_header(folder)
         arrays = {name: _map(path) for name, path in files.items()}
         raw = {n.removeprefix(RAW): arrays.pop(n) for n in list(arrays) if n.startswith(RAW)}
         coord, offset = _narrow(arrays.pop("coord"), meta)
@@ -273,82 +272,6 @@ def _classes(path: Path, array: NDArray[Any], count: int) -> NDArray[np.int16]:
 
 def _as(array: NDArray[Any], dtype: type) -> NDArray[Any]:
     return array if array.dtype == dtype else array.astype(dtype)
-
-
-def _read_meta(folder: Path) -> dict[str, Any]:
-    path = folder / HEADER
-    if not path.exists():
-        return {}
-    try:
-        meta = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise FileError(path, f"is not readable JSON ({error})") from error
-    if not isinstance(meta, dict):
-        raise FileError(path, "must hold a JSON object")
-    if meta.get("format", FORMAT) != FORMAT:
-        raise FileError(
-            path, f"is scene format {meta['format']}, this version reads {FORMAT}; prepare it again"
-        )
-    for key, (expected, sound) in HEADER_KEYS.items():
-        if key in meta and not sound(meta[key]):
-            found = json.dumps(meta[key])[:60]
-            raise FileError(
-                path, f"is damaged: {key} is {found}, not {expected}; prepare the scene again"
-            )
-    for key in ("codes", "colours"):
-        if meta.get(key) is not None and len(meta[key]) != len(meta.get("classes", [])):
-            raise FileError(path, f"is damaged: there are not as many {key} as classes")
-    if any(
-        one >= len(meta.get("classes", [])) for union in meta.get("unions", []) for one in union
-    ):
-        raise FileError(path, "is damaged: a union holds a class that there is not")
-    return meta
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
-
-
-def _integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**31
-
-
-def _list(value: Any, sound: Callable[[Any], bool], length: int | None = None) -> bool:
-    right = isinstance(value, list) and length in (None, len(value))
-    return right and all(sound(one) for one in value)
-
-
-def _colour(value: Any) -> bool:
-    return value is None or _list(value, lambda c: _integer(c) and 0 <= c < 256, 3)
-
-
-# What the header must hold where it has these keys; all others are kept as they are.
-HEADER_KEYS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "offset": ("three numbers", lambda v: _list(v, _number, 3)),
-    "grid": ("a positive size", lambda v: v is None or (_number(v) and v > 0)),
-    "classes": (
-        "names that differ",
-        lambda v: _list(v, lambda n: isinstance(n, str)) and len({*v}) == len(v),
-    ),
-    "codes": ("whole numbers", lambda v: v is None or _list(v, _integer)),
-    "colours": ("colours of three bytes", lambda v: v is None or _list(v, _colour)),
-    "points": ("a number", lambda v: isinstance(v, int)),
-    "counts": (
-        "numbers by class",
-        lambda v: isinstance(v, dict) and _list([*v.values()], lambda n: isinstance(n, int)),
-    ),
-    "unions": (
-        "lists of class numbers",
-        lambda v: _list(v, lambda u: _list(u, lambda one: _integer(one) and one >= 0)),
-    ),
-    "unit": ("a word", lambda v: isinstance(v, str)),
-    "provenance": ("an object", lambda v: isinstance(v, dict)),
-    "settings": ("an object", lambda v: isinstance(v, dict)),
-    "axis_alignment": (
-        "4 x 4 numbers",
-        lambda v: v is None or _list(v, lambda row: _list(row, _number, 4), 4),
-    ),
-}
 
 
 def _narrow(

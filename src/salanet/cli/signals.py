@@ -8,25 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from salanet.errors import Ended
+
 # Of schedulers and service managers, and of terminals that are closed (not on every system).
 NAMES = ("SIGTERM", "SIGHUP")
 
 
-class Terminated(KeyboardInterrupt):
-    """Raised in the main thread by one of these signals.
-
-    Attributes:
-        exit_code: 128 + the signal's number, as shells have it.
-    """
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"ended by {signal.Signals(number).name}")
-        self.exit_code = 128 + number
-
-
 @contextmanager
 def unwinding() -> Iterator[None]:
-    """Inside, these signals raise `Terminated`, unless they are ignored (nohup) or handled."""
+    """Inside, these signals raise `Ended`, unless they are ignored (nohup) or handled."""
     numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
     mine = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]
     if threading.current_thread() is not threading.main_thread():
@@ -41,4 +31,4 @@ def unwinding() -> Iterator[None]:
 
 
 def _raise(number: int, _: FrameType | None) -> None:
-    raise Terminated(number)
+    raise Ended(number)

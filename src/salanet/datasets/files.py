@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,6 +18,7 @@ import salanet
 from salanet import io
 from salanet.cloud import PointCloud
 from salanet.datasets.classes import IGNORED, ClassMap
+from salanet.datasets.splits import select
 from salanet.datasets.usable import usable
 from salanet.errors import ConfigError, DataError, FileError, NoLabelsError
 from salanet.io import crs
@@ -146,7 +145,7 @@ def plan(
     chosen: dict[str, str] = {}
     for split, patterns in (("test", test), ("val", val)):
         free = [stem for stem in stems if stem not in chosen]
-        for stem in _select(patterns, stems, free, split):
+        for stem in select(patterns, stems, free, split):
             if stem in chosen:
                 raise ConfigError(f"'{stem}' is in both {chosen[stem]} and {split}")
             chosen[stem] = split
@@ -393,31 +392,3 @@ def _readable(path: Path) -> bool:
 
 def _attribute_names(cloud: PointCloud) -> str:
     return ", ".join(cloud.arrays()) or "coordinates only"
-
-
-def _select(
-    patterns: Sequence[str], stems: Sequence[str], free: Sequence[str], split: str
-) -> list[str]:
-    fraction = _fraction(patterns)
-    if fraction is not None:
-        count = max(1, round(fraction * len(stems)))
-        return sorted(free, key=lambda stem: hashlib.sha256(stem.encode()).digest())[:count]
-    chosen: list[str] = []
-    for pattern in patterns:
-        matches = [stem for stem in stems if fnmatchcase(stem, pattern)]
-        if not matches:
-            raise ConfigError(
-                f"--{split} '{pattern}' matches no file; there are {', '.join(stems[:8])}"
-                + (" …" if len(stems) > 8 else "")
-            )
-        chosen += [stem for stem in matches if stem not in chosen]
-    return chosen
-
-
-def _fraction(patterns: Sequence[str]) -> float | None:
-    """The one fraction that was given instead of patterns, or None."""
-    try:
-        fraction = float(patterns[0]) if len(patterns) == 1 else None
-    except ValueError:
-        return None
-    return fraction if fraction is not None and 0 < fraction < 1 else None

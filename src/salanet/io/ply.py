@@ -185,8 +185,8 @@ class _Body:
             numbers = range(first, first + len(lines))
             return plylists.from_lines(self.path, lines, element.properties, numbers)
         begin = self.position
-        least = sum(int((length or kind)[1]) for _, kind, length in element.properties)
-        self._advance(element, element.count * least)  # or nothing is made for what is not there
+        # Nothing is made for rows that are not there: the shortest have empty lists.
+        self._advance(element, element.count * plylists.shortest_row(element.properties))
         self.position = begin
         places = np.empty((len(element.properties), element.count), np.int64)
         if element.count and self._skip_equal(element):
@@ -238,12 +238,7 @@ class _Body:
         if not element.count:
             return True
         lengths = self._skip_row(element).lengths
-        parts: list[Any] = []
-        for i, (_, kind, length) in enumerate(element.properties):
-            if length:
-                parts.append((f"n{i}", self.order + length))
-            parts.append((f"v{i}", self.order + kind, (lengths[i],) if length else ()))
-        row = np.dtype(parts)
+        row = plylists.row_of(element.properties, lengths, self.order)
         if element.count * row.itemsize <= len(self.data) - begin:
             array = np.frombuffer(self.data, row, element.count, begin)
             if all((array[f"n{i}"] == n).all() for i, n in lengths.items()):

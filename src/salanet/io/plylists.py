@@ -22,6 +22,21 @@ class Lists(NamedTuple):
     values: NDArray[Any]
 
 
+def row_of(properties: Sequence[Property], lengths: Mapping[int, int], order: str) -> np.dtype[Any]:
+    """A row whose lists have these lengths: fields n0, v0, n1, … of lengths and values."""
+    parts: list[Any] = []
+    for i, (_, kind, length) in enumerate(properties):
+        if length:
+            parts.append((f"n{i}", order + length))
+        parts.append((f"v{i}", order + kind, (lengths[i],) if length else ()))
+    return np.dtype(parts)
+
+
+def shortest_row(properties: Sequence[Property]) -> int:
+    """Bytes of a row whose lists are empty."""
+    return sum(int((length or kind)[1]) for _, kind, length in properties)
+
+
 def from_bytes(
     data: bytes, places: NDArray[np.int64], properties: Sequence[Property], order: str
 ) -> dict[str, NDArray[Any] | Lists]:

@@ -38,7 +38,7 @@ from salanet.training.progress import TrainingProgress
 from salanet.training.recipe import Recipe
 from salanet.training.record import Record
 from salanet.training.run import Run
-from salanet.training.samples import Batch, place_of
+from salanet.training.samples import Batch
 from salanet.training.sanity import sanity_check
 from salanet.training.search import faster_on_device
 from salanet.training.stopping import Stopped, Stopping
@@ -334,7 +334,7 @@ class Trainer:
                 **figures,
                 "val_miou": pooled.mean_iou if pooled else None,
                 "val_oa": pooled.overall_accuracy if pooled else None,
-                **spreads(self.model, self.latest or self._newest_batch()),
+                **spreads(self.model, self._latest()),
             }
             self.history.append(row)
             best = self._save_models(pooled)
@@ -344,12 +344,10 @@ class Trainer:
         self._save()
         return row, best
 
-    def _newest_batch(self) -> Batch:
-        """The batch of the latest step, made again: a resumed run has not kept it."""
-        training, processes = self.recipe.training, self.processes
-        number = self.step * training.accumulate - 1
-        batch = self.samples.batch(*place_of(number, training, processes.count))
-        return batch.to(self.fabric.device)
+    def _latest(self) -> Batch:
+        """The batch of the latest step; made again by a run that was resumed after it."""
+        again = self.step * self.recipe.training.accumulate - 1
+        return self.latest or self.samples.numbered(again).to(self.fabric.device)
 
     def _save_models(self, pooled: Confusion | PartScores | None) -> bool:
         best = pooled is not None and not pooled.mean_iou <= self.best

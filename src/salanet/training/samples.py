@@ -138,7 +138,11 @@ class Draws(ABC):
         return ahead(map(self._job, range(first, last)), workers)
 
     def _job(self, number: int) -> Callable[[], Batch]:
-        return lambda: self.batch(*place_of(number, self.recipe.training, self.processes))
+        return lambda: self.numbered(number)
+
+    def numbered(self, number: int) -> Batch:
+        """A batch counted over all epochs."""
+        return self.batch(*place_of(number, self.recipe.training, self.processes))
 
 
 class Samples(Draws):

@@ -7,19 +7,15 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
+from salanet.errors import Ended
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Stopped(KeyboardInterrupt):
-    """The training was asked to stop, and where it stands is saved.
+class Stopped(Ended):
+    """The training was asked to stop, and where it stands is saved."""
 
-    Attributes:
-        exit_code: 128 + the signal's number, as shells have it.
-    """
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}")
-        self.exit_code = 128 + number
+    how = "stopped"
 
 
 class Stopping:
