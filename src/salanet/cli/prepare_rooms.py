@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 
 from salanet.cli.prepare_benchmarks import Output, run
+
+if TYPE_CHECKING:
+    from salanet.datasets.benchmark import Plan
+
+Sensor = Literal["tripod", "mobile", "handheld", "photogrammetry", "view"]
 
 
 @dataclass
@@ -23,12 +30,16 @@ class Rooms(Output):
     """Points of each scan, at most."""
     seed: int = 0
     """Another seed gives other rooms."""
-    grid: float = 0.04
-    """Cell size of the subsampling in metres."""
+    grid: float = 0.025
+    """Cell size of the subsampling in metres; training draws larger cells."""
     test: int = 8
     """Rooms for testing: the first ones."""
     val: int = 4
     """Rooms for validation: the next ones."""
+    sensors: tuple[Sensor, ...] = ("tripod", "mobile", "handheld", "photogrammetry", "view")
+    """What scans them: drawn for each room, said by its name and its scene.json."""
+    classes: Literal["s3dis", "scannet"] = "s3dis"
+    """The thirteen classes of S3DIS or the twenty of ScanNet."""
 
 
 def rooms(argv: list[str]) -> int:
@@ -45,6 +56,8 @@ def rooms(argv: list[str]) -> int:
             grid=options.grid,
             val=options.val,
             test=options.test,
+            sensors=options.sensors,
+            labels=options.classes,
         ),
         lambda _: [],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,20 +10,22 @@ from numpy.typing import NDArray
 
 from salanet.cloud import PointCloud
 from salanet.datasets.rooms.arrange import furnish
+from salanet.datasets.rooms.hangings import add_columns, hang
 from salanet.datasets.rooms.layout import KINDS, Room, shell
 from salanet.datasets.rooms.materials import Rng
 from salanet.datasets.rooms.primitives import Array, turn_z
 from salanet.datasets.rooms.sensors import HANDHELD, MOBILE, SENSORS, VIEW
 from salanet.datasets.rooms.survey import survey
 from salanet.datasets.rooms.things import S3DIS, SCANNET, THING_OF
-from salanet.datasets.rooms.walls import add_columns, build_walls, hang, open_walls
+from salanet.datasets.rooms.walls import build_walls, open_walls
 from salanet.datasets.s3dis import BENCHMARK
 from salanet.errors import ConfigError
 
 CLASSES = BENCHMARK.classes
 COLOURS = BENCHMARK.colours
 OFTEN = {
-    "office": 5, "living": 4, "bedroom": 4, "kitchen": 2, "bathroom": 2, "meeting": 2, "corridor": 2,
+    "office": 5, "living": 4, "bedroom": 4, "kitchen": 2, "bathroom": 2, "meeting": 2,
+    "corridor": 2,
 }  # fmt: skip
 # How often a sensor is drawn where none is asked for.
 USUAL = {"tripod": 3, "mobile": 1.5, "handheld": 4, "photogrammetry": 1.5, "view": 1}
@@ -65,7 +68,8 @@ def generate(
 
     Returns xyz in metres with z up, rgb, label (index into `CLASSES`), and the attributes "scan"
     uint8, the number of the sensor's position, and "thing" uint8, index into `things.NAMES`. In
-    some rooms all colours are 0, or the ceiling or the floor or a part is missing, as in real scans.
+    some rooms all colours are 0, or the ceiling or the floor or a part is missing, as in real
+    scans.
 
     Raises ConfigError: an unknown kind or sensor, or less than 1,000 points.
     """
@@ -85,7 +89,7 @@ def scan_room(
     rng = np.random.default_rng([seed, 0x5A1A])
     kind = kind or _any(dict.fromkeys(KINDS, 1) | OFTEN, rng)
     room = build(kind, rng)
-    drawn = any_sensor(rng)
+    drawn = any_sensor(rng)  # whatever is asked for, so that the room is the same
     sensor = sensor or drawn
     scan = survey(room, points, rng, sensor=sensor)
     thing = room.model.pack().thing[scan.part]
@@ -113,9 +117,9 @@ def scan_room(
     return Scanned(cloud, kind, sensor, camera)
 
 
-def any_sensor(rng: Rng) -> str:
-    """A random sensor, as often as in `USUAL`."""
-    return _any(USUAL, rng)
+def any_sensor(rng: Rng, among: Iterable[str] = SENSORS) -> str:
+    """A random sensor of some, as often as in `USUAL`."""
+    return _any({name: USUAL[name] for name in among}, rng)
 
 
 def build(kind: str, rng: Rng) -> Room:
@@ -129,7 +133,7 @@ def build(kind: str, rng: Rng) -> Room:
     return room
 
 
-def _any(often: dict[str, float], rng: Rng) -> str:
+def _any(often: Mapping[str, float], rng: Rng) -> str:
     weights = np.array(list(often.values()), float)
     return str(rng.choice(list(often), p=weights / weights.sum()))
 

@@ -25,7 +25,7 @@ def measure(
     ray = np.stack([axis[rows, columns] for axis in sensor.rays], axis=1).astype(np.float64)
     xyz = sensor.origin + ranges[:, None] * ray
     sigma = errors.noise + errors.growth * ranges * (ranges if sensor.pose is not None else 1)
-    lumps = errors.lumps * (parts.contrast[part] < PLAIN)
+    lumps = errors.lumps * (parts.contrast[part] < PLAIN).astype(np.float64)
     bent = dents(xyz, errors.bumps + lumps, rng)
     ranges += rng.normal(0, 1, len(ranges)) * sigma + bent
     if errors.step:

@@ -79,6 +79,7 @@ class Model:
 
     def __init__(self) -> None:
         self.parts: list[Part] = []
+        self.tops: list[tuple[Array, Array]] = []  # where things may lie: corners (3,), same z
         self._bounds = 0, np.zeros(3), np.zeros(3)  # of how many parts, lower and upper corner
 
     def box(self, label: str, paint: Paint, low: Vector, high: Vector, turn: Array | None = None):  # type: ignore[no-untyped-def]
@@ -124,6 +125,11 @@ class Model:
         for part in other.parts:
             centre = rotation @ part.centre + shift
             self.parts.append(part._replace(centre=centre, axes=rotation @ part.axes))
+
+    def call(self, old: str, new: str) -> None:
+        """Its parts called so are called otherwise."""
+        was, then = THING_OF[old], THING_OF[new]
+        self.parts = [p._replace(thing=then) if p.thing == was else p for p in self.parts]
 
     def bounds(self) -> tuple[Array, Array]:
         """The corners (3,) of the box around all parts; of nothing, a point."""

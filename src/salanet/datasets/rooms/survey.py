@@ -54,7 +54,7 @@ def survey(
     errors = errors or errors_of(sensor, rng)
     lights = [spot for spot in room.lights if len(spot) == 3]
     shade_seed = int(rng.integers(2**63))
-    film = appearance.film(rng, sways=0.05 if sensor in (HANDHELD, PHOTOGRAMMETRY) else 0.2)
+    film = appearance.film(rng, sways=0.15 if sensor == TRIPOD else 0.05)
     fused = sensor in (HANDHELD, PHOTOGRAMMETRY)
     rays = int(points * (FRAMES if fused else SPARE))
     stations = sensors_of(sensor, room, rays, rng)
@@ -90,7 +90,7 @@ def _fused(scan: Scan, sensor: str, rng: Rng) -> Scan:
     rough = sensor == HANDHELD
     voxel = rng.uniform(0.015, 0.03) if rough else rng.uniform(0.01, 0.02)
     spacing = rng.choice([voxel, rng.uniform(0.03, 0.06)])
-    rounds = int(rng.integers(1, 4)) if rough else int(rng.integers(0, 2))
+    rounds = int(rng.integers(1, 4)) if rough else 1
     xyz, part, rgb = fuse(
         scan.xyz, scan.part, scan.rgb, voxel=voxel, spacing=spacing, rounds=rounds, rng=rng
     )
