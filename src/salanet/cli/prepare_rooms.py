@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import tyro
 
 from salanet.cli.prepare_benchmarks import Output, run
-
-if TYPE_CHECKING:
-    from salanet.datasets.benchmark import Plan
 
 Sensor = Literal["tripod", "mobile", "handheld", "photogrammetry", "view"]
 

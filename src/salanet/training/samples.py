@@ -188,9 +188,7 @@ class Samples(Draws):
         self.cells = None
         if sampling.cells:
             drop = recipe.augmentation.point_drop
-            self.cells = Cells(
-                scenes, sampling.cells, self.grid, drop, sampling.cell_spread
-            )
+            self.cells = Cells(scenes, sampling.cells, self.grid, drop, sampling.cell_spread)
             self.sampler.limit = None  # of what is thinned after
         self.unions = Unions(scenes)
         self.scales = [intensity_scale] * len(scenes)

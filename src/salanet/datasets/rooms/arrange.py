@@ -10,6 +10,7 @@ from salanet.datasets.rooms import clutter, furniture, soft, storage
 from salanet.datasets.rooms.groups import (
     Maker,
     choose,
+    closet,
     group,
     kitchen_rows,
     litter,
@@ -121,6 +122,8 @@ def _corridor(room: Room, rng: Rng) -> None:
     ):
         if rng.random() < 0.25:
             at_wall(room, maker(rng), rng)
+    if rng.random() < 0.2:
+        closet(room, rng)
     if rng.random() < 0.4:
         seat = furniture.chair(rng)
         row_at_wall(room, seat, int(rng.integers(1, 6)), rng)
@@ -215,6 +218,8 @@ def _hall(room: Room, rng: Rng) -> None:
 
 def _kitchen(room: Room, rng: Rng) -> None:
     kitchen_rows(room, rng)
+    if room.area > 12 and rng.random() < 0.4:
+        anywhere(room, storage.island(rng), rng, straight=True)
     if rng.random() < 0.5:
         at_wall(room, storage.fridge(rng), rng)
     several(room, storage.cabinet, rng, 0, 2)
@@ -227,8 +232,10 @@ def _kitchen(room: Room, rng: Rng) -> None:
 
 def _bedroom(room: Room, rng: Rng) -> None:
     several(room, soft.bed, rng, 1, 2 if room.area < 14 else 3)
+    if rng.random() < 0.3:
+        closet(room, rng)
     several(room, storage.wardrobe, rng, 0, 3)
-    several(room, storage.cabinet, rng, 0, 3)
+    several(room, storage.cabinet, rng, 0, 4)
     several(room, furniture.bookcase, rng, 0, 2)
     if rng.random() < 0.6:
         desk = furniture.desk(rng)

@@ -29,7 +29,7 @@ def work_place(room: Room, desk: Model, place: tuple[Array, float], rng: Rng) ->
         for k in range(count):
             frame.add(screen, [x + 0.6 * k, low[1] + 0.18, top], rng.normal(0, 0.15))
         frame.add(clutter.keyboard(rng), [x, low[1] + 0.45, top], rng.normal(0, 0.1))
-    for _ in range(int(rng.integers(0, 6))):
+    for _ in range(int(rng.integers(0, 6)) + (rng.poisson(6) if rng.random() < 0.3 else 0)):
         x, y = rng.uniform(low[0] + 0.15, high[0] - 0.15), rng.uniform(low[1] + 0.1, low[1] + 0.5)
         frame.add(choose(clutter.ON_TABLES, rng)(rng), [x, y, top], rng.uniform(0, 6))
     if rng.random() < 0.4:
@@ -68,6 +68,9 @@ def seat_at(
         spot = position + turn @ [along, reach + depth + out]
         angle = yaw + side + np.pi + rng.normal(0, 0.12 if rng.random() < 0.7 else 0.8)
         if put(room, seat, spot, angle, besides=besides, slack=0.0):
+            if rng.random() < 0.1:  # a jacket or a bag on it
+                thing = choose((clutter.clothes, clutter.bag, clutter.cushion), rng)(rng)
+                room.model.add(thing, [*spot, 0.46], angle)
             return True
     return False
 
@@ -91,7 +94,7 @@ def group(room: Room, table: Model, seat: Model, rng: Rng, *, centre: bool = Fal
         for k in range(min(count, 8)):
             along = (k - (count - 1) / 2) * wide
             seat_at(room, table, place, seat, rng, side * np.pi / 2, along)
-    for _ in range(int(rng.integers(0, 7))):
+    for _ in range(int(rng.integers(0, 7)) + (rng.poisson(6) if rng.random() < 0.2 else 0)):
         on_top(room, table, place, choose(clutter.ON_TABLES, rng)(rng), rng)
     return True
 
@@ -183,6 +186,20 @@ def kitchen_rows(room: Room, rng: Rng) -> None:
             if free and put(room, model, edge.at(s, 0.06 - low[1]), edge.yaw):
                 room.use_wall(int(index), s + low[0], s + high[0], 0, high[2])
                 break
+
+
+def closet(room: Room, rng: Rng) -> None:
+    """Built-in doors along a wall that has nothing else, up to the ceiling at times."""
+    high = room.height - 0.03 if rng.random() < 0.6 else min(2.2, room.height - 0.1)
+    for index in rng.permutation(len(room.edges)):
+        edge = room.edges[index]
+        wide = min(edge.length - 0.12, 4.0)
+        if wide < 0.9 or not room.free_wall(int(index), 0.0, edge.length):
+            continue
+        model = storage.built_in(rng, wide, high)
+        if put(room, model, edge.at(edge.length / 2, 0.04 - model.bounds()[0][1]), edge.yaw):
+            room.use_wall(int(index), 0.0, edge.length, 0, high)
+            return
 
 
 def on_wall(room: Room, maker: Maker, height: float, rng: Rng, tries: int = 8) -> None:

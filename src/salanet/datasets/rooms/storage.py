@@ -110,6 +110,28 @@ def wardrobe(rng: Rng) -> Model:
     return _cupboard(rng, wide, rng.uniform(0.5, 0.65), high)
 
 
+def built_in(rng: Rng, wide: float, high: float) -> Model:
+    """Doors from wall to wall and up to the ceiling."""
+    return _cupboard(rng, wide, rng.uniform(0.5, 0.65), high)
+
+
+def island(rng: Rng) -> Model:
+    """A worktop in the middle of a kitchen, units below it on one side, at times a sink."""
+    model, paint, top = Model(), materials.furniture(rng), materials.floor(rng)
+    w, d, h = rng.uniform(0.6, 1.3), rng.uniform(0.35, 0.55), rng.uniform(0.86, 1.05)
+    model.box("counter", top, [-w - 0.04, -d - rng.uniform(0.03, 0.3), h - 0.04], [w + 0.04, d, h])
+    model.box(CABINET, paint, [-w, -d, 0.08], [w, d - 0.04, h - 0.04])
+    fronts = Fronts(CABINET, paint, rng)
+    units = max(1, round(2 * w / 0.6))
+    for k in range(units):
+        a, b = -w + 2 * w * k / units, -w + 2 * w * (k + 1) / units
+        fronts.door(model, (a, 0.1), (b, h - 0.04), d - 0.04, rng, left=k % 2 == 0)
+    if rng.random() < 0.3:
+        _sink(model, 0, 0.35, h, rng)
+    _top(model, w, d - 0.1, h)
+    return model
+
+
 def lockers(rng: Rng) -> Model:
     model, paint = Model(), materials.plastic(rng)
     fronts = Fronts(CABINET, paint, rng)

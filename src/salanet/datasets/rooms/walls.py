@@ -154,6 +154,12 @@ def _leaf(width: float, height: float, paint: Paint, rng: Rng, *, pane: bool) ->
         model.box("door", glass, [x0 + margin, -0.025, low], [x1 - margin, -0.015, height - margin])
     else:
         model.box("door", paint, [x0, -0.04, 0.01], [x1, 0, height])
+        if rng.random() < 0.4:  # panels stand out or lie in a frame
+            rail, deep = rng.uniform(0.08, 0.14), rng.uniform(0.004, 0.012)
+            split = height * rng.uniform(0.35, 0.6)
+            for low, high in ((0.15, split), (split + rail, height - rail)):
+                panel = [x0 + rail, -0.04 - deep, low], [x1 - rail, deep, high]
+                model.box("door", paint, *panel)
     metal, x = materials.metal(rng), x1 - 0.07
     for y, side in ((0.0, 1), (-0.04, -1)):
         model.rod("door", metal, [x, y, 1.02], [x, y + side * 0.05, 1.02], 0.01)
@@ -183,7 +189,7 @@ def _windows(room: Room, rng: Rng) -> list[Opened]:
     top = min(rng.uniform(1.9, 2.6), room.height - 0.1)
     wide, gap = rng.uniform(0.6, 2.4), rng.uniform(0.05, 1.5)
     frame, thick = materials.grey(rng, 0.1, 0.95), rng.uniform(0.03, 0.08)
-    back, opacity = rng.uniform(0.04, 0.25), float(rng.choice([0.05, 0.15, 0.4, 0.9]))
+    back, opacity = rng.uniform(0.04, 0.25), float(rng.choice([0.03, 0.08, 0.2, 0.5]))
     soft_room = room.kind in ("living", "bedroom", "kitchen")
     drapes = 0.45 if soft_room else 0.12
     blind = rng.choice(["none", "roller", "slats", "curtain"], p=[0.75 - drapes, 0.1, 0.15, drapes])
