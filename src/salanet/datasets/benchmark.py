@@ -137,6 +137,7 @@ class Plan:
         benchmark: the data set. settings: JSON; a folder made with others is made again.
         jobs: in order. work: does one of them, importable by other processes.
         remarks: about the source as a whole.
+        kinds: of each job, where there are several; the report counts them.
     """
 
     benchmark: Benchmark
@@ -144,6 +145,7 @@ class Plan:
     jobs: list[Job]
     work: Callable[[Job], Prepared]
     remarks: tuple[str, ...] = ()
+    kinds: dict[str, str] = field(default_factory=dict)
 
 
 def prepare(

@@ -45,7 +45,7 @@ def sampled(
     """
     size = areas(cloud.xyz, triangles)
     total = float(size.sum())
-    count = min(int(round(total / spacing**2)), most)
+    count = min(round(total / spacing**2), most)
     if not count:
         return PointCloud(cloud.xyz, **_parts(cloud, None, None))
     # Even steps along the triangles laid end to end: each gets its share, to within one point.

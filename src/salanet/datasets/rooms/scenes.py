@@ -90,7 +90,7 @@ def plan(
         settings=settings,
         read=partial(read_room, seed=seed, points=points, labels=labels),
     )
-    return Plan(benchmark, settings, jobs, work)
+    return Plan(benchmark, settings, jobs, work, kinds={n: sensor_of(n) for n in names})
 
 
 def read_room(job: Job, *, seed: int, points: int, labels: Labels = "s3dis") -> Raw:
