@@ -1,11 +1,12 @@
-"""A model of version 0.1 with living assignments, to go on training from (`salanet train --from`).
+"""A model of version 0.1 with norms in its perceptrons, to go on training from.
 
     python benchmarks/enliven.py OLD.safetensors NEW.safetensors [--features cell_size …]
+    salanet train rooms --from NEW.safetensors --data scenes/
 
 Models of version 0.1 have no batch norm in their perceptrons, and the scores of their groups hardly
-differ. Here the norms are put in such that relative positions are lifted as before, the scores are
-drawn anew, and further input features start without influence. What the model had learned is about
-right, and it must be trained.
+differ. Here the norms are put in such that they change nothing for offsets on surfaces, the scores
+are made to differ a little, and further input features start without influence: about the same
+function, from which training goes on with assignments that can live.
 """
 
 from __future__ import annotations
@@ -21,9 +22,21 @@ from salanet.models.networks import create_network
 from salanet.operators.pairs import spread_scores
 from salanet.sampling import features
 
-OFFSET_VARIANCE = 0.17  # of a coordinate of (p_j - p_i) / radius, on surfaces
-SPREAD = 0.15  # of the scores over neighbours, see `salanet.operators.sala.SPREAD`
+SPREAD = 0.06  # added to the scores; a new model has 0.25, see `salanet.operators.sala`
 FIRST = "encoder.input.linear.weight"
+OFFSETS = 20_000
+
+
+def offsets() -> Tensor:
+    """Of neighbours on surfaces, (OFFSETS, 3) in radii: half of them level, half upright."""
+    torch.manual_seed(0)
+    along = torch.rand(OFFSETS).sqrt() * torch.polar(torch.ones(OFFSETS), 7 * torch.rand(OFFSETS))
+    off = 0.05 * torch.randn(OFFSETS)
+    level = torch.stack([along.real, along.imag, off], dim=1)
+    turn = torch.polar(torch.ones(OFFSETS), 7 * torch.rand(OFFSETS))
+    across = along.real * turn + off * 1j * turn
+    upright = torch.stack([across.real, across.imag, along.imag], dim=1)
+    return torch.where(torch.arange(OFFSETS)[:, None] % 2 == 0, level, upright)
 
 
 @torch.no_grad()
@@ -36,33 +49,37 @@ def enlivened(old: Network, more: list[str]) -> Network:
             "in_channels": features.width(names),
         }
     )
-    torch.manual_seed(0)
     new = create_network(config, dict(old.metadata))
     state, known = new.state_dict(), old.state_dict()
     state[FIRST].zero_()
     state[FIRST][:, : old.config.in_channels] = known[FIRST]
+    seen = offsets()
     for name, tensor in known.items():
-        if ".lift." in name:
-            _lift(state, known, name)
-        elif name != FIRST and ".hidden." not in name and ".score." not in name:
+        if name.endswith(".lift.weight"):
+            operator = name.removesuffix(".lift.weight")
+            lifted = _with_norm(state, known, f"{operator}.lift", seen)
+            _with_norm(state, known, f"{operator}.hidden", lifted)
+            apart = torch.empty_like(known[f"{operator}.score.weight"])
+            spread_scores(apart, SPREAD)
+            state[f"{operator}.score.weight"].copy_(known[f"{operator}.score.weight"] + apart)
+        elif name in state and name != FIRST and not name.endswith(".score.weight"):
             state[name].copy_(tensor)
-    for name, tensor in state.items():
-        if name.endswith(".score.weight"):
-            spread_scores(tensor, SPREAD)
-    new.load_state_dict(state)
     return new
 
 
-def _lift(state: dict[str, Tensor], known: dict[str, Tensor], name: str) -> None:
-    """The linear map as it was, and a norm that takes nothing away and adds the old bias."""
-    block = name.rsplit(".", 1)[0]
+def _with_norm(
+    state: dict[str, Tensor], known: dict[str, Tensor], block: str, inputs: Tensor
+) -> Tensor:
+    """The linear map as it was, a norm that changes nothing for these inputs; what comes out."""
     weight, bias = known[f"{block}.weight"], known[f"{block}.bias"]
-    variance = OFFSET_VARIANCE * weight.square().sum(1)
+    out = inputs @ weight.T
+    mean, variance = out.mean(0), out.var(0)
     state[f"{block}.weight"].copy_(weight)
-    state[f"{block}.norm.running_mean"].zero_()
+    state[f"{block}.norm.running_mean"].copy_(mean)
     state[f"{block}.norm.running_var"].copy_(variance)
     state[f"{block}.norm.weight"].copy_(variance.sqrt())
-    state[f"{block}.norm.bias"].copy_(bias)
+    state[f"{block}.norm.bias"].copy_(bias + mean)
+    return torch.relu(out + bias)
 
 
 def main() -> None:

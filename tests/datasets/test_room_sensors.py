@@ -44,12 +44,14 @@ def test_noise_of_depth_grows_with_the_square_of_the_distance() -> None:
     assert spread[2] / spread[1] == pytest.approx(4, rel=0.1)
 
 
-def test_depths_are_multiples_of_a_step_that_grows_too() -> None:
-    xyz, _ = wall(3.0, Paint((0.5,) * 3), Errors(noise=0.05, step=0.002))
-    ranges = np.linalg.norm(xyz, axis=1)
-    centre = ranges[np.abs(xyz[:, [0, 2]]).max(axis=1) < 0.1]
-    gaps = np.diff(np.unique(centre.round(6)))
-    assert 0.0 < np.median(gaps) < 0.03 and len(np.unique(centre.round(3))) < 60
+def test_depths_are_steps_that_grow_with_the_square_of_the_distance() -> None:
+    for distance, gap in ((1.0, 0.002), (2.0, 0.008), (4.0, 0.032)):
+        xyz, _ = wall(distance, Paint((0.5,) * 3), Errors(noise=0.02, step=0.002))
+        ranges = np.linalg.norm(xyz, axis=1)
+        steps = 1 / (0.002 * ranges)
+        assert np.abs(steps - np.rint(steps)).max() < 1e-4  # rays are float32
+        middle = np.unique(ranges[np.abs(ranges - distance) < 0.05].round(9))
+        assert np.diff(middle).mean() == pytest.approx(gap, rel=0.15)
 
 
 def test_black_and_glass_leave_holes() -> None:
@@ -115,7 +117,7 @@ def test_fusion_rounds_corners_and_keeps_walls_seen_twice() -> None:
     corner = np.vstack([np.column_stack([flat, zero]), np.column_stack([zero, flat])])
     xyz, _ = fused(corner, np.zeros(len(corner), np.int64), rounds=3)
     edge = xyz[(xyz[:, 1] > 0.1) & (xyz[:, 1] < 0.9)]
-    assert 0.006 < np.hypot(edge[:, 0], edge[:, 2]).min() < 0.03  # nothing is left in the edge
+    assert 0.006 < np.hypot(edge[:, 0], edge[:, 2]).min() < 0.05  # nothing is left in the edge
     double = np.vstack([np.column_stack([flat, zero]), np.column_stack([flat, zero + 0.08])])
     xyz, _ = fused(double, np.zeros(len(double), np.int64))
     assert (np.minimum(np.abs(xyz[:, 2]), np.abs(xyz[:, 2] - 0.08)) < 0.005).all()
@@ -123,10 +125,10 @@ def test_fusion_rounds_corners_and_keeps_walls_seen_twice() -> None:
 
 @pytest.mark.parametrize("sensor", SENSORS)
 def test_each_sensor_says_what_it_is_and_repeats(sensor: str) -> None:
-    one, two = (scan_room(4, 6000, "office", sensor) for _ in range(2))
+    one, two = (scan_room(4, 12_000, "office", sensor) for _ in range(2))
     assert one.sensor == sensor and one.kind == "office"
     assert np.array_equal(one.cloud.xyz, two.cloud.xyz)
-    assert 1000 < len(one.cloud) <= 6000
+    assert 1000 < len(one.cloud) <= 12_000
     assert np.array_equal(one.cloud.label, S3DIS[one.cloud.attributes["thing"]])
 
 

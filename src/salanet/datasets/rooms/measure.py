@@ -28,9 +28,8 @@ def measure(
     lumps = errors.lumps * (parts.contrast[part] < PLAIN).astype(np.float64)
     bent = dents(xyz, errors.bumps + lumps, rng)
     ranges += rng.normal(0, 1, len(ranges)) * sigma + bent
-    if errors.step:
-        step = errors.step * ranges**2
-        ranges = np.rint(ranges / step) * step
+    if errors.step:  # whole steps of disparity, which is 1 / range
+        ranges = 1 / (errors.step * np.maximum(np.rint(1 / (errors.step * ranges)), 1))
     kept = rng.random(len(part)) >= errors.dark * _lost(part, parts)
     if errors.lumps:  # and whole patches of plain surfaces are missing
         kept &= (lumps == 0) | (np.abs(bent) < 0.6 * errors.lumps)

@@ -28,7 +28,7 @@ class Errors:
         drift: standard deviation of the registration of a position, of what moves: of its sum.
         bumps: height of the smooth dents a reconstructed surface has.
         missing: share of the rays that a shiny or slanted surface loses.
-        step: of a depth camera's disparity: ranges are multiples of step · range².
+        step: of a depth camera's disparity: ranges are 1 / (step · n), step · range² apart.
         dark: share of the rays that black and glass lose.
         lumps: height of the lumps where a surface shows nothing to match.
     """
