@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial import cKDTree
 
 import salanet
 from salanet.cloud import PointCloud
 from salanet.errors import FileError
-from salanet.io.faces import triangles
-from salanet.sampling.surface import areas, sampled
+from salanet.io.faces import has_faces, triangles
+from salanet.sampling.surface import areas, sampled, spread_over_faces
 
 SQUARE = np.array([[0.0, 0, 1], [2, 0, 1], [2, 2, 1], [0, 2, 1], [9, 9, 9]])
 HEADER = """ply
@@ -147,3 +148,20 @@ def test_never_more_than_so_many() -> None:
     corners = np.array([[0, 1, 2]])
     assert len(sampled(PointCloud(SQUARE), corners, 0.001, most=500)) == 505
     assert len(sampled(PointCloud(SQUARE), np.array([[0, 1, 1]]), 0.1)) == 5
+
+
+def test_faces_are_known_from_the_header(tmp_path: Path) -> None:
+    assert has_faces(ascii_mesh(tmp_path / "a.ply", ["3 0 1 2"]))
+    assert not has_faces(ascii_mesh(tmp_path / "b.ply", []))
+    salanet.write(tmp_path / "c.ply", PointCloud(SQUARE))
+    assert not has_faces(tmp_path / "c.ply") and not has_faces(tmp_path / "d.las")
+
+
+def test_so_many_points_over_the_faces(tmp_path: Path) -> None:
+    path = binary_mesh(tmp_path / "a.ply", [[0, 1, 2, 3]])
+    found = spread_over_faces(salanet.read(path), 1000, path)
+    assert len(found) == 1005
+    apart = cKDTree(found.xyz[5:]).query(found.xyz[5:], k=2)[0][:, 1]
+    assert 0.5 < np.median(apart) / np.sqrt(4 / 1000) < 1.2
+    cloud = PointCloud(SQUARE)
+    assert spread_over_faces(cloud, 1000, path) is cloud

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from salanet.cloud import PointCloud
 from salanet.errors import FileError
 from salanet.inference.confidence import Certainty
-from salanet.inference.fit import FitOptions, examine
+from salanet.inference.fit import Fit, FitOptions, examine
 from salanet.inference.kind import implausible
 from salanet.inference.memory import (
     Plan,
@@ -27,10 +28,12 @@ from salanet.inference.segment import cloud_input, segment
 from salanet.inference.stream import Work, disk_bytes
 from salanet.io import read, require_writable, write
 from salanet.io.describe import remarks as reading_remarks
+from salanet.io.faces import has_faces
 from salanet.io.stream import Stream, open_stream
 from salanet.io.unchanged import require_unchanged, states
 from salanet.models import Network
-from salanet.sampling.survey import survey, survey_pieces
+from salanet.sampling.surface import of_mesh
+from salanet.sampling.survey import Survey, survey, survey_pieces
 
 # Called with the name of the phase, what is done of it and all of it.
 Progress = Callable[[str, int, int], None]
@@ -48,6 +51,7 @@ class PredictOptions:
         resume: continue what a killed run left behind.
         fit: what is known of the file's units, density and axes; the rest is found out.
         border: neighbouring files; their points near this file's are seen, but not written.
+        vertices: of a mesh, see its vertices alone, not the surface between them.
         strips: keep what lies near the edges of those beside the result, where other files with
             the same neighbours find it (`salanet.inference.strips.kept_for` removes it).
     """
@@ -62,6 +66,7 @@ class PredictOptions:
     resume: bool = False
     fit: FitOptions = field(default_factory=FitOptions)
     border: tuple[Path, ...] = ()
+    vertices: bool = False
     strips: bool = False
 
 
@@ -126,8 +131,7 @@ def inspect_file(model: Network, path: Path, to: Path, options: PredictOptions) 
             "remarks": [*fit.remarks],
         }
     cloud = read(path, columns=options.columns, scan=options.scan)
-    seen = survey(cloud)
-    fit = examine(model, seen, options.fit, str(path))
+    cloud, seen, fit = _seen(model, cloud, path, options)
     cells = len(cloud_input(model, cloud, str(path), fit, seen.company).points)
     return {"points": len(cloud), "cells": cells, "remarks": [*fit.remarks]}
 
@@ -135,6 +139,8 @@ def inspect_file(model: Network, path: Path, to: Path, options: PredictOptions) 
 def _stream(path: Path, to: Path, options: PredictOptions) -> Stream | None:
     """The file as a stream; None if it has to be read at once. Raises as `open_stream`."""
     if options.columns is not None or options.scan is not None:
+        return None
+    if not options.vertices and path.is_file() and has_faces(path):
         return None
     return open_stream(path, to)
 
@@ -164,6 +170,25 @@ def _check_size(path: Path, to: Path, options: PredictOptions) -> list[str]:
     return remarks
 
 
+def _seen(
+    model: Network, cloud: PointCloud, path: Path, options: PredictOptions
+) -> tuple[PointCloud, Survey, Fit]:
+    """What the network is to see: the cloud, or the surface of a mesh, its vertices first."""
+    seen = survey(cloud)
+    fit = examine(model, seen, options.fit, str(path))
+    surface = None if options.vertices else of_mesh(cloud, fit.grid / max(fit.scale), path)
+    if surface is None:
+        return cloud, seen, fit
+    further = len(surface) - len(cloud)
+    seen = survey(surface)
+    fit = examine(model, seen, options.fit, str(path))
+    remark = (
+        f"a mesh: {further:,} points on its faces are seen beside its vertices, which alone are "
+        "labelled (--vertices: without them)"
+    )
+    return surface, seen, replace(fit, remarks=(remark, *fit.remarks))
+
+
 def _silent(phase: str, done: int, total: int) -> None:
     pass
 
@@ -181,8 +206,7 @@ def _whole(
     cloud = read(path, columns=options.columns, scan=options.scan)
     clock.append(time.perf_counter())
     cloud.finite(str(path))
-    seen = survey(cloud)
-    fit = examine(model, seen, options.fit, str(path))
+    surface, seen, fit = _seen(model, cloud, path, options)
     extras = {
         "probabilities": options.probabilities,
         "confidence": options.confidence,
@@ -190,7 +214,7 @@ def _whole(
     }
     found = segment(
         model,
-        cloud,
+        surface,
         probabilities=any(extras.values()),
         votes=options.votes,
         tile_points=most_cells(options.memory, model),
@@ -198,7 +222,7 @@ def _whole(
         where=str(path),
         fit=fit,
         company=seen.company,
-    )
+    ).first(len(cloud))
     clock.append(time.perf_counter())
     renamed = label_cloud(cloud, found, model, **extras)
     make_folder(to)

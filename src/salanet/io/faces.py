@@ -9,11 +9,21 @@ from numpy.typing import NDArray
 
 from salanet.cloud import PointCloud
 from salanet.errors import FileError
-from salanet.io.ply import ORDERS, Body, Element, PlySource, parse_header
+from salanet.io.ply import HEADER_LIMIT, ORDERS, Body, Element, PlySource, parse_header
 from salanet.io.plylists import Lists
 
 FACES = "face"
 CORNERS = ("vertex_indices", "vertex_index")
+
+
+def has_faces(path: Path) -> bool:
+    """Whether a file is a PLY whose header promises faces of its points."""
+    if path.suffix.lower() != ".ply":
+        return False
+    with path.open("rb") as file:
+        data = file.read(HEADER_LIMIT + 64)
+    _, _, elements, _ = parse_header(path, data)
+    return any(e.name == FACES and e.count and _corner_name(e) for e in elements)
 
 
 def triangles(cloud: PointCloud, where: Path | str = "mesh") -> NDArray[np.int64] | None:
@@ -50,7 +60,13 @@ def _corners(path: Path, source: PlySource, elements: list[Element]) -> Lists | 
     for element in elements[first:face]:
         body.skip(element)
     columns = body.read(elements[face])
-    return next((columns[n] for n in CORNERS if isinstance(columns.get(n), Lists)), None)
+    named = _corner_name(elements[face])
+    return columns[named] if named else None
+
+
+def _corner_name(face: Element) -> str | None:
+    """The list of corners among the properties of faces."""
+    return next((n for n, _, length in face.properties if n in CORNERS and length), None)
 
 
 def _fans(lists: Lists) -> NDArray[np.int64]:

@@ -7,12 +7,14 @@ vertices stay, as the first points, so whatever is found for the points is found
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from salanet.cloud import PointCloud
+from salanet.io.faces import triangles
 
 PER_CELL = 2.0  # points along a cell: sampled at 2 cm, cells of 4 cm are filled
 MOST = 20_000_000  # points: beyond, they lie farther apart
@@ -20,22 +22,40 @@ MOST = 20_000_000  # points: beyond, they lie farther apart
 STEPS = np.array([0.7548776662466927, 0.5698402909980532])
 
 
-def areas(xyz: NDArray[np.float64], triangles: NDArray[np.int64]) -> NDArray[np.float64]:
+def of_mesh(cloud: PointCloud, cell: float, where: Path | str) -> PointCloud | None:
+    """The surface of a mesh, dense enough for cells of that size, in the cloud's units.
+
+    None for a cloud without faces. Raises FileError as `salanet.io.faces.triangles`.
+    """
+    found = triangles(cloud, where)
+    return None if found is None else sampled(cloud, found, cell / PER_CELL)
+
+
+def spread_over_faces(cloud: PointCloud, count: int, where: Path | str) -> PointCloud:
+    """The vertices of a mesh and `count` points on its faces; a cloud without faces itself."""
+    found = triangles(cloud, where)
+    total = 0.0 if found is None else float(areas(cloud.xyz, found).sum())
+    if found is None or not total:
+        return cloud
+    return sampled(cloud, found, float(np.sqrt(total / count)), count)
+
+
+def areas(xyz: NDArray[np.float64], corners_of: NDArray[np.int64]) -> NDArray[np.float64]:
     """The area (T,) of each triangle; 0 where a corner is not finite."""
-    a, b, c = (xyz[triangles[:, k]] for k in range(3))
+    a, b, c = (xyz[corners_of[:, k]] for k in range(3))
     with np.errstate(invalid="ignore", over="ignore"):
         size = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
     return np.where(np.isfinite(size), size, 0.0)
 
 
 def sampled(
-    cloud: PointCloud, triangles: NDArray[np.int64], spacing: float, most: int = MOST
+    cloud: PointCloud, corners_of: NDArray[np.int64], spacing: float, most: int = MOST
 ) -> PointCloud:
     """The vertices, then points on the triangles: one for each spacing² of their area.
 
     Args:
         cloud: N vertices.
-        triangles: (T, 3), rows of the cloud.
+        corners_of: of the triangles (T, 3), rows of the cloud.
         spacing: in the cloud's units; larger where there would be more than `most` points.
 
     Returns:
@@ -43,7 +63,7 @@ def sampled(
         from corner to corner; labels and what else is whole numbers are those of the nearest
         corner. The same arguments give the same points.
     """
-    size = areas(cloud.xyz, triangles)
+    size = areas(cloud.xyz, corners_of)
     total = float(size.sum())
     count = min(round(total / spacing**2), most)
     if not count:
@@ -51,7 +71,7 @@ def sampled(
     # Even steps along the triangles laid end to end: each gets its share, to within one point.
     ends = np.cumsum(size)
     which = np.searchsorted(ends, (np.arange(count) + 0.5) * (ends[-1] / count), side="right")
-    corners = triangles[np.minimum(which, len(triangles) - 1)]
+    corners = corners_of[np.minimum(which, len(corners_of) - 1)]
     weights = _weights(count)
     places = (cloud.xyz[corners] * weights[:, :, None]).sum(axis=1)
     return PointCloud(np.vstack([cloud.xyz, places]), **_parts(cloud, corners, weights))
