@@ -3,9 +3,9 @@
     python benchmarks/rooms_domains.py SCENES --model rooms [--model MODEL …] [--cells 0.03 0.04 …]
         [--without-colour] [--json OUT]
 
-SCENES are test scenes of `salanet prepare rooms`, whose names say what scanned them. Every model
-gets the same points, as `salanet predict` would: the cells of the scenes, one pass. IoU is over
-all points of a sensor's scenes; classes that none of them holds do not count.
+SCENES are test scenes of `salanet prepare rooms --test-grid 0.025`, whose names say what scanned
+them. Every model gets the same points, as `salanet predict` would: the cells of the scenes, one
+pass. IoU is over all points of a sensor's scenes; classes that none of them holds do not count.
 """
 
 from __future__ import annotations

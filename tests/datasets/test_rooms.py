@@ -229,7 +229,11 @@ def test_prepare_rooms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert not any(scene["skipped"] for scene in report)
     assert [scene["kind"] for scene in report] == [sensor_of(name) for name in names]
     scenes = open_scenes(tmp_path / "out", ["train", "val", "test"])
-    assert scenes[0].classes == list(CLASSES) and scenes[0].grid == 0.025
+    assert scenes[0].classes == list(CLASSES) and [scene.grid for scene in scenes] == [
+        0.025,
+        0.04,
+        0.04,
+    ]
     assert all(scene.color is not None for scene in scenes)
     assert all(scene.meta["sensor"] == sensor_of(scene.name) for scene in scenes)
     assert all(("camera" in scene.meta) == (scene.meta["sensor"] == "view") for scene in scenes)

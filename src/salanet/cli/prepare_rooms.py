@@ -27,7 +27,9 @@ class Rooms(Output):
     seed: int = 0
     """Another seed gives other rooms."""
     grid: float = 0.025
-    """Cell size of the subsampling in metres; training draws larger cells."""
+    """Cell size of the training scenes in metres; training draws larger cells from them."""
+    test_grid: float = 0.04
+    """Cell size of the scenes for validation and testing: that of the model."""
     test: int = 8
     """Rooms for testing: the first ones."""
     val: int = 4
@@ -50,6 +52,7 @@ def rooms(argv: list[str]) -> int:
             points=options.points,
             seed=options.seed,
             grid=options.grid,
+            test_grid=options.test_grid,
             val=options.val,
             test=options.test,
             sensors=options.sensors,

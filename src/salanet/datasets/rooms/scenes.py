@@ -10,7 +10,15 @@ from typing import Any, Literal
 import numpy as np
 
 from salanet.datasets import scannet
-from salanet.datasets.benchmark import Benchmark, Job, Plan, Raw, check_grid, prepare_scene
+from salanet.datasets.benchmark import (
+    Benchmark,
+    Job,
+    Plan,
+    Prepared,
+    Raw,
+    check_grid,
+    prepare_scene,
+)
 from salanet.datasets.rooms.generator import CLASSES, COLOURS, any_sensor, scan_room
 from salanet.datasets.rooms.sensors import SENSORS
 from salanet.errors import ConfigError
@@ -45,6 +53,7 @@ def plan(
     points: int = 400_000,
     seed: int = 0,
     grid: float = 0.025,
+    test_grid: float = 0.04,
     val: int = 4,
     test: int = 8,
     sensors: Sequence[str] = SENSORS,
@@ -56,6 +65,8 @@ def plan(
     adds to the training and leaves the others as they are.
 
     Args:
+        grid: cells of the training scenes, of which training makes larger ones.
+        test_grid: cells of the scenes for validation and testing: those of the model itself.
         sensors: those of `SENSORS` to draw from. Training with some and testing with others tells
             how a model does on sensors that it has not seen.
         labels: the thirteen classes of S3DIS, or the twenty of ScanNet.
@@ -83,14 +94,23 @@ def plan(
         "points": points,
         "seed": seed,
         "grid": check_grid(grid),
+        "test_grid": check_grid(test_grid),
     }
-    work = partial(
-        prepare_scene,
+    work = partial(prepare_room, benchmark=benchmark, settings=settings, labels=labels)
+    return Plan(benchmark, settings, jobs, work, kinds={n: sensor_of(n) for n in names})
+
+
+def prepare_room(
+    job: Job, *, benchmark: Benchmark, settings: dict[str, Any], labels: Labels
+) -> Prepared:
+    """Generate the room of a job and write it, in the cells that go with its split."""
+    return prepare_scene(
+        job,
         benchmark=benchmark,
         settings=settings,
-        read=partial(read_room, seed=seed, points=points, labels=labels),
+        read=partial(read_room, seed=settings["seed"], points=settings["points"], labels=labels),
+        grid=settings["grid" if job.split == "train" else "test_grid"],
     )
-    return Plan(benchmark, settings, jobs, work, kinds={n: sensor_of(n) for n in names})
 
 
 def read_room(job: Job, *, seed: int, points: int, labels: Labels = "s3dis") -> Raw:
