@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from salanet import model_file
 from salanet.errors import ConfigError, SalaNetError
-from salanet.models import load, zoo
+from salanet.models import load
 from salanet.scenes import Scene, open_scenes
 from salanet.training import Recipe
 from salanet.training.finetune import RATE, adopt, check_parent, open_parent, recipe_from
@@ -51,8 +52,8 @@ def test_a_new_head_on_an_old_backbone(town_model: Path, town_scenes: Path) -> N
 
 
 def test_a_shipped_model_is_a_parent_by_name() -> None:
-    assert zoo.names()
-    for name in zoo.names():
+    assert model_file.names()
+    for name in model_file.names():
         parent = open_parent(name)
         assert parent.metadata["file"]["name"] == f"{name}.safetensors"
         assert len(parent.metadata["file"]["sha256"]) == 64

@@ -8,12 +8,10 @@ from typing import Annotated
 
 import tyro
 
-from salanet.cli.console import duration, messages, print_json, results
-from salanet.cli.train import scenes as training_scenes
+from salanet.cli.console import duration, messages, print_json, require_torch, results
 from salanet.errors import ConfigError
-from salanet.scenes import check_alike, open_scenes
 from salanet.terminal import visible
-from salanet.training import Recipe, load_recipe
+from salanet.training.recipe import Recipe, load_recipe
 
 PROG = "salanet compare"
 
@@ -63,8 +61,11 @@ def main(argv: list[str]) -> None:
     )
     if not named or arguments.recipe != argv[0]:
         raise ConfigError(f"give the recipe first: {PROG} RECIPE --operators … --data scenes/")
+    require_torch()
     from salanet.operators import OPERATORS
+    from salanet.scenes import check_alike, open_scenes
     from salanet.training.compare import RESULT, RIVALS, Variant, compare, markdown
+    from salanet.training.data import scenes as training_scenes
 
     if arguments.seeds < 1:
         raise ConfigError(f"--seeds {arguments.seeds}: at least one run is needed")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from salanet.cli.parse import parse
 from salanet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,8 +20,14 @@ SCENE_VOTES = 20
 SHAPE_VOTES = 10
 
 
+EXAMPLES = (
+    "evaluate -m model.safetensors --data scenes/",
+    "evaluate -m s3dis.safetensors --data s3dis/ --split Area_5 --protocol voting -o area5.json",
+)
+
+
 def main(argv: list[str]) -> None:
-    tyro.cli(run, args=argv, prog="salanet evaluate")
+    parse(run, argv, "evaluate", EXAMPLES)
 
 
 def run(
@@ -60,8 +67,8 @@ def run(
     """
     from salanet.cli.console import load_model
     from salanet.evaluation import merge_folds
-    from salanet.inference.outputs import check_writable, make_folder
     from salanet.io.atomic import spare
+    from salanet.labelling.outputs import check_writable, make_folder
 
     # Before the work, not after it.
     if output is not None:
@@ -131,8 +138,7 @@ def _score_scenes(
     from rich.progress import Progress
 
     from salanet.cli.console import messages
-    from salanet.evaluation import summary
-    from salanet.inference import Voting, Whole, evaluate, on_raw_points
+    from salanet.evaluation import Voting, Whole, evaluate, on_raw_points, summary
     from salanet.scenes import Scene, open_scenes
 
     if protocol == "voting":
@@ -177,8 +183,7 @@ def _score_shapes(
 ) -> tuple[PartScores, dict[str, Any], str]:
     from salanet.cli.console import messages
     from salanet.datasets.partnet import Shapes, open_shapes
-    from salanet.evaluation import percent
-    from salanet.inference import ShapeVotes, evaluate_shapes
+    from salanet.evaluation import ShapeVotes, evaluate_shapes, percent
 
     if protocol == "voting":
         way = ShapeVotes.of(network, votes=votes or SHAPE_VOTES, seed=seed)
@@ -257,7 +262,7 @@ class Stopwatch:
 
     def figures(self, points: int) -> dict[str, Any]:
         """What a result says of it; `points` went through in the block."""
-        from salanet.cli.console import peak_memory
+        from salanet.labelling.memory import peak_memory
 
         return {
             "seconds": round(self.seconds, 3),

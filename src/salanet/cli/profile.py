@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from salanet.cli.parse import parse
 from salanet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -16,8 +17,14 @@ if TYPE_CHECKING:
     from salanet.models.profile import Profile
 
 
+EXAMPLES = (
+    "profile --operator all --markdown",
+    "profile -C 144,36,18 --measure",
+)
+
+
 def main(argv: list[str]) -> None:
-    tyro.cli(run, args=argv, prog="salanet profile", description=run.__doc__)
+    parse(run, argv, "profile", EXAMPLES)
 
 
 def run(
@@ -48,6 +55,9 @@ def run(
         markdown: print a Markdown table.
         csv: print comma-separated values.
     """
+    from salanet.cli.console import require_torch
+
+    require_torch()
     from salanet.models.measure import measure as measured
     from salanet.models.profile import profile
 

@@ -7,9 +7,13 @@ from typing import Annotated
 
 import tyro
 
+from salanet.cli.parse import parse
+
+EXAMPLES = ("terrain labelled/ -o ground.tif", "terrain out.laz -o ground.tif --cell 0.5")
+
 
 def main(argv: list[str]) -> None:
-    tyro.cli(run, args=argv, prog="salanet terrain", description=run.__doc__)
+    parse(run, argv, "terrain", EXAMPLES)
 
 
 def run(
@@ -34,10 +38,10 @@ def run(
     """
     from dataclasses import asdict
 
-    from salanet.cli.batch import expand
     from salanet.cli.console import messages, print_json, results
     from salanet.cli.phases import Phases
     from salanet.errors import ConfigError
+    from salanet.io.find import expand
     from salanet.view.dtm import write_dtm
 
     if not files:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 import salanet
@@ -21,7 +21,7 @@ from salanet.cloud import PointCloud
 from salanet.datasets.files import fingerprint
 from salanet.datasets.manifest import digest, digests
 from salanet.errors import ConfigError, DataError
-from salanet.ops import nearest
+from salanet.geometry import nearest
 from salanet.sampling.cells import to_cells
 from salanet.scenes import Scene, intact
 
@@ -201,10 +201,7 @@ def prepare_scene(
     )
     raw_arrays: dict[str, NDArray[Any]] = {
         "to_cell": cells.of_point,
-        "to_nearest": nearest(
-            torch.from_numpy((raw.cloud.xyz - cells.offset).astype(np.float32)),
-            torch.from_numpy(cells.coord),
-        ).numpy(),
+        "to_nearest": nearest((raw.cloud.xyz - cells.offset).astype(np.float32), cells.coord),
     }
     counts: dict[str, int] = {}
     if raw.segment is not None:
@@ -323,4 +320,5 @@ def _tell(done: Callable[[Prepared], None] | None, result: Prepared) -> None:
 
 def _one_thread() -> None:
     os.environ |= dict.fromkeys(THREADS, "1")
-    torch.set_num_threads(1)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)

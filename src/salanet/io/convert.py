@@ -10,9 +10,10 @@ import numpy as np
 
 from salanet import io
 from salanet.cloud import PointCloud
-from salanet.io import copc, copcfile, crs, lasfile, lookup
+from salanet.io import copc, copcfile, lasfile, lookup
 from salanet.io.asprs import is_standard
 from salanet.io.atomic import spare
+from salanet.io.crs import Crs
 from salanet.io.describe import meanings, remarks
 from salanet.io.las import LasSource
 
@@ -123,8 +124,8 @@ def _equal(a: Any, b: Any) -> bool:
 def _lost_beside(before: Any, after: Any) -> list[str]:
     """What is not per point, or finer than a cloud holds it, and only its own format keeps."""
     found = []
-    system = crs.of_source(before)
-    if system is not None and crs.of_source(after) is None:
+    system: Crs | None = getattr(before, "crs", None)
+    if system is not None and getattr(after, "crs", None) is None:
         found.append(f"the reference system ({system.name}) is not kept")
     if type(before) is type(after):
         return found

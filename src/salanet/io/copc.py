@@ -18,7 +18,7 @@ def parse_bounds(text: str) -> Bounds:
     try:
         left, low, right, high = map(float, text.split(","))
     except ValueError:
-        raise ConfigError(f"--bounds {text}: write xmin,ymin,xmax,ymax") from None
+        raise ConfigError(f"bounds {text}: write xmin,ymin,xmax,ymax") from None
     return left, low, right, high
 
 

@@ -31,6 +31,7 @@ from salanet import __version__
 from salanet.cloud import PointCloud
 from salanet.errors import DataError, FileError
 from salanet.io import lasdims, lasfile, lookup
+from salanet.io.crs import Crs, of_records
 from salanet.io.lasfile import LasFile
 from salanet.io.octree import Tree, tree_of
 
@@ -49,6 +50,13 @@ class LasSource:
     rest: int  # bytes of a point that nothing describes
     names: dict[int, str] = field(default_factory=dict)  # of label codes
     tree: Tree | None = None  # of COPC
+
+    upright = True  # by the standard
+
+    @property
+    def crs(self) -> Crs | None:
+        """The reference system, if the file names one."""
+        return of_records(self.file.records())
 
     @property
     def remarks(self) -> list[str]:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from salanet import pyramid
-from salanet.models.config import ModelConfig
+from salanet.model_card import ModelCard
+from salanet.model_config import ModelConfig
 from salanet.models.layers import Dense
 from salanet.operators.pairs import PairDense
 from salanet.pyramid import Pyramid
@@ -33,6 +34,11 @@ class Network(nn.Module, ABC):
         super().__init__()
         self.config = config
         self.metadata: dict[str, object] = metadata or {}
+
+    @property
+    def card(self) -> ModelCard:
+        """The metadata, typed."""
+        return ModelCard.of(self.metadata)
 
     def add_heads(self, head: Callable[[int], nn.Module]) -> None:
         """Set `self.head`: one for the classes, or one for each category's parts."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from salanet.models.config import ModelConfig
+from salanet.model_config import ModelConfig
 from salanet.models.kpfcnn import KPFCNN
 from salanet.models.network import Network
 from salanet.models.pointnet import PointNet

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
-from salanet.models.config import ModelConfig
+from salanet.model_config import ModelConfig
 from salanet.models.kpfcnn import KPFCNN, Block
 from salanet.models.layers import Dense
 from salanet.models.measure import Measurement, surface_cloud

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from salanet.errors import DataError
+from salanet.sampling import raster
 from salanet.sampling.bare_earth import smooth_fill
 
 MOST_CELLS = 1 << 28  # 2 GB for each of the rasters that are needed
@@ -73,7 +73,7 @@ def elevation(pieces: Callable[[], Iterable[Points]], cell: float, reach: float)
     measured = (counts > 0).reshape(rows, columns)
     means = (sums / np.maximum(counts, 1)).reshape(rows, columns)
     heights = smooth_fill(means, measured).astype(np.float32)
-    far = ndimage.distance_transform_edt(~measured) * cell > reach
+    far = raster.distance_to_known(measured) * cell > reach
     heights[far] = np.nan
     north = (last[1] + 1) * cell
     return Elevation(float(first[0] * cell), float(north), cell, heights, ~measured & ~far)

@@ -15,8 +15,7 @@ from rich.console import Console
 from scipy.stats import ttest_rel
 
 from salanet.errors import ConfigError, FileError
-from salanet.evaluation import result, write_json
-from salanet.inference import evaluate
+from salanet.evaluation import evaluate, result, write_json
 from salanet.io import atomic_path
 from salanet.models import load
 from salanet.models.networks import NETWORKS

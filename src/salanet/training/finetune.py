@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from salanet.errors import ConfigError
+from salanet.model_file import locate
 from salanet.models import Network, load
-from salanet.models.zoo import locate
 from salanet.training.recipe import Model, Recipe, parse_recipe
 
 # What is kept of a model learns at this part of the recipe's rate; a new head at the full one.

@@ -176,7 +176,7 @@ def _called_ground(cloud: PointCloud) -> set[int]:
 def _system(sources: Sequence[_Ground], report: Report) -> tuple[str | None, crs.Crs | None]:
     """The reference system of the files, as text and understood."""
     texts = {crs.text_of_source(source.source) for source in sources}
-    understood = {crs.of_source(source.source) for source in sources}
+    understood = {getattr(source.source, "crs", None) for source in sources}
     if len({(found.name, found.epsg) if found else None for found in understood}) > 1:
         names = " and ".join(sorted(found.name if found else "none" for found in understood))
         raise DataError(f"the files have different reference systems: {names}")

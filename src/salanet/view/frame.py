@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from salanet.adapt.fit import FitOptions, strays
+from salanet.adapt.kind import USUAL_GRIDS, stance
+from salanet.adapt.units import NAMES, SIZES, plural
 from salanet.errors import DataError
-from salanet.inference.fit import FitOptions, strays
-from salanet.inference.kind import USUAL_GRIDS, stance
-from salanet.inference.units import NAMES, SIZES, plural
+from salanet.remark import Remark
 from salanet.sampling.survey import SAMPLE, Survey
 from salanet.view.sample import Sample, picked
 
@@ -56,13 +57,14 @@ def alike(samples: Sequence[Sample], up: str = "auto", units: str = "auto") -> l
 
 def said(sample: Sample, up: str, units: str) -> list[str]:
     """What was found out about a sample, one line each."""
-    remarks = []
+    remarks: list[str] = []
     if sample.company is not None and sample.company.count:
         remarks.append(f"{sample.name}: {strays(sample.company, sample.unit)}: not shown")
     if sample.y_up and up == "auto":
-        remarks.append(f"{sample.name}: y is up (--up z if this is wrong)")
+        remarks.append(Remark(f"{sample.name}: y is up", "up-guessed"))
     if sample.unit != 1 and units == "auto":
         name = next((n for n in NAMES.values() if SIZES[n] == sample.unit), None)
         unit = plural(name) if name else f"{sample.unit:g} m"
-        remarks.append(f"{sample.name}: coordinates are in {unit} (--units m if this is wrong)")
+        text = f"{sample.name}: coordinates are in {unit}"
+        remarks.append(Remark(text, "units-guessed", unit=unit))
     return remarks

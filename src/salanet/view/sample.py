@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet import io
+from salanet.adapt.upright import turned
 from salanet.cloud import PointCloud
 from salanet.company import Company
 from salanet.errors import ConfigError, FileError
-from salanet.inference.upright import turned
-from salanet.io import crs
 from salanet.io.asprs import contradictions
 from salanet.io.crs import Crs
 from salanet.io.stream import open_stream
@@ -231,8 +230,8 @@ def _of_rows(cloud: PointCloud, name: str, truth: NDArray[np.integer] | None = N
         confidence=None if confidence is None else confidence.astype(np.float32),
         truth=None if truth is None else np.asarray(truth, np.int32),
         names=dict(cloud.class_names),
-        crs=crs.of_source(cloud.source),
-        upright=hasattr(cloud.source, "record"),
+        crs=cloud.crs,
+        upright=cloud.upright,
     )
 
 

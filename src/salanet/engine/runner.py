@@ -1,0 +1,79 @@
+"""What runs a model: native kernels, ONNX Runtime or PyTorch, behind one interface.
+
+Votes, tiles, cells and files are made once, in `salanet.engine` and `salanet.labelling`, whichever
+runner is behind.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salanet.errors import ConfigError, FileError
+from salanet.model_card import ModelCard
+from salanet.model_config import ModelConfig
+from salanet.sampling import features
+
+if TYPE_CHECKING:
+    from salanet.models import Network
+
+Array = NDArray[np.float32]
+Levels = Any  # of one cloud, finest first: whatever the runner's own `logits` takes
+
+
+class Runner(Protocol):
+    """A scene model, ready for inference.
+
+    Attributes:
+        config: its architecture.
+        card: what else its file tells.
+        path: its file; None for a network in memory.
+        identity: tells it from other models, and from other ways to run it.
+    """
+
+    @property
+    def config(self) -> ModelConfig: ...
+
+    @property
+    def card(self) -> ModelCard: ...
+
+    @property
+    def path(self) -> Path | None: ...
+
+    @property
+    def identity(self) -> str: ...
+
+    def levels(self, points: Array) -> Levels:
+        """The pyramid of points float32 (N, 3), one per cell of the model's grid, N >= 1."""
+
+    def logits(self, features: Array, levels: Levels) -> Array:
+        """Logits float32 (N, classes) from features float32 (N, in_channels)."""
+
+
+Model: TypeAlias = "Runner | Network | str | Path"
+
+
+def require_scenes(config: ModelConfig) -> list[str]:
+    """The names of a scene model's features; ConfigError if it is none, or they do not fit it."""
+    if not config.classes:
+        raise ConfigError("this is a model of object parts; labelling scenes needs a scene model")
+    names = features.normalise_names(config.features)
+    if features.width(names) != config.in_channels:
+        raise ConfigError(
+            f"the model takes {config.in_channels} channels, but its features "
+            f"({', '.join(names)}) have {features.width(names)}"
+        )
+    return names
+
+
+def require_scene_file(path: Path, config: ModelConfig) -> None:
+    """ConfigError for models of object parts, FileError if a file's features do not fit it."""
+    try:
+        require_scenes(config)
+    except ConfigError as error:
+        if not config.classes:
+            raise
+        raise FileError(path, f"its metadata is damaged ({error})") from error
