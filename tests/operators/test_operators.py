@@ -384,5 +384,8 @@ def test_errors_name_the_option():
         create_operator("salad", 3, 3, 1.0)
     with pytest.raises(ConfigError, match="no option 'points'"):
         create_operator("pospool", 3, 3, 1.0, points=3)
+    for options in ({"points": 0}, {"dilation": "2"}, {"dilation": 1.5}):
+        with pytest.raises(ConfigError, match="whole numbers from 1"):
+            create_operator("xconv", 3, 3, 1.0, **options)
     with pytest.raises(ConfigError, match="cannot make 4 of 3"):
         create_operator("pospool", 3, 4, 1.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from salanet.errors import ConfigError
 from salanet.operators.base import Operator
 from salanet.operators.norm import PointNorm
 from salanet.operators.rows import CHUNK_VALUES, repeated
@@ -54,6 +55,10 @@ class XConv(Operator):
         bn_momentum: float = 0.1,
     ) -> None:
         super().__init__(in_channels, out_channels, radius)
+        if not all(isinstance(n, int) and n > 0 for n in (points, dilation)):
+            raise ConfigError(
+                f"points and dilation are whole numbers from 1 on, not {points} and {dilation}"
+            )
         self.points = k = points
         self.dilation = dilation
         lifted = max(in_channels // 4, 1) if lifted is None else lifted
