@@ -107,6 +107,8 @@ class Head(nn.Module):
     and input features.
     """
 
+    on_logits = ("attention.", "refine.")  # read by fine-tuning
+
     def __init__(self, channels: int, positions: int, classes: int, *, momentum: float) -> None:
         super().__init__()
         self.attention = Attention(positions, classes, momentum)
