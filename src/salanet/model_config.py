@@ -23,7 +23,9 @@ PARTNET_PARTS = {
 
 # Networks of one published size: their `operator` and `width` (channels of the first stage).
 PUBLISHED = {
+    "gacnet": ("", 64),
     "kpfcnn": ("kpconv", 128),
+    "pointcnn": ("", 256),
     "pointnet": ("", 64),
     "pointnet2": ("", 64),
     "randlanet": ("", 32),
@@ -34,9 +36,9 @@ class ModelConfig(BaseModel):
     """The architecture of a network.
 
     Attributes:
-        network: "salanet", the U-Net all operators share, or a rival of published size: "kpfcnn",
-            "pointnet", "pointnet2", "randlanet". For those, `operator` and `width` say what they
-            are, whatever was asked for; only KPFCNN can choose, "kpconv" or "kpconv_deformable".
+        network: "salanet", the U-Net all operators share, or a rival of published size, one of
+            `PUBLISHED`. For those, `operator` and `width` say what they are, whatever was asked
+            for; only KPFCNN can choose, "kpconv" or "kpconv_deformable".
         operator: name of the local aggregation.
         operator_options: its own options.
         width: C, channels after the first residual block; even.
@@ -52,7 +54,15 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    network: Literal["salanet", "kpfcnn", "pointnet", "pointnet2", "randlanet"] = "salanet"
+    network: Literal[
+        "salanet",
+        "gacnet",
+        "kpfcnn",
+        "pointcnn",
+        "pointnet",
+        "pointnet2",
+        "randlanet",
+    ] = "salanet"
     operator: str = "sala"
     operator_options: dict[str, Any] = Field(default_factory=dict)
     width: int = Field(default=36, ge=2, multiple_of=2)

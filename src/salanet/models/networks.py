@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from salanet.model_config import ModelConfig
+from salanet.models.gacnet import GACNet
 from salanet.models.kpfcnn import KPFCNN
 from salanet.models.network import Network
+from salanet.models.pointcnn import PointCNN
 from salanet.models.pointnet import PointNet
 from salanet.models.pointnet2 import PointNet2
 from salanet.models.randlanet import RandLANet
@@ -12,7 +14,9 @@ from salanet.models.unet import SalaNet
 
 NETWORKS: dict[str, type[Network]] = {
     "salanet": SalaNet,
+    "gacnet": GACNet,
     "kpfcnn": KPFCNN,
+    "pointcnn": PointCNN,
     "pointnet": PointNet,
     "pointnet2": PointNet2,
     "randlanet": RandLANet,

@@ -134,15 +134,20 @@ def macs(model: Network, points: tuple[int, ...]) -> tuple[int, int]:
 
 
 def macs_of_a_run(model: Network, points: int) -> tuple[int, int]:
-    """The same for a network of dense layers alone, counted while it labels a cloud."""
+    """The same for networks with levels of their own, counted while one labels a cloud."""
     total = Total()
 
-    def count(module: nn.Module, inputs: tuple[Tensor], _: Tensor) -> None:
-        total.layers(module, len(inputs[0]))
+    def count(module: nn.Module, inputs: tuple[Tensor, ...], _: Tensor) -> None:
+        if isinstance(module, Operator):
+            queries, supports, neighbours, _ = inputs
+            total.operator(module, len(queries), len(supports), neighbours.shape[1])
+        else:
+            total.layers(module, len(inputs[0]))
 
-    normalised = {m.linear for m in model.modules() if isinstance(m, Dense)}
+    counted = [m for m in model.modules() if isinstance(m, Dense | Operator)]
+    within = {part for m in counted for part in m.modules() if part is not m}
     for module in model.modules():
-        if isinstance(module, Dense | nn.Linear) and module not in normalised:
+        if isinstance(module, Dense | Operator | nn.Linear) and module not in within:
             module.register_forward_hook(count)
     cloud = surface_cloud(points, model.config.grid)
     with torch.no_grad():
