@@ -102,6 +102,7 @@ def test_the_compute_matched_sala() -> None:
         ("pointnet", "", 3_548_118),
         ("pointnet2", "", 964_941),
         ("randlanet", "", 4_984_237),
+        ("resgcn28", "", 3_640_589),
     ],
 )
 def test_networks_of_published_size(network: str, operator: str, parameters: int) -> None:

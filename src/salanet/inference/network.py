@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from salanet.models import Network
-from salanet.sampling.boxes import HALO_RADII, TILE_POINTS, tiles
+from salanet.sampling.boxes import TILE_POINTS, tiles
 
 # Votes after the first turn by equal angles and take these scales in turn.
 VOTE_SCALES = (1.0, 0.95, 1.05)
@@ -38,7 +38,7 @@ def point_logits(
             as `salanet.scenes.choose_offset` gives.
         features: float32 (N, in_channels).
         votes: passes; the first sees the points as they are, the others rotated and scaled.
-        tile_points: most points of one pass; bounds the memory.
+        tile_points: most points of one pass; bounds the memory. Networks may have a lower bound.
         progress: called with (points done, points in all) after each pass.
 
     Returns:
@@ -46,7 +46,8 @@ def point_logits(
     """
     device = next(model.parameters()).device
     logits = torch.zeros(len(points), len(model.config.classes))
-    halo = HALO_RADII * model.config.radius
+    halo = model.halo_radii * model.config.radius
+    tile_points = min(tile_points, model.pass_points or tile_points)
     done = 0
     with evaluating(model), torch.inference_mode():
         for tile in tiles(points.numpy(), tile_points, halo):

@@ -27,6 +27,7 @@ PUBLISHED = {
     "pointnet": ("", 64),
     "pointnet2": ("", 64),
     "randlanet": ("", 32),
+    "resgcn28": ("", 64),
 }
 
 
@@ -35,8 +36,9 @@ class ModelConfig(BaseModel):
 
     Attributes:
         network: "salanet", the U-Net all operators share, or a rival of published size: "kpfcnn",
-            "pointnet", "pointnet2", "randlanet". For those, `operator` and `width` say what they
-            are, whatever was asked for; only KPFCNN can choose, "kpconv" or "kpconv_deformable".
+            "pointnet", "pointnet2", "randlanet", "resgcn28". For those, `operator` and `width` say
+            what they are, whatever was asked for; only KPFCNN can choose, "kpconv" or
+            "kpconv_deformable".
         operator: name of the local aggregation.
         operator_options: its own options.
         width: C, channels after the first residual block; even.
@@ -52,7 +54,14 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    network: Literal["salanet", "kpfcnn", "pointnet", "pointnet2", "randlanet"] = "salanet"
+    network: Literal[
+        "salanet",
+        "kpfcnn",
+        "pointnet",
+        "pointnet2",
+        "randlanet",
+        "resgcn28",
+    ] = "salanet"
     operator: str = "sala"
     operator_options: dict[str, Any] = Field(default_factory=dict)
     width: int = Field(default=36, ge=2, multiple_of=2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from salanet.models.config import ModelConfig
 from salanet.models.layers import Dense
 from salanet.operators.pairs import PairDense
 from salanet.pyramid import Pyramid
+from salanet.sampling.boxes import HALO_RADII
 
 
 class Network(nn.Module, ABC):
@@ -27,7 +28,12 @@ class Network(nn.Module, ABC):
         config: the architecture.
         metadata: what a user needs to know to use the weights: class names, codes and colours,
             feature normalisation, training data and its licence, measured metrics.
+        pass_points: most points of a pass, for a network whose time grows faster than they do.
+        halo_radii: how far a tile sees beyond its core, in radii of the finest level.
     """
+
+    pass_points: ClassVar[int | None] = None
+    halo_radii: ClassVar[float] = HALO_RADII
 
     def __init__(self, config: ModelConfig, metadata: dict[str, object] | None = None) -> None:
         super().__init__()

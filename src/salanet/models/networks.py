@@ -8,6 +8,7 @@ from salanet.models.network import Network
 from salanet.models.pointnet import PointNet
 from salanet.models.pointnet2 import PointNet2
 from salanet.models.randlanet import RandLANet
+from salanet.models.resgcn28 import ResGCN28
 from salanet.models.unet import SalaNet
 
 NETWORKS: dict[str, type[Network]] = {
@@ -16,6 +17,7 @@ NETWORKS: dict[str, type[Network]] = {
     "pointnet": PointNet,
     "pointnet2": PointNet2,
     "randlanet": RandLANet,
+    "resgcn28": ResGCN28,
 }
 
 
