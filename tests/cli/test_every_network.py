@@ -48,11 +48,7 @@ def test_trains_saves_loads_and_labels(
     (tmp_path / "tiny.yaml").write_text(RECIPE)
     data, run = ["--data", town_scenes], tmp_path / "run"
     which = ["--network", network, *(["--operator", operator] if operator else [])]
-    train = ["train", tmp_path / "tiny.yaml", *data, *which, "-o", run, "--accelerator", "cpu"]
-    salanet_does(*train)
-    salanet_does(*train, "--resume", "--epochs", 2)
-    epochs = [line.split(",")[0] for line in (run / "metrics.csv").read_text().splitlines()]
-    assert epochs == ["epoch", "1", "2"]
+    salanet_does("train", tmp_path / "tiny.yaml", *data, *which, "-o", run, "--accelerator", "cpu")
 
     (run / "checkpoint.pt").unlink()  # of KPFCNN, 170 MB
     path = run / "last.safetensors"

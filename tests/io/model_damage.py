@@ -35,7 +35,8 @@ VALUES: list[Any] = [
 WORDS = {
     "operator": ["sala", "sala_g4", "kpconv", "kpconv_deformable", "pospool", "pospool_sincos",
                  "pointwise_mlp", "pseudo_grid", "adaptive_weight", "spherical", "spherical_fuzzy"],
-    "network": ["salanet", "kpfcnn", "pointnet", "pointnet2", "randlanet", "resgcn28"],
+    "network": ["salanet", "kpfcnn", "pointnet", "pointnet2", "randlanet", "resgcn28",
+                "pointasnl"],
     "operator_options": ["groups", "lift", "hidden", "points", "bins", "multiplier", "extent",
                          "norm", "positional", "reduction", "assignment", "width", "bn_momentum"],
     "metadata": ["codes", "colours", "spacing", "intensity_scale", "optional", "domain", "recipe",

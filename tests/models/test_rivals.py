@@ -14,7 +14,7 @@ from salanet.models import Network, create_model
 from salanet.models.selection import farthest_points, nearest_neighbours, random_points
 
 # KPFCNN is large; its deformable form runs the rigid one, too, at the finer stages.
-RIVALS = ["kpfcnn-deformable", "pointnet", "pointnet2", "randlanet", "resgcn28"]
+RIVALS = ["kpfcnn-deformable", "pointnet", "pointnet2", "randlanet", "resgcn28", "pointasnl"]
 each_rival = pytest.mark.parametrize("name", RIVALS)
 # Their graphs go by ranks of features, where rounding makes another neighbour of near ties.
 RANKING = ["resgcn28"]

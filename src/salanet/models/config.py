@@ -28,6 +28,7 @@ PUBLISHED = {
     "pointnet2": ("", 64),
     "randlanet": ("", 32),
     "resgcn28": ("", 64),
+    "pointasnl": ("", 64),
 }
 
 
@@ -36,9 +37,9 @@ class ModelConfig(BaseModel):
 
     Attributes:
         network: "salanet", the U-Net all operators share, or a rival of published size: "kpfcnn",
-            "pointnet", "pointnet2", "randlanet", "resgcn28". For those, `operator` and `width` say
-            what they are, whatever was asked for; only KPFCNN can choose, "kpconv" or
-            "kpconv_deformable".
+            "pointnet", "pointnet2", "randlanet", "resgcn28", "pointasnl". For those, `operator`
+            and `width` say what they are, whatever was asked for; only KPFCNN can choose,
+            "kpconv" or "kpconv_deformable".
         operator: name of the local aggregation.
         operator_options: its own options.
         width: C, channels after the first residual block; even.
@@ -61,6 +62,7 @@ class ModelConfig(BaseModel):
         "pointnet2",
         "randlanet",
         "resgcn28",
+        "pointasnl",
     ] = "salanet"
     operator: str = "sala"
     operator_options: dict[str, Any] = Field(default_factory=dict)

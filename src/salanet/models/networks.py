@@ -5,6 +5,7 @@ from __future__ import annotations
 from salanet.models.config import ModelConfig
 from salanet.models.kpfcnn import KPFCNN
 from salanet.models.network import Network
+from salanet.models.pointasnl import PointASNL
 from salanet.models.pointnet import PointNet
 from salanet.models.pointnet2 import PointNet2
 from salanet.models.randlanet import RandLANet
@@ -18,6 +19,7 @@ NETWORKS: dict[str, type[Network]] = {
     "pointnet2": PointNet2,
     "randlanet": RandLANet,
     "resgcn28": ResGCN28,
+    "pointasnl": PointASNL,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -134,16 +135,25 @@ def macs(model: Network, points: tuple[int, ...]) -> tuple[int, int]:
 
 
 def macs_of_a_run(model: Network, points: int) -> tuple[int, int]:
-    """The same for a network of dense layers alone, counted while it labels a cloud."""
+    """The same for a network of dense layers, counted while it labels a cloud.
+
+    Modules that multiply otherwise say how much by a method `macs` of what they are given.
+    """
     total = Total()
 
     def count(module: nn.Module, inputs: tuple[Tensor], _: Tensor) -> None:
         total.layers(module, len(inputs[0]))
 
+    def count_own(module: nn.Module, inputs: tuple[Any, ...], _: Tensor) -> None:
+        count_macs: Any = module.macs
+        total.add(*count_macs(*inputs))
+
     normalised = {m.linear for m in model.modules() if isinstance(m, Dense)}
     for module in model.modules():
         if isinstance(module, Dense | nn.Linear) and module not in normalised:
             module.register_forward_hook(count)
+        elif callable(getattr(module, "macs", None)):
+            module.register_forward_hook(count_own)
     cloud = surface_cloud(points, model.config.grid)
     with torch.no_grad():
         model.eval()(torch.zeros(points, model.config.in_channels), model.pyramid(cloud))

@@ -126,3 +126,8 @@ class EdgeConv(nn.Module):
         square = square + 2 * (a * neighbour_sum(b, neighbours)).sum(0)
         var = summed(square / pairs).clamp_min(0)
         return self.norm.batch_scale_shift(mean_a + mean_b, var, pairs)
+
+    def macs(self, features: Tensor, neighbours: Tensor) -> tuple[int, int]:
+        """Multiply-accumulates: (of every pair, as executed); see `salanet.models.profile`."""
+        outputs, inputs = self.linear.weight.shape
+        return neighbours.numel() * (inputs + 2) * outputs, len(features) * (inputs + 2) * outputs
