@@ -178,16 +178,6 @@ def test_parameters_of_the_authors_code() -> None:
     assert abs(ours / theirs - 1) < 0.01
 
 
-def test_permuting_all_but_the_first_point_permutes_the_result() -> None:
-    network = model().eval()
-    points, features = torch.rand(150, 3), torch.randn(150, 4)
-    order = torch.cat([torch.zeros(1, dtype=torch.long), 1 + torch.randperm(149)])
-    with torch.no_grad():
-        expected = network(features, network.pyramid(points))[order]
-        permuted = network(features[order], network.pyramid(points[order]))
-    torch.testing.assert_close(permuted, expected, rtol=1e-4, atol=1e-5)
-
-
 def test_slices_of_the_decoder_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     network = model().eval()
     points, features = torch.rand(100, 3), torch.randn(100, 4)

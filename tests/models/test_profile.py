@@ -97,8 +97,10 @@ def test_the_compute_matched_sala() -> None:
 @pytest.mark.parametrize(
     ("network", "operator", "parameters"),
     [
+        ("gacnet", "", 2_109_260),
         ("kpfcnn", "kpconv", 14_082_701),
         ("kpfcnn", "kpconv_deformable", 14_946_926),
+        ("pointcnn", "", 11_513_101),
         ("pointnet", "", 3_548_118),
         ("pointnet2", "", 964_941),
         ("randlanet", "", 4_984_237),
@@ -177,7 +179,7 @@ def test_tables(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("| network | operator | C | parameters (M) | GMACs per neighbour |")
     assert "| salanet | pointwise_mlp | 144 | 25.453 | 73.04 |" in "\n".join(lines)
-    assert len(lines) == 2 + 2 * 11
+    assert len(lines) == 2 + 2 * 13
     assert cli.main(["profile", "--network", "kpfcnn", "--operator", "all", "--csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [row["parameters (M)"] for row in rows] == ["14.083", "14.947"]

@@ -14,7 +14,16 @@ from salanet.models import Network, create_model
 from salanet.models.selection import farthest_points, nearest_neighbours, random_points
 
 # KPFCNN is large; its deformable form runs the rigid one, too, at the finer stages.
-RIVALS = ["kpfcnn-deformable", "pointnet", "pointnet2", "randlanet", "resgcn28", "pointasnl"]
+RIVALS = [
+    "kpfcnn-deformable",
+    "gacnet",
+    "pointasnl",
+    "pointcnn",
+    "pointnet",
+    "pointnet2",
+    "randlanet",
+    "resgcn28",
+]
 each_rival = pytest.mark.parametrize("name", RIVALS)
 # Their graphs go by ranks of features, where rounding makes another neighbour of near ties.
 RANKING = ["resgcn28"]
@@ -78,6 +87,18 @@ def test_moving_the_cloud_changes_nothing(name: str) -> None:
         assert ((here - there).abs() > 1e-3).any(1).float().mean() < 0.2
     else:
         torch.testing.assert_close(here, there, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["gacnet", "pointasnl", "pointcnn", "pointnet", "pointnet2"])
+def test_only_which_point_comes_first_matters(name: str) -> None:
+    """Farthest points start from it; otherwise points may come in any order."""
+    model = network(name).eval()
+    points, features = cloud(150), torch.randn(150, 4)
+    order = torch.cat([torch.tensor([0]), 1 + torch.randperm(149)])
+    with torch.no_grad():
+        expected = model(features, model.pyramid(points))
+        found = model(features[order], model.pyramid(points[order]))
+    torch.testing.assert_close(found, expected[order], rtol=1e-3, atol=1e-4)
 
 
 @each_rival

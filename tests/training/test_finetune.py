@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from salanet.errors import ConfigError, SalaNetError
-from salanet.models import load, zoo
+from salanet.models import create_model, load, zoo
 from salanet.scenes import Scene, open_scenes
 from salanet.training import Recipe
 from salanet.training.finetune import RATE, adopt, check_parent, open_parent, recipe_from
@@ -48,6 +48,19 @@ def test_a_new_head_on_an_old_backbone(town_model: Path, town_scenes: Path) -> N
     assert {group["lr_multiplier"] for group in other.parameter_groups()} == {1.0, 1 / RATE}
     assert other.metadata["parent"]["name"] == "best.safetensors"
     assert len(other.metadata["parent"]["sha256"]) == 64
+
+
+def test_layers_on_the_logits_start_anew_for_other_classes() -> None:
+    parent = create_model(network="gacnet", in_channels=3, classes=("tree", "pole", "ground"))
+    parent.metadata["file"] = {}
+    for classes in (("ground", "house"), ("ground", "pole", "tree")):
+        model = create_model(network="gacnet", in_channels=3, classes=classes)
+        adopt(model, parent)
+        assert torch.equal(model.head.classify.weight[0], parent.head.classify.weight[2])
+        assert torch.equal(model.head.rows[0].weight, parent.head.rows[0].weight)
+        assert not torch.equal(model.head.refine.bias[:2], parent.head.refine.bias[:2])
+        logits = model.eval()(torch.randn(40, 3), model.pyramid(torch.rand(40, 3)))
+        assert logits.shape == (40, len(classes))
 
 
 def test_a_shipped_model_is_a_parent_by_name() -> None:

@@ -39,8 +39,8 @@ def run(
     Args:
         operator: the local aggregation; several with commas, or "all".
         width: C, channels after the first residual block; several with commas.
-        network: "salanet", or a rival: kpfcnn, pointnet, pointnet2, randlanet, resgcn28,
-            pointasnl; or "all".
+        network: "salanet", or a rival by its name (see docs/networks.md); several with commas, or
+            "all".
         features: d0, channels of the input features (5 for S3DIS, 4 for ScanNet and PartNet).
         classes: number of classes of a scene model.
         partnet: the PartNet model instead: one head for each of the 17 categories.

@@ -53,8 +53,9 @@ class ShapeVotes:
                 seen = [self.view(shapes, number, vote) for number in numbers]
                 values = np.concatenate([features.compute(names, xyz=xyz) for xyz in seen])
                 pyramid = model.pyramid(*stacked(seen)).to(device)
-                embedded = model.embed(torch.from_numpy(values).to(device), pyramid)
-                found = head_of(model, shapes.category)(embedded)
+                given = torch.from_numpy(values).to(device)
+                embedded = model.embed(given, pyramid)
+                found = model.classify(head_of(model, shapes.category), embedded, given, pyramid)
                 total += found.float().cpu().view(total.shape)
         return total / self.votes
 

@@ -23,12 +23,14 @@ PARTNET_PARTS = {
 
 # Networks of one published size: their `operator` and `width` (channels of the first stage).
 PUBLISHED = {
+    "gacnet": ("", 64),
     "kpfcnn": ("kpconv", 128),
+    "pointasnl": ("", 64),
+    "pointcnn": ("", 256),
     "pointnet": ("", 64),
     "pointnet2": ("", 64),
     "randlanet": ("", 32),
     "resgcn28": ("", 64),
-    "pointasnl": ("", 64),
 }
 
 
@@ -36,10 +38,9 @@ class ModelConfig(BaseModel):
     """The architecture of a network.
 
     Attributes:
-        network: "salanet", the U-Net all operators share, or a rival of published size: "kpfcnn",
-            "pointnet", "pointnet2", "randlanet", "resgcn28", "pointasnl". For those, `operator`
-            and `width` say what they are, whatever was asked for; only KPFCNN can choose,
-            "kpconv" or "kpconv_deformable".
+        network: "salanet", the U-Net all operators share, or a rival of published size, one of
+            `PUBLISHED`. For those, `operator` and `width` say what they are, whatever was asked
+            for; only KPFCNN can choose, "kpconv" or "kpconv_deformable".
         operator: name of the local aggregation.
         operator_options: its own options.
         width: C, channels after the first residual block; even.
@@ -57,12 +58,14 @@ class ModelConfig(BaseModel):
 
     network: Literal[
         "salanet",
+        "gacnet",
         "kpfcnn",
+        "pointasnl",
+        "pointcnn",
         "pointnet",
         "pointnet2",
         "randlanet",
         "resgcn28",
-        "pointasnl",
     ] = "salanet"
     operator: str = "sala"
     operator_options: dict[str, Any] = Field(default_factory=dict)

@@ -56,12 +56,18 @@ class Network(nn.Module, ABC):
         """
         x = self.embed(features, pyramid)
         if isinstance(self.head, nn.ModuleList):
-            return [head(x) for head in self.head]
-        return self.head(x)
+            return [self.classify(head, x, features, pyramid) for head in self.head]
+        return self.classify(self.head, x, features, pyramid)
 
     @abstractmethod
     def embed(self, features: Tensor, pyramid: Pyramid) -> Tensor:
         """What the heads see of each point: (N, in_channels) -> (N, channels)."""
+
+    def classify(self, head: nn.Module, x: Tensor, features: Tensor, pyramid: Pyramid) -> Tensor:
+        """Logits (N, classes) of one head for what `embed` made of the points."""
+        del features, pyramid  # for heads that see more than a point at a time
+        logits: Tensor = head(x)
+        return logits
 
     def pyramid(self, points: Tensor, splits: Tensor | None = None) -> Pyramid:
         """The pyramid this network expects: points float32 (N, 3), one per cell of `grid`."""

@@ -81,7 +81,11 @@ def _adopt_classes(model: Network, parent: Network) -> None:
     head, old = model.head, parent.head
     name = [name for name, module in head.named_modules() if isinstance(module, nn.Linear)][-1]
     known = {cls: row for row, cls in enumerate(parent.config.classes)}
+    # Layers on the logits know their classes by number.
+    anew = getattr(head, "on_logits", ()) if model.config.classes != parent.config.classes else ()
     for key, tensor in head.state_dict().items():
+        if key.startswith(anew):
+            continue
         source = old.state_dict()[key]
         if not key.startswith(f"{name}."):
             tensor.copy_(source)
