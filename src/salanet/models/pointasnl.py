@@ -186,7 +186,9 @@ class NonLocal(nn.Module):
         ]
         return self.project(torch.cat([x[0, 0] for x in seen]))
 
-    def macs(self, sampled: Tensor, features: Tensor, of: Tensor, among: Tensor) -> tuple[int, int]:
+    def macs_of(
+        self, sampled: Tensor, features: Tensor, of: Tensor, among: Tensor
+    ) -> tuple[int, int]:
         """Multiply-accumulates of the attention, beside those of the dense layers."""
         del sampled, features
         pairs = int((of.diff() * among.diff()).sum())

@@ -137,7 +137,7 @@ def macs(model: Network, points: tuple[int, ...]) -> tuple[int, int]:
 def macs_of_a_run(model: Network, points: int) -> tuple[int, int]:
     """The same for networks with levels of their own, counted while one labels a cloud.
 
-    Modules that multiply otherwise say how much by a method `macs` of what they are given.
+    Modules that multiply otherwise say how much by a method `macs_of` of what they are given.
     """
     total = Total()
 
@@ -149,15 +149,15 @@ def macs_of_a_run(model: Network, points: int) -> tuple[int, int]:
             total.layers(module, len(inputs[0]))
 
     def count_own(module: nn.Module, inputs: tuple[Any, ...], _: Tensor) -> None:
-        count_macs: Any = module.macs
-        total.add(*count_macs(*inputs))
+        macs_of: Any = module.macs_of
+        total.add(*macs_of(*inputs))
 
     counted = [m for m in model.modules() if isinstance(m, Dense | Operator)]
     within = {part for m in counted for part in m.modules() if part is not m}
     for module in model.modules():
         if isinstance(module, Dense | Operator | nn.Linear) and module not in within:
             module.register_forward_hook(count)
-        elif callable(getattr(module, "macs", None)):
+        elif callable(getattr(module, "macs_of", None)):
             module.register_forward_hook(count_own)
     cloud = surface_cloud(points, model.config.grid)
     with torch.no_grad():

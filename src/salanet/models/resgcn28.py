@@ -127,7 +127,7 @@ class EdgeConv(nn.Module):
         var = summed(square / pairs).clamp_min(0)
         return self.norm.batch_scale_shift(mean_a + mean_b, var, pairs)
 
-    def macs(self, features: Tensor, neighbours: Tensor) -> tuple[int, int]:
+    def macs_of(self, features: Tensor, neighbours: Tensor) -> tuple[int, int]:
         """Multiply-accumulates: (of every pair, as executed); see `salanet.models.profile`."""
         outputs, inputs = self.linear.weight.shape
         return neighbours.numel() * (inputs + 2) * outputs, len(features) * (inputs + 2) * outputs
