@@ -37,7 +37,7 @@ WORDS = {
                  "pointwise_mlp", "pseudo_grid", "adaptive_weight", "spherical", "spherical_fuzzy",
                  "xconv", "graph_attention"],
     "network": ["salanet", "gacnet", "kpfcnn", "pointasnl", "pointcnn", "pointnet", "pointnet2",
-                "randlanet", "resgcn28"],
+                "randlanet", "resgcn28", "spg"],
     "operator_options": ["groups", "lift", "hidden", "points", "bins", "multiplier", "extent",
                          "norm", "positional", "reduction", "assignment", "width", "bn_momentum",
                          "dilation", "lifted"],

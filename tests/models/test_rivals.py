@@ -23,10 +23,11 @@ RIVALS = [
     "pointnet2",
     "randlanet",
     "resgcn28",
+    "spg",
 ]
 each_rival = pytest.mark.parametrize("name", RIVALS)
-# Their graphs go by ranks of features, where rounding makes another neighbour of near ties.
-RANKING = ["resgcn28"]
+# Their graphs go by ranks of features, or gains of merging: rounding decides between near ties.
+RANKING = ["resgcn28", "spg"]
 
 
 def network(name: str, **options: object) -> Network:

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from salanet.models import Network
+from salanet.models.network import pyramid_of
 from salanet.sampling.boxes import TILE_POINTS, tiles
+from salanet.sampling.partition import Superpoints
 
 # Votes after the first turn by equal angles and take these scales in turn.
 VOTE_SCALES = (1.0, 0.95, 1.05)
@@ -26,6 +28,7 @@ def point_logits(
     votes: int = 1,
     tile_points: int = TILE_POINTS,
     progress: Progress | None = None,
+    superpoints: Superpoints | None = None,
 ) -> Tensor:
     """Logits of every point, averaged over votes before any softmax (paper B.1).
 
@@ -40,6 +43,7 @@ def point_logits(
         votes: passes; the first sees the points as they are, the others rotated and scaled.
         tile_points: most points of one pass; bounds the memory. Networks may have a lower bound.
         progress: called with (points done, points in all) after each pass.
+        superpoints: parts of the points, for a network that looks at them; else it finds them.
 
     Returns:
         float32 (N, classes), on the CPU.
@@ -55,7 +59,8 @@ def point_logits(
             seen, given = points[rows], features[rows].to(device)
             total = torch.zeros(int(core.sum()), logits.shape[1])
             for vote in range(votes):
-                pyramid = model.pyramid(turned(seen, vote, votes)).to(device)
+                parts = None if superpoints is None else superpoints.of(tile.rows)
+                pyramid = pyramid_of(model, turned(seen, vote, votes), None, parts).to(device)
                 total += model(given, pyramid)[core.to(device)].float().cpu()
             logits[rows[core]] = total / votes
             done += len(total)

@@ -21,10 +21,13 @@ from salanet.inference.kind import implausible
 from salanet.inference.network import Progress, point_logits
 from salanet.inference.units import USUAL
 from salanet.models import Network
+from salanet.models.network import Partitioned
 from salanet.sampling import features
 from salanet.sampling.boxes import TILE_POINTS
 from salanet.sampling.cells import cell_features, to_cells
 from salanet.sampling.noise import NO_CLASS, company_of, left_out, require_some, spread
+from salanet.sampling.partition import Superpoints
+from salanet.sampling.scene_partition import scene_partition
 from salanet.sampling.survey import survey
 from salanet.scenes import Scene
 from salanet.terminal import visible
@@ -52,11 +55,15 @@ class Segmentation:
 
 
 class Input(NamedTuple):
-    """What the network sees of a cloud, and the cell of each original point, -1 if left out."""
+    """What the network sees of a cloud, and the cell of each original point, -1 if left out.
+
+    The parts of its points are None where the network does not look at any, or finds them itself.
+    """
 
     points: Tensor
     features: Tensor
     cell_of_point: NDArray[np.integer] | None
+    superpoints: Superpoints | None = None
 
 
 def segment(
@@ -191,7 +198,8 @@ def scene_input(model: Network, scene: Scene) -> Input:
         **arrays,
     )
     points = torch.from_numpy(np.array(arrays["xyz"], dtype=np.float32))
-    return Input(points, torch.from_numpy(computed), scene.raw.get("to_cell"))
+    parts = scene_partition(scene, model.partition) if isinstance(model, Partitioned) else None
+    return Input(points, torch.from_numpy(computed), scene.raw.get("to_cell"), parts)
 
 
 def require_grid(model: Network, scene: Scene) -> None:

@@ -31,6 +31,7 @@ PUBLISHED = {
     "pointnet2": ("", 64),
     "randlanet": ("", 32),
     "resgcn28": ("", 64),
+    "spg": ("", 32),
 }
 
 
@@ -66,6 +67,7 @@ class ModelConfig(BaseModel):
         "pointnet2",
         "randlanet",
         "resgcn28",
+        "spg",
     ] = "salanet"
     operator: str = "sala"
     operator_options: dict[str, Any] = Field(default_factory=dict)

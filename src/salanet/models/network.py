@@ -16,6 +16,7 @@ from salanet.models.layers import Dense
 from salanet.operators.pairs import PairDense
 from salanet.pyramid import Pyramid
 from salanet.sampling.boxes import HALO_RADII
+from salanet.sampling.partition import PartitionOptions, Superpoints
 
 
 class Network(nn.Module, ABC):
@@ -112,6 +113,35 @@ class Network(nn.Module, ABC):
             for multiplier, parameters in sorted(groups.items(), reverse=True)
             if parameters
         ]
+
+
+class Partitioned(Network):
+    """A network that sees a cloud in parts, which prepared scenes keep.
+
+    Attributes:
+        partition: how clouds are parted.
+    """
+
+    partition: PartitionOptions
+
+    @abstractmethod
+    def pyramid(
+        self,
+        points: Tensor,
+        splits: Tensor | None = None,
+        superpoints: Superpoints | None = None,
+    ) -> Pyramid:
+        """As that of any network; `superpoints` of all points where they are known."""
+
+
+def pyramid_of(
+    model: Network, points: Tensor, splits: Tensor | None, superpoints: Superpoints | None
+) -> Pyramid:
+    """The pyramid of a network, on known parts if there are any."""
+    if superpoints is None:
+        return model.pyramid(points, splits)
+    assert isinstance(model, Partitioned)
+    return model.pyramid(points, splits, superpoints)
 
 
 def clouds(splits: Tensor) -> list[slice]:

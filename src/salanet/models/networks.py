@@ -12,6 +12,7 @@ from salanet.models.pointnet import PointNet
 from salanet.models.pointnet2 import PointNet2
 from salanet.models.randlanet import RandLANet
 from salanet.models.resgcn28 import ResGCN28
+from salanet.models.spg import SPG
 from salanet.models.unet import SalaNet
 
 NETWORKS: dict[str, type[Network]] = {
@@ -24,6 +25,7 @@ NETWORKS: dict[str, type[Network]] = {
     "pointnet2": PointNet2,
     "randlanet": RandLANet,
     "resgcn28": ResGCN28,
+    "spg": SPG,
 }
 
 
