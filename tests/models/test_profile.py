@@ -105,6 +105,7 @@ def test_the_compute_matched_sala() -> None:
         ("pointnet2", "", 964_941),
         ("randlanet", "", 4_984_237),
         ("resgcn28", "", 3_640_589),
+        ("spg", "", 278_091),
         ("pointasnl", "", 22_420_639),
     ],
 )
@@ -116,7 +117,8 @@ def test_networks_of_published_size(network: str, operator: str, parameters: int
     )
     assert result.operator == operator
     assert result.parameters == parameters == sum(result.parameters_by_part.values())
-    assert result.macs_per_neighbour >= result.macs_executed * 0.8 > 1e9
+    least = 1e8 if network == "spg" else 1e9  # which sees 128 points of a part
+    assert result.macs_per_neighbour >= result.macs_executed * 0.8 > least
 
 
 def test_what_modules_say_of_themselves() -> None:
