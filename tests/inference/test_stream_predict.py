@@ -369,9 +369,29 @@ def test_damage_is_said_however_little_the_memory(
         predict_file(model, tmp_path / "cut.ply", tmp_path / "out.ply", options)
     with pytest.raises(FileError, match=r"none\.laz: no such file"):
         predict_file(model, tmp_path / "none.laz", tmp_path / "out.laz", options)
-    with pytest.raises(FileError, match="COPC is read only"):
-        predict_file(model, scan, tmp_path / "out.copc.laz", options)
     assert {p.name for p in tmp_path.iterdir()} == {"cut.laz", "a.ply", "cut.ply"}
+
+
+def test_copc_keeps_its_tree_whole_and_piece_by_piece(
+    model: Network, scan: Path, tmp_path: Path
+) -> None:
+    copc = tmp_path / "a.copc.laz"
+    write(copc, read(scan))
+    predict_file(model, copc, tmp_path / "whole.copc.laz")
+    stream_file(model, copc, tmp_path / "pieces.copc.laz", PredictOptions())
+    predict_file(model, copc, tmp_path / "plain.laz")
+    whole, pieces, plain = (
+        read(tmp_path / name) for name in ("whole.copc.laz", "pieces.copc.laz", "plain.laz")
+    )
+    assert len(whole.arrays()) == len(pieces.arrays()) == len(plain.arrays())
+    for name, values in plain.arrays().items():
+        np.testing.assert_array_equal(whole.arrays()[name], values)
+        same = (pieces.arrays()[name] == values).mean()
+        assert same == 1 or (name == "label" and same > 0.999)
+    np.testing.assert_array_equal(whole.xyz, plain.xyz)
+    np.testing.assert_array_equal(pieces.xyz, plain.xyz)
+    trees = [whole.source.tree, pieces.source.tree, read(copc).source.tree]
+    assert trees[0] == trees[1] == trees[2] is not None
 
 
 def test_missing_intensities_are_the_same_piece_by_piece(model: Network, tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from salanet.cloud import NO_LABEL, PointCloud, usable_names
 from salanet.errors import ConfigError, FileError
-from salanet.io import SUFFIXES, WRITABLE, require_writable
+from salanet.io import SUFFIXES, WRITABLE, copcfile, require_writable
 from salanet.io.asprs import ASPRS, is_standard
 from salanet.io.atomic import require_folder
+from salanet.io.octree import is_copc
 from salanet.sampling.noise import flagged
 
 if TYPE_CHECKING:
@@ -52,10 +53,10 @@ def plan_outputs(files: Sequence[Path], output: Path | None) -> list[Path]:
     paths = [_output(path, output, len(files)) for path in files]
     inputs = {path.resolve() for path in files}
     taken: set[Path] = set()
-    for path in paths:
+    for source, path in zip(files, paths, strict=True):
         if path.resolve() in inputs:
             raise FileError(path, "is an input and would be overwritten; name another output")
-        require_writable(path)
+        require_writable(path, source)
         if path in taken:
             raise ConfigError(f"two inputs would both become {path}; predict them separately")
         taken.add(path)
@@ -225,7 +226,10 @@ def _output(path: Path, output: Path | None, count: int) -> Path:
     suffix = path.suffix
     if suffix.lower() in READ_ONLY:
         suffix = ".laz"
-    name = f"{path.stem}{MARK}{suffix}"
+    stem = path.stem
+    if copcfile.named(path) and is_copc(path):
+        stem, suffix = path.name[: -len(copcfile.SUFFIX)], copcfile.SUFFIX
+    name = f"{stem}{MARK}{suffix}"
     if output is None:
         return path.with_name(name)
     if count == 1 and output.suffix and not output.is_dir():

@@ -91,7 +91,7 @@ def predict_file(
         ConfigError: the model is not for scenes.
     """
     options, progress = options or PredictOptions(), progress or _silent
-    require_writable(to)
+    require_writable(to, path)
     stream = _stream(path, to, options)
     if stream is not None and not _at_once(model, stream, options):
         make_folder(to)

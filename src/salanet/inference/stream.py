@@ -53,7 +53,7 @@ from salanet.inference.workfolder import (
 from salanet.io.ahead import ahead
 from salanet.io.atomic import atomic_path, reason
 from salanet.io.describe import strangers_in
-from salanet.io.stream import Stream
+from salanet.io.stream import Stream, complete
 from salanet.io.unchanged import require_unchanged, states
 from salanet.models import Network
 from salanet.sampling import features
@@ -298,8 +298,9 @@ class Work:
         with atomic_path(self.to) as temporary:
             for done in self.stream.copy(temporary, size, sample, labelled):
                 self.progress("write", done, self.stream.count)
+            completed = complete(self.stream, temporary, self.to)
             require_unchanged(self._before)
-        self.remarks += self.stream.remarks
+        self.remarks += [*self.stream.remarks, *completed]
         return [int(n) for n in counts]
 
 

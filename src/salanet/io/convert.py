@@ -10,7 +10,7 @@ import numpy as np
 
 from salanet import io
 from salanet.cloud import PointCloud
-from salanet.io import copc, crs, lasfile, lookup
+from salanet.io import copc, copcfile, crs, lasfile, lookup
 from salanet.io.asprs import is_standard
 from salanet.io.atomic import spare
 from salanet.io.describe import meanings, remarks
@@ -46,7 +46,7 @@ def convert(
         DataError: values that the new format cannot hold at all.
     """
     source, target = Path(source), Path(target)
-    io.require_writable(target)
+    io.require_writable(target, source)
     spare(target, [source])
     if bounds is None and resolution is None:
         cloud = io.read(source, columns=columns, scan=scan)
@@ -54,8 +54,17 @@ def convert(
         cloud = copc.read_part(source, bounds, resolution)
     said = [*remarks(cloud), *io.write(target, _named(cloud, target))]
     back = io.read(target)
+    if copcfile.OTHER_ORDER in said:
+        cloud, back = _sorted(cloud), _sorted(back)
     lost = [r for r in losses(cloud, back) if not any(r.split("' ")[0] + "'" in s for s in said)]
     return [*said, *lost]
+
+
+def _sorted(cloud: PointCloud) -> PointCloud:
+    """The cloud in an order that depends on nothing but its points."""
+    arrays = [*cloud.arrays().values(), cloud.xyz]
+    columns = [column for array in arrays for column in array.reshape(len(cloud), -1).T]
+    return replace(cloud.rows(np.lexsort(columns)), source=cloud.source)
 
 
 def _named(cloud: PointCloud, target: Path) -> PointCloud:

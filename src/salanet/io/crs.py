@@ -198,6 +198,19 @@ def of_source(source: Any) -> Crs | None:
     return from_text(getattr(source, "crs", ""))
 
 
+def text_of_source(source: Any) -> str | None:
+    """The reference system as other programs take it: well-known text, or "EPSG:2154"."""
+    texts = [getattr(source, "crs", "")]
+    if hasattr(source, "file"):  # LAS
+        records = source.file.records()
+        texts = [records.get(key, b"").decode("utf-8", "replace") for key in (WKT, OLD_WKT)]
+    for text in texts:
+        if from_text(text) is not None:
+            return str(text).strip("\0 \r\n\t")
+    found = of_source(source)
+    return f"EPSG:{found.epsg}" if found is not None and found.epsg else None
+
+
 def _system(
     name: str,
     epsg: int | None,

@@ -15,6 +15,7 @@ from salanet.io import las, lasdims, lasfile
 from salanet.io.ahead import ahead
 from salanet.io.las import LasSource
 from salanet.io.lasfile import LasFile
+from salanet.io.octree import tree_of
 from salanet.io.stream import Labelled
 
 SCAN = 1 << 18  # points at once when looking for colours
@@ -31,6 +32,7 @@ class LasStream:
         self.path = path
         with path.open("rb") as file:
             reader = lasfile.Reader(path, file)
+            self.tree = tree_of(path, file, reader)
         self.count = reader.count
         self.source = las.source_of(reader.las)
         self.point_bytes = reader.las.points.shape[1]

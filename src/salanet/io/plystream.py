@@ -19,6 +19,7 @@ from salanet.errors import FileError
 from salanet.io import ply, table
 from salanet.io.ahead import ahead
 from salanet.io.names import from_latin
+from salanet.io.octree import Tree
 from salanet.io.stream import Labelled
 
 COLOUR, LABELS = "u1", ("u1", "i1", "u2", "i2", "i4")
@@ -29,6 +30,7 @@ class PlyStream:
 
     def __init__(self, path: Path) -> None:
         self.path, self.remarks = path, list[str]()
+        self.tree: Tree | None = None
         with path.open("rb") as file:
             data = file.read(ply.HEADER_LIMIT + 64)
         encoding, self._header, elements, self._begin = ply.parse_header(path, data)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Protocol
 
 from salanet.cloud import PointCloud
-from salanet.io import reading
+from salanet.io import copcfile, reading
+from salanet.io.octree import Tree
 
 # Gives the labels and new attributes of the points from one number to another, as a cloud whose
 # coordinates do not matter.
@@ -28,12 +29,14 @@ class Stream(Protocol):
         point_bytes: of one point in memory as it is stored.
         names: the arrays its clouds can have.
         remarks: on the last copy; see `salanet.io.write`.
+        tree: of the points, if they come in one.
     """
 
     path: Path
     count: int
     point_bytes: int
     remarks: list[str]
+    tree: Tree | None
 
     @property
     def names(self) -> list[str]: ...
@@ -57,6 +60,11 @@ class Stream(Protocol):
         Yields:
             The number of points written so far.
         """
+
+
+def complete(stream: Stream, copy: Path, to: Path) -> list[str]:
+    """Make a copy with labels, whole but for this, what the name `to` promises; returns remarks."""
+    return copcfile.make(copy, stream.tree) if copcfile.named(to) else []
 
 
 def open_stream(path: Path, to: Path) -> Stream | None:
