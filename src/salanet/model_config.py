@@ -25,10 +25,13 @@ PARTNET_PARTS = {
 PUBLISHED = {
     "gacnet": ("", 64),
     "kpfcnn": ("kpconv", 128),
+    "pointasnl": ("", 64),
     "pointcnn": ("", 256),
     "pointnet": ("", 64),
     "pointnet2": ("", 64),
     "randlanet": ("", 32),
+    "resgcn28": ("", 64),
+    "spg": ("", 32),
 }
 
 
@@ -58,10 +61,13 @@ class ModelConfig(BaseModel):
         "salanet",
         "gacnet",
         "kpfcnn",
+        "pointasnl",
         "pointcnn",
         "pointnet",
         "pointnet2",
         "randlanet",
+        "resgcn28",
+        "spg",
     ] = "salanet"
     operator: str = "sala"
     operator_options: dict[str, Any] = Field(default_factory=dict)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,10 @@ from salanet import geometry
 from salanet.engine.network import SalaNetwork
 from salanet.errors import FileError
 from salanet.model_file import Entry, identity_of
+from salanet.sampling.boxes import HALO_RADII
+
+if TYPE_CHECKING:
+    from salanet.sampling.partition import PartitionOptions, Superpoints
 
 
 class NativeRunner:
@@ -21,6 +27,10 @@ class NativeRunner:
     Raises:
         FileError: the file cannot be read, or its tensors are not those of its architecture.
     """
+
+    halo_radii = HALO_RADII
+    pass_points: int | None = None
+    partition: PartitionOptions | None = None
 
     def __init__(self, entry: Entry) -> None:
         from safetensors import SafetensorError, safe_open
@@ -42,7 +52,10 @@ class NativeRunner:
             reason = f"its weights do not fit its architecture ({error})"
             raise FileError(self.path, reason) from error
 
-    def levels(self, points: NDArray[np.float32]) -> list[geometry.Level]:
+    def levels(
+        self, points: NDArray[np.float32], parts: Superpoints | None = None
+    ) -> list[geometry.Level]:
+        del parts
         config = self.config
         return geometry.pyramid(
             points, grid=config.grid, radius=config.radius, neighbours=config.neighbours

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,10 @@ from salanet import geometry
 from salanet.engine.runner import require_scene_file
 from salanet.errors import FileError, MissingExtraError
 from salanet.model_file import KEY, described, identity_of
+from salanet.sampling.boxes import HALO_RADII
+
+if TYPE_CHECKING:
+    from salanet.sampling.partition import PartitionOptions, Superpoints
 
 
 class OnnxRunner:
@@ -25,6 +30,10 @@ class OnnxRunner:
         FileError: the file is damaged or not one of ours.
         ConfigError: the model labels object parts.
     """
+
+    halo_radii = HALO_RADII
+    pass_points: int | None = None
+    partition: PartitionOptions | None = None
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         try:
@@ -48,7 +57,10 @@ class OnnxRunner:
         require_scene_file(path, self.config)
         self._names = [node.name for node in self._session.get_inputs()]
 
-    def levels(self, points: NDArray[np.float32]) -> list[geometry.Level]:
+    def levels(
+        self, points: NDArray[np.float32], parts: Superpoints | None = None
+    ) -> list[geometry.Level]:
+        del parts
         config = self.config
         return geometry.pyramid(
             points, grid=config.grid, radius=config.radius, neighbours=config.neighbours

@@ -7,7 +7,7 @@ runner is behind.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,13 @@ from salanet.sampling import features
 
 if TYPE_CHECKING:
     from salanet.models import Network
+    from salanet.sampling.partition import PartitionOptions, Superpoints
 
 Array = NDArray[np.float32]
 Levels = Any  # of one cloud, finest first: whatever the runner's own `logits` takes
 
 
+@runtime_checkable
 class Runner(Protocol):
     """A scene model, ready for inference.
 
@@ -32,6 +34,9 @@ class Runner(Protocol):
         card: what else its file tells.
         path: its file; None for a network in memory.
         identity: tells it from other models, and from other ways to run it.
+        halo_radii: how far a tile sees beyond its core, in radii of the finest level.
+        pass_points: most points of a pass, for a network whose time grows faster than they do.
+        partition: how a network that sees clouds in parts wants them; None for all others.
     """
 
     @property
@@ -46,8 +51,20 @@ class Runner(Protocol):
     @property
     def identity(self) -> str: ...
 
-    def levels(self, points: Array) -> Levels:
-        """The pyramid of points float32 (N, 3), one per cell of the model's grid, N >= 1."""
+    @property
+    def halo_radii(self) -> float: ...
+
+    @property
+    def pass_points(self) -> int | None: ...
+
+    @property
+    def partition(self) -> PartitionOptions | None: ...
+
+    def levels(self, points: Array, parts: Superpoints | None = None) -> Levels:
+        """The pyramid of points float32 (N, 3), one per cell of the model's grid, N >= 1.
+
+        `parts` are those of the points, for a network that sees clouds so, where they are known.
+        """
 
     def logits(self, features: Array, levels: Levels) -> Array:
         """Logits float32 (N, classes) from features float32 (N, in_channels)."""

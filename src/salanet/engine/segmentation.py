@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from salanet.company import Company
 from salanet.engine.confidence import LEVELS, Certainty, levels
 from salanet.engine.confidence import probabilities as shares
 from salanet.engine.opening import as_runner
-from salanet.engine.runner import Model, require_scenes
+from salanet.engine.runner import Model, Runner, require_scenes
 from salanet.engine.votes import Progress, point_logits
 from salanet.errors import FileError
 from salanet.model_file import Described
@@ -28,6 +28,9 @@ from salanet.sampling.noise import NO_CLASS, company_of, left_out, require_some,
 from salanet.sampling.survey import survey
 from salanet.scenes import Scene
 from salanet.terminal import visible
+
+if TYPE_CHECKING:
+    from salanet.sampling.partition import Superpoints
 
 
 @dataclass(frozen=True)
@@ -52,11 +55,15 @@ class Segmentation:
 
 
 class Input(NamedTuple):
-    """What the network sees of a cloud, and the cell of each original point, -1 if left out."""
+    """What the network sees of a cloud, and the cell of each original point, -1 if left out.
+
+    The parts of its points are None where the network does not look at any, or finds them itself.
+    """
 
     points: NDArray[np.float32]
     features: NDArray[np.float32]
     cell_of_point: NDArray[np.integer] | None
+    superpoints: Superpoints | None = None
 
 
 def segment(
@@ -192,7 +199,13 @@ def scene_input(model: Described, scene: Scene) -> Input:
         **arrays,
     )
     points = np.array(arrays["xyz"], dtype=np.float32)
-    return Input(points, computed, scene.raw.get("to_cell"))
+    partition = model.partition if isinstance(model, Runner) else None
+    parts = None
+    if partition is not None:
+        from salanet.sampling.scene_partition import scene_partition  # takes SciPy
+
+        parts = scene_partition(scene, partition)
+    return Input(points, computed, scene.raw.get("to_cell"), parts)
 
 
 def require_grid(model: Described, scene: Scene) -> None:

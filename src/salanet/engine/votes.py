@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from salanet.engine.opening import as_runner
 from salanet.engine.runner import Model
-from salanet.sampling.boxes import HALO_RADII, TILE_POINTS, tiles
+from salanet.sampling.boxes import TILE_POINTS, tiles
+
+if TYPE_CHECKING:
+    from salanet.sampling.partition import Superpoints
 
 # Votes after the first turn by equal angles and take these scales in turn.
 VOTE_SCALES = (1.0, 0.95, 1.05)
@@ -27,6 +31,7 @@ def point_logits(
     votes: int = 1,
     tile_points: int = TILE_POINTS,
     progress: Progress | None = None,
+    superpoints: Superpoints | None = None,
 ) -> Array:
     """Logits of every point, averaged over votes before any softmax (paper B.1).
 
@@ -39,21 +44,24 @@ def point_logits(
             as `salanet.scenes.choose_offset` gives.
         features: float32 (N, in_channels).
         votes: passes; the first sees the points as they are, the others rotated and scaled.
-        tile_points: most points of one pass; bounds the memory.
+        tile_points: most points of one pass; bounds the memory. Networks may have a lower bound.
         progress: called with (points done, points in all) after each pass.
+        superpoints: parts of the points, for a network that looks at them; else it finds them.
 
     Returns:
         float32 (N, classes).
     """
     runner = as_runner(model)
     logits = np.zeros((len(points), len(runner.config.classes)), np.float32)
-    halo = HALO_RADII * runner.config.radius
+    halo = runner.halo_radii * runner.config.radius
+    tile_points = min(tile_points, runner.pass_points or tile_points)
     done = 0
     for rows, core in tiles(points, tile_points, halo):
         seen, given = points[rows], features[rows]
+        parts = None if superpoints is None else superpoints.of(rows)
         total = np.zeros((int(core.sum()), logits.shape[1]), np.float32)
         for vote in range(votes):
-            total += runner.logits(given, runner.levels(turned(seen, vote, votes)))[core]
+            total += runner.logits(given, runner.levels(turned(seen, vote, votes), parts))[core]
         logits[rows[core]] = total / np.float32(votes)
         done += len(total)
         if progress is not None:

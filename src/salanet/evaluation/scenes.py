@@ -51,6 +51,7 @@ class Whole:
             votes=self.votes,
             tile_points=self.tile_points,
             progress=progress,
+            superpoints=seen.superpoints,
         )
 
     def describe(self) -> dict[str, Any]:

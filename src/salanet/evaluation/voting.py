@@ -18,10 +18,12 @@ from salanet.engine.segmentation import require_grid
 from salanet.engine.votes import Progress
 from salanet.errors import ConfigError
 from salanet.models import Network
+from salanet.models.network import Partitioned, pyramid_of
 from salanet.models.runner import evaluating
 from salanet.sampling import features
 from salanet.sampling.augment import Augmentation
 from salanet.sampling.coverage import voting_spheres
+from salanet.sampling.scene_partition import scene_partition
 from salanet.sampling.spheres import SphereIndex, Vertical
 from salanet.scenes import Scene
 
@@ -99,6 +101,9 @@ class Voting:
         total = torch.zeros(len(scene), len(model.config.classes))
         count = torch.zeros(len(scene), 1)
         scale = intensity_scale(model, scene.arrays.get("intensity"))
+        partition = None
+        if isinstance(model, Partitioned):
+            partition = scene_partition(scene, model.partition)
         done, everything = 0, self.votes * sum(map(len, spheres))
         with evaluating(model), torch.inference_mode():
             for vote in range(self.votes):
@@ -115,7 +120,9 @@ class Voting:
                         )
                         for arrays in seen
                     ]
-                    pyramid = model.pyramid(*stacked([arrays["xyz"] for arrays in seen]))
+                    points, splits = stacked([arrays["xyz"] for arrays in seen])
+                    parts = None if partition is None else partition.of(rows.numpy())
+                    pyramid = pyramid_of(model, points, splits, parts)
                     given = torch.from_numpy(np.concatenate(values)).to(device)
                     total.index_add_(0, rows, model(given, pyramid.to(device)).float().cpu())
                     count.index_add_(0, rows, torch.ones(len(rows), 1))

@@ -21,7 +21,6 @@ from salanet.labelling.pieces import Part, Pieces
 from salanet.labelling.spool import NONE
 from salanet.labelling.workfolder import put
 from salanet.sampling.blocks import EDGE, BlockTile, block_places, block_tiles
-from salanet.sampling.boxes import HALO_RADII
 from salanet.sampling.noise import NO_CLASS
 
 WINDOW = 1 << 22  # bytes of results read at once
@@ -83,10 +82,13 @@ class Tiling:
 
     def tiles(self) -> Iterator[BlockTile]:
         """The tiles, which depend on nothing but the cells and the options."""
-        halo = HALO_RADII * self.model.config.radius / self.fit.zoom / self.fit.grid
-        store = self.store
-        costs = store.levels @ cell_bytes(self.model)
-        return block_tiles(store.blocks, costs, store.own, self.limit, halo)
+        model, store = self.model, self.store
+        halo = model.halo_radii * model.config.radius / self.fit.zoom / self.fit.grid
+        each = cell_bytes(model)
+        limit = self.limit
+        if model.pass_points:  # however sparse the cells are
+            limit = min(limit, int(model.pass_points * each.sum()))
+        return block_tiles(store.blocks, store.levels @ each, store.own, limit, halo)
 
     @property
     def label_type(self) -> np.dtype[Any]:
@@ -132,7 +134,7 @@ class Tiling:
         store, parts = self.store, []
         places = block_places(store.blocks[tile.core])
         edge = EDGE * self.fit.grid
-        halo = HALO_RADII * self.model.config.radius / self.fit.zoom
+        halo = self.model.halo_radii * self.model.config.radius / self.fit.zoom
         low, high = places.min(axis=0) * edge - halo, (places.max(axis=0) + 1) * edge + halo
         for start, stop in store.spans(tile.seen):
             rows = store.read(start, stop)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,8 @@ from salanet.model_config import ModelConfig
 from salanet.models.layers import Dense
 from salanet.operators.pairs import PairDense
 from salanet.pyramid import Pyramid
+from salanet.sampling.boxes import HALO_RADII
+from salanet.sampling.partition import PartitionOptions, Superpoints
 
 
 class Network(nn.Module, ABC):
@@ -28,7 +30,12 @@ class Network(nn.Module, ABC):
         config: the architecture.
         metadata: what a user needs to know to use the weights: class names, codes and colours,
             feature normalisation, training data and its licence, measured metrics.
+        pass_points: most points of a pass, for a network whose time grows faster than they do.
+        halo_radii: how far a tile sees beyond its core, in radii of the finest level.
     """
+
+    pass_points: ClassVar[int | None] = None
+    halo_radii: ClassVar[float] = HALO_RADII
 
     def __init__(self, config: ModelConfig, metadata: dict[str, object] | None = None) -> None:
         super().__init__()
@@ -112,6 +119,35 @@ class Network(nn.Module, ABC):
             for multiplier, parameters in sorted(groups.items(), reverse=True)
             if parameters
         ]
+
+
+class Partitioned(Network):
+    """A network that sees a cloud in parts, which prepared scenes keep.
+
+    Attributes:
+        partition: how clouds are parted.
+    """
+
+    partition: PartitionOptions
+
+    @abstractmethod
+    def pyramid(
+        self,
+        points: Tensor,
+        splits: Tensor | None = None,
+        superpoints: Superpoints | None = None,
+    ) -> Pyramid:
+        """As that of any network; `superpoints` of all points where they are known."""
+
+
+def pyramid_of(
+    model: Network, points: Tensor, splits: Tensor | None, superpoints: Superpoints | None
+) -> Pyramid:
+    """The pyramid of a network, on known parts if there are any."""
+    if superpoints is None:
+        return model.pyramid(points, splits)
+    assert isinstance(model, Partitioned)
+    return model.pyramid(points, splits, superpoints)
 
 
 def clouds(splits: Tensor) -> list[slice]:

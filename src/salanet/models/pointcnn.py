@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from salanet.models.config import ModelConfig
+from salanet.model_config import ModelConfig
 from salanet.models.network import Network, centred
 from salanet.models.selection import farthest_points, nearest_neighbours
 from salanet.operators.xconv import XConv, elu_norm

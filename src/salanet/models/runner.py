@@ -16,8 +16,9 @@ from salanet.errors import ConfigError
 from salanet.model_card import ModelCard
 from salanet.model_file import identity_of
 from salanet.models.files import load
-from salanet.models.network import Network
+from salanet.models.network import Network, Partitioned, pyramid_of
 from salanet.pyramid import Pyramid
+from salanet.sampling.partition import PartitionOptions, Superpoints
 
 
 class TorchRunner:
@@ -55,8 +56,20 @@ class TorchRunner:
             found.update(tensor.detach().cpu().contiguous().numpy())
         return found.hexdigest()
 
-    def levels(self, points: NDArray[np.float32]) -> Pyramid:
-        return self.network.pyramid(torch.from_numpy(points))
+    @property
+    def halo_radii(self) -> float:
+        return self.network.halo_radii
+
+    @property
+    def pass_points(self) -> int | None:
+        return self.network.pass_points
+
+    @property
+    def partition(self) -> PartitionOptions | None:
+        return self.network.partition if isinstance(self.network, Partitioned) else None
+
+    def levels(self, points: NDArray[np.float32], parts: Superpoints | None = None) -> Pyramid:
+        return pyramid_of(self.network, torch.from_numpy(points), None, parts)
 
     def logits(self, features: NDArray[np.float32], levels: Pyramid) -> NDArray[np.float32]:
         device = next(self.network.parameters()).device
