@@ -186,24 +186,24 @@ def test_mountains_are_no_rooms() -> None:
 def test_y_up_is_found_when_evident() -> None:
     flat = (9.0, 8.0, 2.6)
     upright, lying = survey(room(size=flat)), survey(room(y_up=True, size=flat))
-    assert not examine(INDOOR, upright).y_up
+    assert examine(INDOOR, upright).up == "z"
     fit = examine(INDOOR, lying)
-    assert fit.y_up and any("y is up: most planes lie across y" in r for r in fit.remarks)
+    assert fit.up == "y" and any("y is up: most planes lie across y" in r for r in fit.remarks)
     np.testing.assert_allclose(
         fit.apply(room(y_up=True, size=flat).xyz), room(size=flat).xyz, atol=1e-12
     )
-    assert not examine(INDOOR, lying, FitOptions(up="z")).y_up
-    assert examine(INDOOR, upright, FitOptions(up="y")).y_up
+    assert examine(INDOOR, lying, FitOptions(up="z")).up == "z"
+    assert examine(INDOOR, upright, FitOptions(up="y")).up == "y"
 
 
 def test_a_corridor_is_not_turned() -> None:
     for size in ((12.0, 1.5, 2.5), (12.0, 2.0, 3.0), (3.0, 2.0, 2.6)):
-        assert not examine(INDOOR, survey(room(size=size))).y_up
+        assert examine(INDOOR, survey(room(size=size))).up == "z"
 
 
 def test_a_file_with_a_reference_system_is_upright() -> None:
     lying = room(y_up=True, size=(9, 8, 2.6))
-    assert not examine(INDOOR, of(lying, Crs("Lambert-93", 2154, "metre"))).y_up
+    assert examine(INDOOR, of(lying, Crs("Lambert-93", 2154, "metre"))).up == "z"
 
 
 def test_density_and_grid() -> None:
@@ -294,7 +294,7 @@ def test_single_points_and_damaged_ones() -> None:
     attributes = {"return_number": ones, "number_of_returns": ones}
     cloud = PointCloud([[0, 0, 0], [np.nan, 0, 0]], intensity=ones, attributes=attributes)
     fit = examine(Model(), survey(cloud))
-    assert fit.scale == (1, 1, 1) and fit.grid == 0.5 and not fit.y_up
+    assert fit.scale == (1, 1, 1) and fit.grid == 0.5 and fit.up == "z"
 
 
 def test_autzen_is_in_feet(shared_data: Path) -> None:

@@ -13,6 +13,7 @@ from test_fit import room
 from salanet.adapt.choose import choose
 from salanet.adapt.fit import FitOptions, examine
 from salanet.adapt.kind import implausible, stance
+from salanet.adapt.upright import turned
 from salanet.cloud import PointCloud
 from salanet.datasets.rooms import KINDS, generate
 from salanet.io import read
@@ -35,11 +36,11 @@ def test_rooms_that_stand_are_left_standing(kind: str) -> None:
         cloud = survey(PointCloud(xyz / metres))
         assert choose(cloud, "a.ply", MODELS)[0] is ROOMS, unit
         fit = examine(ROOMS, cloud)
-        assert fit.scale[0] == pytest.approx(metres) and not fit.y_up, unit
+        assert fit.scale[0] == pytest.approx(metres) and fit.up == "z", unit
         fit = examine(ROOMS, survey(PointCloud(lying(xyz) / metres)), FitOptions(unit, up="y"))
-        assert fit.scale[0] == pytest.approx(metres) and fit.y_up, unit
+        assert fit.scale[0] == pytest.approx(metres) and fit.up == "y", unit
     feet = survey(PointCloud(xyz / 0.3048))
-    assert not examine(ROOMS, feet).y_up
+    assert examine(ROOMS, feet).up == "z"
 
 
 @pytest.mark.parametrize("metres", UNITS.values())
@@ -49,7 +50,7 @@ def test_a_room_in_small_units_with_y_up(metres: float) -> None:
     model, why = choose(survey(PointCloud(xyz)), "a.ply", MODELS)
     assert model is ROOMS and "looks like rooms" in why
     fit = examine(ROOMS, survey(PointCloud(xyz)))
-    assert fit.y_up and fit.scale[0] == pytest.approx(metres)
+    assert fit.up == "y" and fit.scale[0] == pytest.approx(metres)
     assert any("y is up: most planes" in remark for remark in fit.remarks)
     if metres == 0.001:
         assert "as it would be 3,436 m high" in fit.remarks[0]  # along y, without strays
@@ -58,8 +59,8 @@ def test_a_room_in_small_units_with_y_up(metres: float) -> None:
 def test_noise_does_not_hide_the_floor() -> None:
     xyz = WIDE
     xyz = xyz + np.random.default_rng(0).normal(0, 0.015, xyz.shape)
-    assert examine(ROOMS, survey(PointCloud(lying(xyz) * 1000))).y_up
-    assert not examine(ROOMS, survey(PointCloud(xyz * 1000))).y_up
+    assert examine(ROOMS, survey(PointCloud(lying(xyz) * 1000))).up == "y"
+    assert examine(ROOMS, survey(PointCloud(xyz * 1000))).up == "z"
 
 
 def facade(depth: float) -> NDArray[np.float64]:
@@ -86,8 +87,8 @@ def test_what_is_no_room_is_not_turned() -> None:
     corridors = [room(size=size).xyz for size in ((18, 1.6, 4), (12, 1.5, 2.5), (4, 3, 9))]
     for xyz in (facade(0.3), facade(1.6), gables(), tree, *corridors):
         cloud = survey(PointCloud(xyz))
-        assert not examine(ROOMS, cloud).y_up
-        assert not examine(ROOMS, cloud, FitOptions(units="m")).y_up
+        assert examine(ROOMS, cloud).up == "z"
+        assert examine(ROOMS, cloud, FitOptions(units="m")).up == "z"
 
 
 def test_surveys_from_the_air_are_never_turned(ign_tiles: Path, shared_data: Path) -> None:
@@ -96,7 +97,7 @@ def test_surveys_from_the_air_are_never_turned(ign_tiles: Path, shared_data: Pat
         xyz = read(path).xyz
         for bare in (xyz, xyz - xyz.min(axis=0)):
             found = stance("auto", "auto", survey(PointCloud(bare)), 0.2, 0.17, "a.ply")
-            assert not found.y_up, path
+            assert found.up == "z", path
 
 
 def test_the_users_word_decides_the_model() -> None:
@@ -131,3 +132,67 @@ def test_results_that_cannot_be_right() -> None:
     assert implausible(rooms, [0, 400, 600]) == []
     assert implausible(ROOMS, [0, 10]) == []  # it knows neither
     assert implausible(type(ROOMS)("x", ROOMS.path, config, ModelCard()), [0, 0, 10]) == []
+
+
+def seen_by_camera(
+    room: NDArray[np.float64], corner: tuple[float, float], pitch: float, back: bool = False
+) -> NDArray[np.float64]:
+    """What a camera in a corner of a room sees, looking to its middle: x to the right, y down, z
+    ahead, or with y up and z back, as OpenGL has it; the nearest point of each pixel."""
+    low, high = np.percentile(room, [1, 99], axis=0)
+    eye = np.append(low[:2] + (high - low)[:2] * corner, low[2] + 1.6)
+    yaw = np.arctan2(*((low + high) / 2 - eye)[1::-1])
+    ahead = np.array([np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), np.sin(pitch)])
+    right = np.array([np.sin(yaw), -np.cos(yaw), 0.0])
+    down = np.cross(ahead, right)
+    xyz = (room - eye) @ np.stack([right, down, ahead], axis=1)
+    xyz = xyz[(xyz[:, 2] > 0.3) & (np.abs(xyz[:, :2]) < [0.6, 0.45] * xyz[:, 2:]).all(axis=1)]
+    pixel = np.floor((xyz[:, :2] / xyz[:, 2:] + 1) * 110).astype(np.int64)
+    nearest = np.full((224, 224), np.inf)
+    np.minimum.at(nearest, tuple(pixel.T), xyz[:, 2])
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(nearest, 3, "edge"), (7, 7))
+    xyz = xyz[xyz[:, 2] < 1.1 * around.min(axis=(2, 3))[tuple(pixel.T)]]  # surfaces have no holes
+    return xyz[::3] * ([1, -1, -1] if back else [1, 1, 1])
+
+
+ROOM = generate(5, 1_000_000, "bedroom").xyz
+
+
+@pytest.mark.parametrize("metres", UNITS.values())
+@pytest.mark.parametrize("pitch", [-0.2, -0.4, -0.6])
+@pytest.mark.parametrize("corner", [(0.1, 0.15), (0.85, 0.1), (0.5, 0.9)])
+def test_what_a_camera_sees(corner: tuple[float, float], pitch: float, metres: float) -> None:
+    for back, up in ((False, "-y"), (True, "y")):
+        xyz = seen_by_camera(ROOM, corner, pitch, back) / metres
+        fit = examine(ROOMS, survey(PointCloud(xyz)))
+        assert fit.up == up and fit.scale[0] == pytest.approx(metres)
+        assert any("as from a camera in the origin" in remark for remark in fit.remarks)
+        upright = fit.apply(xyz)
+        floor, ceiling = np.percentile(upright[:, 2], [1, 99])
+        assert floor < 0 and ceiling > -0.5 and ceiling - floor < 4
+        model, _ = choose(survey(PointCloud(xyz)), "a.ply", MODELS)
+        assert model is ROOMS
+    asked = examine(ROOMS, survey(PointCloud(xyz)), FitOptions(up="z"))
+    assert asked.up == "z"
+    down = examine(ROOMS, survey(PointCloud(xyz)), FitOptions(up="-y"))
+    assert down.up == "-y" and any("y points down, as asked" in r for r in down.remarks)
+
+
+def test_turning_keeps_what_is_right_and_left() -> None:
+    xyz = np.array([[1.0, 2.0, 3.0]])
+    np.testing.assert_array_equal(turned(xyz, "z"), xyz)
+    np.testing.assert_array_equal(turned(xyz, "y"), [[1, -3, 2]])
+    np.testing.assert_array_equal(turned(xyz, "-y"), [[1, 3, -2]])
+    basis = np.eye(3)
+    for up in ("z", "y", "-y"):
+        assert np.linalg.det(turned(basis, up)) == pytest.approx(1)
+
+
+def test_rooms_and_hills_before_the_origin_are_no_views() -> None:
+    """In a cone around the z axis, but more than one surface or from far away."""
+    inside = ROOM - ROOM.mean(axis=0) + [0, 0, 9]
+    assert examine(ROOMS, survey(PointCloud(inside))).up == "z"
+    rng = np.random.default_rng(0)
+    hills = rng.uniform(-150, 150, (60_000, 3))
+    hills[:, 2] = 300 + 100 * np.sin(hills[:, 0] / 90)
+    assert examine(ROOMS, survey(PointCloud(hills))).up == "z"

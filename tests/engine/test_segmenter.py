@@ -134,7 +134,7 @@ def test_units_and_axes(rooms: tuple[Segmenter, Network], indoors: PointCloud) -
     x, y, z = indoors.xyz.T
     lying = replace(indoors, xyz=np.stack([x, z, -y], axis=1))
     assert (segmenter.predict(lying, up="y") == expected).mean() > 0.99
-    assert segmenter.examine(lying, up="y").y_up
+    assert segmenter.examine(lying, up="y").up == "y"
     millimetres = replace(indoors, xyz=indoors.xyz * 1000)
     fit = segmenter.examine(millimetres)
     assert fit.scale == (0.001,) * 3 and any("millimetres" in remark for remark in fit.remarks)

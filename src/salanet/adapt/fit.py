@@ -41,7 +41,7 @@ class FitOptions:
         units: "auto", or m, ft, us-ft, mm, cm.
         grid: cell size in metres; None for the model's own, "auto" for larger ones where the
             points are much sparser than in training.
-        up: "auto", "z" or "y".
+        up: "auto", "z", "y" or "-y".
         noise: points that the file flags as noise or withholds are seen like the others.
     """
 
@@ -68,7 +68,7 @@ class Fit:
 
     Attributes:
         scale: metres per unit along the file's x, y and z.
-        y_up: the file's y points up; y becomes z, and z becomes -y.
+        up: what points up in the file, "z", "y" or "-y"; it becomes z.
         grid: size in metres of the cells to work with.
         zoom: factor on the coordinates of the cells, so that the network finds its own grid.
         intensity_scale: the intensity that becomes 1; None if the model has no such feature.
@@ -78,7 +78,7 @@ class Fit:
     """
 
     scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    y_up: bool = False
+    up: str = "z"
     grid: float = 0.04
     zoom: float = 1.0
     intensity_scale: float | None = None
@@ -90,11 +90,11 @@ class Fit:
         """Coordinates (N, 3) of the file as metres, z up; the array itself if nothing changes."""
         if self.scale != (1.0, 1.0, 1.0):
             xyz = xyz * np.array(self.scale)
-        return upright.turned(xyz) if self.y_up else xyz
+        return upright.turned(xyz, self.up)
 
     def cloud(self, cloud: PointCloud) -> PointCloud:
         """The cloud as the network is to see it, or any part of it; shares what stays the same."""
-        if self.scale == (1.0, 1.0, 1.0) and not self.y_up and not self.fill:
+        if self.scale == (1.0, 1.0, 1.0) and self.up == "z" and not self.fill:
             return cloud
         arrays = cloud.arrays()
         for name, value in self.fill:
@@ -144,7 +144,7 @@ def examine(
     terrain = bool(TOLD.keys() & features.required(model.config.features))
     return Fit(
         scale=found.scale,
-        y_up=found.y_up,
+        up=found.up,
         grid=grid,
         zoom=model.config.grid / grid,
         intensity_scale=scale,

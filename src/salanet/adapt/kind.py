@@ -27,18 +27,18 @@ NEXT_TO_NONE = 0.02
 
 
 class Stance(NamedTuple):
-    """Metres per unit along the file's x, y, z; whether y is up; and what to say of it."""
+    """Metres per unit along the file's x, y, z; what is up: "z", "y" or "-y"; what to say of it."""
 
     scale: tuple[float, float, float]
-    y_up: bool
+    up: str
     remarks: list[str]
 
     def upright(self, survey: Survey) -> Survey:
         """The survey in metres, z up."""
-        seen = upright.turn(survey) if self.y_up else survey
+        seen = upright.turn(survey, self.up)
         if self.scale == (1.0, 1.0, 1.0):
             return seen
-        across, up = self.scale[0], self.scale[1 if self.y_up else 2]
+        across, up = self.scale[0], self.scale[2 if self.up == "z" else 1]
         return replace(seen, xyz=seen.xyz * np.array([across, across, up]))
 
 
@@ -55,16 +55,18 @@ def stance(unit: str, up: str, survey: Survey, grid: float, trained: float, wher
     Raises DataError if the file says it is in degrees.
     """
     standing = units.decide(unit, survey, grid, trained, where)
-    y_up, remarks = upright.decide(up, survey, standing.scale[1])
-    if not y_up and (up == "z" or upright.said_by(survey)):
-        return Stance(standing.scale, False, [*standing.remarks, *remarks])
+    found, remarks = upright.decide(up, survey, standing.scale[1])
+    settled = found == "z" and (up == "z" or upright.said_by(survey))
+    if settled or upright.viewed(survey, standing.scale[1]):
+        return Stance(standing.scale, found, [*standing.remarks, *remarks])
     lying = units.decide(unit, upright.turn(survey), grid, trained, where)
-    if not y_up:
-        y_up, remarks = upright.decide(up, survey, lying.scale[1])
+    if found == "z":
+        found, remarks = upright.decide(up, survey, lying.scale[1])
     # Even if it is doubtful which axis points up: that unit which makes sense of one of them.
-    better = lying if y_up or (remarks and lying.scale[0] < standing.scale[0]) else standing
+    likelier = remarks and lying.scale[0] < standing.scale[0]
+    better = lying if found != "z" or likelier else standing
     scale = standing.scale if survey.crs is not None else better.scale
-    return Stance(scale, y_up, [*better.remarks, *remarks])
+    return Stance(scale, found, [*better.remarks, *remarks])
 
 
 def domain(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from salanet.adapt.upright import COVERED, built
+from salanet.adapt.upright import COVERED, built, viewed
 from salanet.errors import DataError
 from salanet.io.crs import METRES, Crs
 from salanet.remark import Remark
@@ -168,7 +168,11 @@ def _room(survey: Survey, grid: float, trained: float) -> str | None:
     for name in SMALL:
         metres = SIZES[name]
         fits = low <= size[2] * metres <= high and min(size) * metres > NARROW
-        if fits and survey.spacing * metres <= DENSE_ROOM * trained and built(survey):
+        if (
+            fits
+            and survey.spacing * metres <= DENSE_ROOM * trained
+            and (built(survey) or viewed(survey, metres))
+        ):
             return name
     return None
 

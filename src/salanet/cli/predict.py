@@ -33,7 +33,7 @@ def run(
     entropy: bool = False,
     votes: int = 1,
     units: Literal["auto", "m", "ft", "us-ft", "mm", "cm"] = "auto",
-    up: Literal["auto", "z", "y"] = "auto",
+    up: Literal["auto", "z", "y", "-y"] = "auto",
     grid: float | Literal["auto"] | None = None,
     noise: bool = False,
     columns: str | None = None,
@@ -62,7 +62,8 @@ def run(
         entropy: add the entropy of the probabilities, from 0 (certain) to 1 (all as likely).
         votes: passes, each with the cloud turned and scaled otherwise; logits are averaged.
         units: of the coordinates. By default what the file's reference system says, else found out.
-        up: the axis that points up; auto: z, unless the cloud plainly lies on its side.
+        up: the axis that points up (--up=-y: y points down); auto: z, unless the cloud plainly lies
+            on its side or is what a camera sees.
         grid: size in metres of the cells to work with. Default: the model's; auto: larger ones
             where the points are much sparser than in training.
         noise: label points too that the file flags as noise or withholds. By default they keep

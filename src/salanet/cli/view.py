@@ -43,7 +43,7 @@ def run(
     view: Literal["oblique", "top"] = "oblique",
     point_size: int | None = None,
     legend: bool = True,
-    up: Literal["auto", "z", "y"] = "auto",
+    up: Literal["auto", "z", "y", "-y"] = "auto",
     units: Literal["auto", "m", "ft", "us-ft", "mm", "cm"] = "auto",
     columns: str | None = None,
     browser: bool = True,
@@ -68,7 +68,8 @@ def run(
         view: of the picture: aslant, or from above.
         point_size: of the picture's points in pixels. Default: large enough to close gaps.
         legend: of the picture: what its colours mean, with the share of each class.
-        up: the axis that points up; auto: z, unless the cloud plainly lies on its side.
+        up: the axis that points up (--up=-y: y points down); auto: z, unless the cloud plainly lies
+            on its side or is what a camera sees.
         units: of the coordinates, to know rooms, whose ceiling is cut. By default what the file's
             reference system says, else found out.
         columns: what the columns of text files are, such as 'x,y,z,intensity'; _ skips one.

@@ -167,7 +167,7 @@ class Border:
 
     def _strip(self, path: Path) -> Strip | None:
         """The strip of a file, which another process may be at; None if there can be none."""
-        bounds = header_bounds(path) if self.strips and not self.fit.y_up else None
+        bounds = header_bounds(path) if self.strips and self.fit.up == "z" else None
         if bounds is None:
             return None
         scale, reach = np.array(self.fit.scale)[:2], self._reach[:2]

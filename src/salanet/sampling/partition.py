@@ -22,7 +22,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 Array = NDArray[Any]
 VERSION = 1  # of the algorithm; kept partitions of another are made anew
@@ -78,6 +77,8 @@ def stacked_superpoints(given: Sequence[Superpoints | None]) -> Superpoints | No
 def partition(points: Array, options: PartitionOptions) -> Superpoints:
     """Part a cloud (N, 3); by its geometry alone, since not every cloud has colours."""
     points = np.asarray(points, np.float64)
+    from scipy.spatial import cKDTree  # of the extra `train`
+
     tree = cKDTree(points) if len(points) else None
     k = min(max(options.neighbours, options.adjacency) + 1, len(points))
     near = np.empty((len(points), k), np.int32)
