@@ -22,6 +22,8 @@ class NativeRunner:
         FileError: the file cannot be read, or its tensors are not those of its architecture.
     """
 
+    overhead = 0
+
     def __init__(self, entry: Entry) -> None:
         from safetensors import SafetensorError, safe_open
 

@@ -26,6 +26,8 @@ class OnnxRunner:
         ConfigError: the model labels object parts.
     """
 
+    overhead = 80 * 10**6
+
     def __init__(self, path: Path, threads: int | None = None) -> None:
         try:
             import onnxruntime

@@ -32,6 +32,7 @@ class Runner(Protocol):
         card: what else its file tells.
         path: its file; None for a network in memory.
         identity: tells it from other models, and from other ways to run it.
+        overhead: bytes of memory of the libraries that it needs beside NumPy and the kernels.
     """
 
     @property
@@ -45,6 +46,9 @@ class Runner(Protocol):
 
     @property
     def identity(self) -> str: ...
+
+    @property
+    def overhead(self) -> int: ...
 
     def levels(self, points: Array) -> Levels:
         """The pyramid of points float32 (N, 3), one per cell of the model's grid, N >= 1."""
