@@ -40,7 +40,7 @@ assert main(["convert", scan, folder + "/scan.laz"]) == 0
 assert main(["demo", "--folder", folder + "/demo", "--points", "20000", "--no-browser"]) == 0
 assert salanet.segment("rooms", salanet.read(scan)).cells > 0
 for command in (["export", "rooms"], ["profile"], ["train", "quick", "--data", folder],
-                ["evaluate", "-m", "rooms", "--data", folder]):
+                ["evaluate", "-m", "rooms", "--data", folder, "--protocol", "voting"]):
     assert main(command) == 2
 assert not [m for m in sys.modules if m.startswith(("torch", "scipy"))]
 """

@@ -31,6 +31,7 @@ class NativeRunner:
     halo_radii = HALO_RADII
     pass_points: int | None = None
     partition: PartitionOptions | None = None
+    overhead = 0
 
     def __init__(self, entry: Entry) -> None:
         from safetensors import SafetensorError, safe_open

@@ -34,6 +34,7 @@ class OnnxRunner:
     halo_radii = HALO_RADII
     pass_points: int | None = None
     partition: PartitionOptions | None = None
+    overhead = 80 * 10**6
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         try:

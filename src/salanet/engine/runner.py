@@ -37,6 +37,7 @@ class Runner(Protocol):
         halo_radii: how far a tile sees beyond its core, in radii of the finest level.
         pass_points: most points of a pass, for a network whose time grows faster than they do.
         partition: how a network that sees clouds in parts wants them; None for all others.
+        overhead: bytes of memory of the libraries that it needs beside NumPy and the kernels.
     """
 
     @property
@@ -50,6 +51,9 @@ class Runner(Protocol):
 
     @property
     def identity(self) -> str: ...
+
+    @property
+    def overhead(self) -> int: ...
 
     @property
     def halo_radii(self) -> float: ...

@@ -16,7 +16,7 @@ from salanet.io.streams import Stream
 from salanet.model_file import Described
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-BASE = 320 * 10**6  # Python, PyTorch and the libraries
+BASE = 140 * 10**6  # Python, NumPy and the libraries
 DEFAULT, LEAST_DEFAULT = 1_200 * 10**6, 500 * 10**6
 LEAST_ROOM = 16 * 10**6
 # Of a cell of any level in a pass and in the next one, which waits; of each of its channels. Fitted
@@ -62,18 +62,24 @@ class Plan:
     tile: int
 
     @classmethod
-    def of(cls, memory: int | None, point_bytes: int) -> Plan:
-        """For files too large for the memory; `point_bytes` is the size of a point as stored."""
-        room = room_in(memory)
+    def of(cls, memory: int | None, point_bytes: int, overhead: int = 0) -> Plan:
+        """For files too large for the memory.
+
+        Args:
+            memory: that the process may take; None for what suits the machine.
+            point_bytes: of a point as stored.
+            overhead: of what runs the model; see `salanet.engine.Runner`.
+        """
+        room = room_in(memory, overhead)
         chunk = room // (6 * point_bytes + 250)
         if chunk > LAZ_CHUNK:
             chunk = min(chunk // LAZ_CHUNK, MOST_CHUNKS) * LAZ_CHUNK
         return cls(max(chunk, FEWEST_AT_ONCE), max(room // 800, FEWEST_AT_ONCE), room)
 
 
-def room_in(memory: int | None) -> int:
+def room_in(memory: int | None, overhead: int = 0) -> int:
     """Bytes for points and passes out of what the process may take."""
-    return max((memory or default_memory()) - BASE, LEAST_ROOM)
+    return max((memory or default_memory()) - BASE - overhead, LEAST_ROOM)
 
 
 def cell_bytes(model: Described) -> NDArray[np.float64]:
@@ -86,12 +92,13 @@ def cell_bytes(model: Described) -> NDArray[np.float64]:
 def fits(memory: int | None, model: Described, points: int, point_bytes: int) -> bool:
     """Whether a cloud can be worked on in memory at once, however sparse it is."""
     each = COPIES * point_bytes + POINT_BYTES + cell_bytes(model).sum()
-    return bool(points * each <= room_in(memory))
+    return bool(points * each <= room_in(memory, getattr(model, "overhead", 0)))
 
 
 def most_cells(memory: int | None, model: Described) -> int:
     """Cells that pass through the network at once, however sparse they are."""
-    return max(int(room_in(memory) / cell_bytes(model).sum()), FEWEST_AT_ONCE)
+    room = room_in(memory, getattr(model, "overhead", 0))
+    return max(int(room / cell_bytes(model).sum()), FEWEST_AT_ONCE)
 
 
 def points_bytes(stream: Stream) -> int:

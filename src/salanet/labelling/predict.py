@@ -99,7 +99,7 @@ def predict_file(
         stream = seen.stream  # which knows more already
     if stream is not None and not _at_once(model, stream, options):
         make_folder(to)
-        plan = Plan.of(options.memory, stream.point_bytes)
+        plan = Plan.of(options.memory, stream.point_bytes, model.overhead)
         return _judged(model, Work(model, stream, to, options, plan, progress, seen=seen).run())
     remarks = _check_size(path, to, options) if stream is None else []
     report = _judged(model, _whole(model, path, to, options, progress, seen))
@@ -127,7 +127,7 @@ def inspect_file(
             path,
             to,
             points=stream.count,
-            plan=Plan.of(options.memory, stream.point_bytes),
+            plan=Plan.of(options.memory, stream.point_bytes, model.overhead),
             memory_bytes=options.memory or default_memory(),
             disk_bytes=disk_bytes(stream, model, options),
             remarks=fit.remarks,

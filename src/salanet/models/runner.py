@@ -24,6 +24,8 @@ from salanet.sampling.partition import PartitionOptions, Superpoints
 class TorchRunner:
     """A `salanet.engine.Runner` of a network; its training mode is restored after each pass."""
 
+    overhead = 180 * 10**6
+
     def __init__(self, network: Network, path: Path | None = None) -> None:
         self.network, self.path = network, path
         self.config, self.card = network.config, ModelCard.of(network.metadata)
