@@ -13,7 +13,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
-#include <functional>
+#include <ctime>
 
 #include "common/parallel.h"
 #include "engine/arena.h"
@@ -63,23 +63,31 @@ class Slots {
   std::vector<std::atomic<bool>> taken_;
 };
 
-// Adds up nanoseconds where a profile is wanted.
+// Nanoseconds that the calling thread has worked; where the system does not tell, of the clock.
+int64_t worked() {
+#if defined(CLOCK_THREAD_CPUTIME_ID)
+  timespec time;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return int64_t{time.tv_sec} * 1000000000 + time.tv_nsec;
+#else
+  const auto time = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(time).count();
+#endif
+}
+
+// Adds up what it sees of its life, where a profile is wanted.
 class Clock {
  public:
-  explicit Clock(std::atomic<int64_t>* total) : total_(total) {
-    if (total_ != nullptr) start_ = std::chrono::steady_clock::now();
-  }
+  explicit Clock(std::atomic<int64_t>* total) : total_(total), start_(total ? worked() : 0) {}
   ~Clock() {
-    if (total_ == nullptr) return;
-    const auto spent = std::chrono::steady_clock::now() - start_;
-    *total_ += std::chrono::duration_cast<std::chrono::nanoseconds>(spent).count();
+    if (total_ != nullptr) *total_ += worked() - start_;
   }
   Clock(const Clock&) = delete;
   Clock& operator=(const Clock&) = delete;
 
  private:
   std::atomic<int64_t>* total_;
-  std::chrono::steady_clock::time_point start_;
+  int64_t start_;
 };
 
 struct Chunk {
@@ -102,8 +110,14 @@ class Run {
 
   int64_t bytes() const { return 4 * (arena_.size() + threads_ * scratch_floats_); }
 
+  ~Run() {
+    if (memory_.data() != nullptr) net_.spare->give(std::move(memory_));
+  }
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+
   void start(bool profiled) {
-    memory_ = FloatArray(arena_.size() + threads_ * scratch_floats_);
+    memory_ = net_.spare->take(arena_.size() + threads_ * scratch_floats_);
     profiled_ = profiled;
   }
 

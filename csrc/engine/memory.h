@@ -4,7 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <new>
+#include <mutex>
+#include <utility>
+#include <vector>
 
 #include "geometry/uninitialised.h"
 
@@ -21,6 +23,39 @@ class FloatArray {
 
  private:
   std::unique_ptr<Uninitialised<float>> memory_;
+};
+
+// Memory of runs that have ended, for those to come: fresh pages take as long to clear as a tenth of
+// the work. May be used by several threads.
+class Spare {
+ public:
+  FloatArray take(int64_t count) {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      for (FloatArray& array : kept_)
+        if (array.size() >= count) {
+          std::swap(array, kept_.back());
+          FloatArray found = std::move(kept_.back());
+          kept_.pop_back();
+          return found;
+        }
+    }
+    return FloatArray(count);
+  }
+
+  void give(FloatArray array) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    int64_t total = array.size();
+    for (const FloatArray& other : kept_) total += other.size();
+    if (total > kMost) kept_.clear();
+    if (array.size() <= kMost) kept_.push_back(std::move(array));
+  }
+
+ private:
+  static constexpr int64_t kMost = int64_t{16} << 20;  // floats: 64 MiB
+
+  std::mutex mutex_;
+  std::vector<FloatArray> kept_;
 };
 
 // Pieces of memory one after the other, each on a cache line.

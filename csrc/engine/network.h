@@ -38,12 +38,13 @@ struct Network {
   // level's own.
   std::array<Dense, kLevels - 1> up_coarse, up_own;
   Dense head, classifier;
+  std::unique_ptr<Spare> spare = std::make_unique<Spare>();  // of runs; changes nothing they find
 
   int64_t channels(int level) const { return width << level; }
   int64_t decoded(int level) const { return (width << level) / 2; }
 };
 
-// Time spent, in seconds over all threads; what a profile shows.
+// Time that threads have worked, in seconds over all of them; what a profile shows.
 struct Shares {
   double products = 0, aggregations = 0, rest = 0;
 };
