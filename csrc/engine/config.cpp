@@ -1,5 +1,6 @@
 #include "engine/config.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "aggregation/problem.h"
@@ -52,6 +53,7 @@ Config read_config(const Json& document) {
   config.classes = names(json.at("classes", "config"), "classes");
   if (config.classes.empty()) throw DataError("it has no classes");
   if (const Json* features = given(json, "features")) config.features = names(*features, "features");
+  for (std::string& name : config.features) std::replace(name.begin(), name.end(), '-', '_');
   const double radius_cells =
       between(json.at("radius_cells", "config"), "radius_cells", 1e-2, 1e2);
   config.pyramid.grid = between(json.at("grid", "config"), "grid", 1e-6, 1e6);
