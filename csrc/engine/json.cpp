@@ -181,13 +181,35 @@ class Parser {
   size_t at_ = 0;
 };
 
+// Characters of UTF-8, none longer than it must be, no halves of surrogate pairs.
+bool is_utf8(std::string_view text) {
+  constexpr uint32_t kLeast[] = {0, 0x80, 0x800, 0x10000};
+  for (size_t i = 0; i < text.size();) {
+    const auto first = static_cast<unsigned char>(text[i++]);
+    if (first < 0x80) continue;
+    const int more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
+    if (first < 0xc2 || first > 0xf4 || text.size() - i < static_cast<size_t>(more)) return false;
+    uint32_t code = first & (0x3fu >> more);
+    for (int k = 0; k < more; ++k) {
+      const auto next = static_cast<unsigned char>(text[i++]);
+      if ((next & 0xc0) != 0x80) return false;
+      code = code << 6 | (next & 0x3fu);
+    }
+    if (code < kLeast[more] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return false;
+  }
+  return true;
+}
+
 [[noreturn]] void mismatch(const char* name, const char* wanted) {
   throw DataError("its '" + std::string(name) + "' is " + wanted);
 }
 
 }  // namespace
 
-Json Json::parse(std::string_view text) { return Parser(text).whole(); }
+Json Json::parse(std::string_view text) {
+  if (!is_utf8(text)) throw DataError("its JSON is no UTF-8");
+  return Parser(text).whole();
+}
 
 const Json* Json::find(std::string_view key) const {
   for (auto member = members.rbegin(); member != members.rend(); ++member)

@@ -32,8 +32,12 @@ struct ArgumentError : std::runtime_error {
 
 void tell(salanet_error* error, const char* text) {
   if (error == nullptr) return;
-  const size_t length = std::min(std::strlen(text), sizeof error->text - 1);
-  std::memcpy(error->text, text, length);
+  size_t length = std::min(std::strlen(text), sizeof error->text - 1);
+  while (length > 0 && (text[length] & 0xc0) == 0x80) --length;  // no half of a character
+  for (size_t i = 0; i < length; ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    error->text[i] = c < 0x20 || c == 0x7f ? ' ' : text[i];
+  }
   error->text[length] = '\0';
 }
 
