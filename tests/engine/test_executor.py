@@ -14,6 +14,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 import salanet
 from salanet import _engine, geometry
@@ -284,3 +286,70 @@ def test_models_of_the_package(name: str) -> None:
     out = np.empty((len(points), len(executor.classes)), np.float32)
     executor.segment(points, seen, out, 2)
     assert_close(out, expected(model, seen, pyramid(model, points)))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    edits=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=4),
+    kept=st.one_of(st.just(1.0), st.floats(0, 1)),
+)
+def test_damaged_files_are_refused_or_run(
+    tmp_path_factory: pytest.TempPathFactory, edits: list[tuple[float, int]], kept: float
+) -> None:
+    whole = (Path(salanet.__file__).parent / "weights" / "rooms.safetensors").read_bytes()
+    length = int.from_bytes(whole[:8], "little") + 8
+    damaged = bytearray(whole)
+    for place, byte in edits:
+        damaged[int(place * (length - 1))] = byte
+    path = tmp_path_factory.getbasetemp() / "damaged.safetensors"
+    path.write_bytes(damaged[: int(kept * len(damaged))])
+    try:
+        executor = _engine.Model(str(path))
+    except DataError as error:
+        assert str(error)
+        return
+    points = cloud(40, 0)
+    seen = np.ones((len(points), executor.in_channels), np.float32)
+    executor.segment(points, seen, np.empty((len(points), len(executor.classes)), np.float32), 1)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        (b'"operator": "sala"', b'"operator": "xxxx"', "no operator 'xxxx'"),
+        (b'"width": 18', b'"width": 16', "shape"),
+        (b'"width": 18', b'"width": 17', "odd"),
+        (b'"grid": 0.04', b'"grid": -0.4', "'grid' is out of range"),
+        (b'"network": "salanet"', b'"network": "unknown"', "no native executor"),
+        (b"[26, 31, 38, 41, 39]", b"[26, 31, 38, 41]    ", "not five"),
+        (b"[26, 31, 38, 41, 39]", b"[26, 31, 999, 41, 9]", "from 1 to 255"),
+        (b'"dtype":"F32"', b'"dtype":"I32"', "type I32"),
+        (b'{"__metadata__"', b'["__metadata__"', "JSON"),
+    ],
+)
+def test_models_that_do_not_fit_are_refused(
+    old: bytes, new: bytes, text: str, tmp_path: Path
+) -> None:
+    whole = (Path(salanet.__file__).parent / "weights" / "rooms.safetensors").read_bytes()
+    old, new = (part.replace(b'"', b'\\"') if b": " in part else part for part in (old, new))
+    assert old in whole and len(old) == len(new)
+    (tmp_path / "other.safetensors").write_bytes(whole.replace(old, new))
+    with pytest.raises(DataError, match=text):
+        _engine.Model(str(tmp_path / "other.safetensors"))
+
+
+def test_half_precision_weights(tmp_path: Path) -> None:
+    model = network("sala", {}, 18)
+    save(model.half().float(), tmp_path / "wide.safetensors")
+    tensors = load_file(tmp_path / "wide.safetensors")
+    with safe_open(tmp_path / "wide.safetensors", "np") as file:
+        described = file.metadata()
+    half = {n: t.half() if t.is_floating_point() else t for n, t in tensors.items()}
+    save_file(half, tmp_path / "half.safetensors", metadata=described)
+    points = cloud(500, 0)
+    seen = features(len(points), 0)
+    wide, narrow = (
+        segment(_engine.Model(str(tmp_path / f"{name}.safetensors")), points, seen)
+        for name in ("wide", "half")
+    )
+    assert np.array_equal(wide, narrow)
