@@ -165,9 +165,7 @@ def expected(xyz: Array, rgb: Array, limit: int = 250_000) -> tuple[Array, Array
     logits = np.empty((len(seen), len(config.classes)), np.float32)
     for rows, core in tiles(cells.coord, limit, HALO_RADII * config.radius):
         points = torch.from_numpy(cells.coord[rows])
-        levels = build(
-            points, grid=config.grid, radius=config.radius, neighbours=config.neighbours
-        )
+        levels = build(points, grid=config.grid, radius=config.radius, neighbours=config.neighbours)
         with torch.inference_mode():
             logits[rows[core]] = model(torch.from_numpy(seen[rows]), levels).numpy()[core]
     temperature = float(model.metadata.get("temperature") or 1)
