@@ -260,7 +260,7 @@ def test_shapes_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         (points, seen, np.empty((len(points), CLASSES + 1), np.float32)),
         (points[:0].copy(), seen[:0].copy(), out[:0].copy()),
     ):
-        with pytest.raises(ValueError, match="must have shape|at least one"):
+        with pytest.raises(ValueError, match=r"must have shape|at least one"):
             executor.segment(*bad, 2)
     with pytest.raises(DataError, match="NaN"):
         executor.segment(np.full_like(points, np.nan), seen, out, 2)
