@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := $(shell find src csrc recipes -type f ! -name '*.pyc' ! -name '*.so') \
+SOURCES := $(shell find src csrc include cmake recipes -type f ! -name '*.pyc' ! -name '*.so') \
            CMakeLists.txt pyproject.toml
 
 # On Linux the default build of PyTorch brings 15 CUDA packages; `make TORCH_INDEX= …` takes it.
@@ -43,7 +43,8 @@ bench: $(VENV)/.package
 
 # The kernels under sanitizers, with the tests that call them; see docs/kernels.md.
 SANITIZE := PYTHON=$(CURDIR)/$(BIN)/python csrc/sanitize.sh
-KERNEL_TESTS := tests/ops tests/operators tests/test_edge.py tests/test_pyramid.py
+KERNEL_TESTS := tests/ops tests/operators tests/test_edge.py tests/test_pyramid.py \
+                tests/engine/test_executor.py
 
 sanitize: $(VENV)/.dependencies
 	OMP_NUM_THREADS=2 $(SANITIZE) address $(KERNEL_TESTS) tests/test_edge_clouds.py \
@@ -52,7 +53,8 @@ sanitize: $(VENV)/.dependencies
 
 # What a change of the kernels must pass.
 sanitize-quick: $(VENV)/.dependencies
-	OMP_NUM_THREADS=2 $(SANITIZE) address tests/ops tests/operators/test_weighted.py
+	OMP_NUM_THREADS=2 $(SANITIZE) address tests/ops tests/operators/test_weighted.py \
+	  tests/engine/test_executor.py
 	OMP_NUM_THREADS=4 $(SANITIZE) thread tests/ops/test_bindings.py \
 	  tests/ops/test_position_moments.py tests/ops/test_neighbour_max.py \
 	  tests/ops/test_radius_search.py tests/ops/test_grid_subsample.py
