@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # What users install: no PyTorch, no tools; about 130 MB.
 DEMO := .venv-demo
 QUIET := --quiet --disable-pip-version-check
-SOURCES := $(shell find src csrc recipes -type f ! -name '*.pyc' ! -name '*.so') \
+SOURCES := $(shell find src csrc include cmake recipes -type f ! -name '*.pyc' ! -name '*.so') \
            CMakeLists.txt pyproject.toml
 
 # On Linux the default build of PyTorch brings 15 CUDA packages; `make TORCH_INDEX= …` takes it.
@@ -47,7 +47,8 @@ bench: $(VENV)/.package
 
 # The kernels under sanitizers, with the tests that call them; see docs/kernels.md.
 SANITIZE := PYTHON=$(CURDIR)/$(BIN)/python csrc/sanitize.sh
-KERNEL_TESTS := tests/ops tests/operators tests/engine/test_runners.py tests/test_pyramid.py
+KERNEL_TESTS := tests/ops tests/operators tests/engine/test_runners.py tests/test_pyramid.py \
+                tests/engine/test_executor.py
 
 sanitize: $(VENV)/.dependencies
 	OMP_NUM_THREADS=2 $(SANITIZE) address $(KERNEL_TESTS) tests/engine \
@@ -56,7 +57,8 @@ sanitize: $(VENV)/.dependencies
 
 # What a change of the kernels must pass.
 sanitize-quick: $(VENV)/.dependencies
-	OMP_NUM_THREADS=2 $(SANITIZE) address tests/ops tests/operators/test_weighted.py
+	OMP_NUM_THREADS=2 $(SANITIZE) address tests/ops tests/operators/test_weighted.py \
+	  tests/engine/test_executor.py
 	OMP_NUM_THREADS=4 $(SANITIZE) thread tests/ops/test_bindings.py \
 	  tests/ops/test_position_moments.py tests/ops/test_neighbour_max.py \
 	  tests/ops/test_radius_search.py tests/ops/test_grid_subsample.py
