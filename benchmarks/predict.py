@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("--untiled", default="yes", choices=["yes", "no"])
     options = parser.parse_args()
     if options.what == "generate":
-        generate(options.file, options.points)
+        generate(options.file, options.points, sensor="tripod")
     elif options.what == "killed":
         killed(options.file, options.model, options.memory)
     else:

@@ -143,6 +143,16 @@ def neighbours(points: NDArray[np.float64], centres: Array, k: int) -> NDArray[n
     return out
 
 
+def neighbours_of(points: Array, k: int, radius: float) -> NDArray[np.int32]:
+    """The k points nearest to each of N points within a radius, itself first: int32 (N, k).
+
+    Missing entries hold N.
+    """
+    workers = threads()
+    index = _index(points, workers)
+    return _search(index, index, len(points), k, radius, workers)
+
+
 def pyramid(
     points: NDArray[np.float32], *, grid: float, radius: float, neighbours: Sequence[int]
 ) -> list[Level]:

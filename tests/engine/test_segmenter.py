@@ -55,7 +55,7 @@ def outdoors() -> PointCloud:
 
 @pytest.fixture(scope="module")
 def indoors() -> PointCloud:
-    return generate(3, points=20_000)
+    return generate(3, points=20_000, sensor="tripod")
 
 
 def without(cloud: PointCloud, *names: str) -> PointCloud:

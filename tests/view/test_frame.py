@@ -22,7 +22,7 @@ from salanet.view.picture import ceiling
 
 @cache
 def room() -> PointCloud:
-    cloud = generate(7, 60_000, "office")
+    cloud = generate(9, 60_000, "office", "tripod")
     return PointCloud(cloud.xyz, label=cloud.label)
 
 

@@ -36,6 +36,7 @@ def run(
     up: Literal["auto", "z", "y", "-y"] = "auto",
     grid: float | Literal["auto"] | None = None,
     noise: bool = False,
+    vertices: bool = False,
     columns: str | None = None,
     scan: int | None = None,
     scans: Literal["merged", "separate"] = "merged",
@@ -68,6 +69,8 @@ def run(
             where the points are much sparser than in training.
         noise: label points too that the file flags as noise or withholds. By default they keep
             their codes, and nothing rests on them.
+        vertices: of a mesh (PLY with faces), see the vertices alone. By default points all over
+            its faces are seen too; those labelled are the vertices either way.
         columns: what the columns of text files are, such as 'x,y,z,intensity'; _ skips one.
         scan: only the scan of this number, from 0, of an E57 with several.
         scans: those of an E57 merged, or separate: each to a NAME.scanN of its own.
@@ -102,6 +105,7 @@ def run(
             up=up,
             grid=grid,
             noise=noise,
+            vertices=vertices,
             columns=columns,
             scan=scan,
             scans=scans,

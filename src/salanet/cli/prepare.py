@@ -62,6 +62,8 @@ class Files:
     """Further attributes to keep, averaged per cell."""
     columns: str | None = None
     """What the columns of text files are, such as 'x,y,z,intensity,label'; _ skips one."""
+    vertices: bool = False
+    """Of meshes (PLY with faces), take the vertices alone, not points all over their faces."""
     licence: str = ""
     """Origin and licence of the data, carried into the models trained on it."""
     workers: int = field(default_factory=lambda: min(os.cpu_count() or 1, 8))
@@ -107,6 +109,7 @@ def files(options: Files) -> int:
         classes=ClassMap.parse(options.classes),
         grid=options.grid,
         label_field=options.label_field,
+        vertices=options.vertices,
         keep=options.keep,
         columns=options.columns,
         licence=options.licence,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -216,7 +217,12 @@ def _show_report(
     skipped = sum(result.skipped for result in done)
     if options.json:
         scenes = [
-            {"scene": result.job.name, **result.figures, "skipped": result.skipped}
+            {
+                "scene": result.job.name,
+                **result.figures,
+                "skipped": result.skipped,
+                **_kind(plan, result.job.name),
+            }
             for result in done
         ]
         report = {
@@ -239,10 +245,19 @@ def _show_report(
         table.add_row(split, str(len(of_split)), *(f"{total:,}" for total in sums))
     out = results()
     out.print(table)
+    if plan.kinds:
+        for split in dict.fromkeys(result.job.split for result in done):
+            count = Counter(plan.kinds[r.job.name] for r in done if r.job.split == split)
+            listed = ", ".join(f"{number} {kind}" for kind, number in sorted(count.items()))
+            out.print(f"{split}: {listed}", soft_wrap=True)
     again = f", {skipped} of them complete already" if skipped else ""
     out.print(f"{len(done)} folders in {options.destination}{again}", soft_wrap=True)
     _show_remarks(remarks)
     _show_checks(checks)
+
+
+def _kind(plan: Plan, name: str) -> dict[str, str]:
+    return {"kind": plan.kinds[name]} if name in plan.kinds else {}
 
 
 def _verify(

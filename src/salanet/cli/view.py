@@ -46,6 +46,7 @@ def run(
     up: Literal["auto", "z", "y", "-y"] = "auto",
     units: Literal["auto", "m", "ft", "us-ft", "mm", "cm"] = "auto",
     columns: str | None = None,
+    vertices: bool = False,
     browser: bool = True,
     port: int = 0,
 ) -> None:
@@ -73,6 +74,8 @@ def run(
         units: of the coordinates, to know rooms, whose ceiling is cut. By default what the file's
             reference system says, else found out.
         columns: what the columns of text files are, such as 'x,y,z,intensity'; _ skips one.
+        vertices: of a mesh (PLY with faces), show the vertices alone. By default points all over
+            its faces are shown too, with the labels of the nearest corners.
         browser: open the browser.
         port: of the server. Default: any that is free.
     """
@@ -84,7 +87,7 @@ def run(
     for option, path in (("--html", html), ("--png", png)):
         if path is not None:
             _check_output(option, path, [*found, truth, model])
-    samples = read(found, number(points), truth, columns, together)
+    samples = read(found, number(points), truth, columns, together, vertices)
     samples = _framed(samples, up, units)
     classes = Classes.of_samples(samples, _metadata(model))
     if png is not None:
@@ -111,7 +114,12 @@ def find(files: tuple[Path, ...]) -> list[Path]:
 
 
 def read(
-    found: Sequence[Path], limit: int, truth: Path | None, columns: str | None, together: bool
+    found: Sequence[Path],
+    limit: int,
+    truth: Path | None,
+    columns: str | None,
+    together: bool,
+    vertices: bool = False,
 ) -> list[Sample]:
     """A sample of each file, or one of all; the first's labels are the truth of the same points."""
     from dataclasses import replace
@@ -122,11 +130,13 @@ def read(
         raise ConfigError("--truth goes with one file")
     if together:
         each = max(1, limit // len(found))
-        parts = [sample.load(path, each, columns=columns) for path in found]
+        parts = [sample.load(path, each, columns=columns, vertices=vertices) for path in found]
         return [sample.together(parts, f"{len(parts)} files")]
     if len(found) > 4:
         raise ConfigError(f"{len(found)} files beside each other are too many; add --together")
-    samples = [sample.load(path, limit, truth=truth, columns=columns) for path in found]
+    samples = [
+        sample.load(path, limit, truth=truth, columns=columns, vertices=vertices) for path in found
+    ]
     if len({one.name for one in samples}) < len(samples):  # of several folders
         samples = [replace(one, name=str(path)) for one, path in zip(samples, found, strict=True)]
     for i in range(1, len(found)):

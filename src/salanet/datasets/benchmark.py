@@ -137,6 +137,7 @@ class Plan:
         benchmark: the data set. settings: JSON; a folder made with others is made again.
         jobs: in order. work: does one of them, importable by other processes.
         remarks: about the source as a whole.
+        kinds: of each job, where there are several; the report counts them.
     """
 
     benchmark: Benchmark
@@ -144,6 +145,7 @@ class Plan:
     jobs: list[Job]
     work: Callable[[Job], Prepared]
     remarks: tuple[str, ...] = ()
+    kinds: dict[str, str] = field(default_factory=dict)
 
 
 def prepare(
@@ -187,18 +189,18 @@ def prepare_scene(
     benchmark: Benchmark,
     settings: Mapping[str, Any],
     read: Callable[[Job], Raw],
+    grid: float | None = None,
 ) -> Prepared:
-    """Read a scene, subsample it with ``settings["grid"]`` and write it.
+    """Read a scene, subsample it with `grid`, by default ``settings["grid"]``, and write it.
 
     Beside the cells lie `raw_segment` (where labelled), `raw_to_cell` (the cell each point fell
     into) and `raw_to_nearest` (the cell whose barycentre is nearest: what the paper's protocol
     gives each point the prediction of), all in the published order of the points.
     """
     meta = header(job, benchmark, settings)
+    grid = settings["grid"] if grid is None else grid
     raw = read(job)
-    cells = to_cells(
-        raw.cloud, settings["grid"], segment=raw.segment, keep=("rgb",), where=job.name
-    )
+    cells = to_cells(raw.cloud, grid, segment=raw.segment, keep=("rgb",), where=job.name)
     raw_arrays: dict[str, NDArray[Any]] = {
         "to_cell": cells.of_point,
         "to_nearest": nearest((raw.cloud.xyz - cells.offset).astype(np.float32), cells.coord),
@@ -226,7 +228,7 @@ def prepare_scene(
         segment=cells.segment,
         raw=raw_arrays,
         classes=benchmark.classes,
-        grid=settings["grid"],
+        grid=grid,
         meta=meta,
     )
     return result_of(job)

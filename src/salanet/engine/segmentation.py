@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -52,6 +52,11 @@ class Segmentation:
     cells: int
     remarks: tuple[str, ...] = ()
     certainty: Certainty | None = None
+
+    def first(self, count: int) -> Segmentation:
+        """What was found for the first points alone, such as the vertices of a mesh."""
+        given = None if self.probabilities is None else self.probabilities[:count]
+        return replace(self, labels=self.labels[:count], probabilities=given)
 
 
 class Input(NamedTuple):

@@ -41,6 +41,7 @@ def label(
     up: str = "auto",
     grid: float | Literal["auto"] | None = None,
     noise: bool = False,
+    vertices: bool = False,
     columns: str | None = None,
     scan: int | None = None,
     scans: Literal["merged", "separate"] = "merged",
@@ -68,6 +69,7 @@ def label(
         grid: size in metres of the cells to work with; None for the model's, "auto" for larger
             ones where the points are much sparser than in training.
         noise: label points too that the file flags as noise or withholds.
+        vertices: of meshes, see the vertices alone, not points all over their faces.
         columns: what the columns of text files are, such as "x,y,z,intensity".
         scan: only the scan of this number of an E57 with several.
         scans: those of an E57 merged, or separate: each to a NAME.scanN of its own.
@@ -112,6 +114,7 @@ def label(
         memory=parse_memory(memory) if isinstance(memory, str) else memory,
         resume=resume,
         fit=FitOptions(units=units, grid=grid, up=up, noise=noise),
+        vertices=vertices,
     )
     files = expand([Path(path) for path in given], skip=MARK)
     outputs = plan_outputs(files, None if to is None else Path(to))

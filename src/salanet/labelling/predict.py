@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from salanet.adapt.fit import FitOptions, examine
+from salanet.adapt.fit import Fit, FitOptions, examine
 from salanet.adapt.kind import implausible
 from salanet.cloud import PointCloud
 from salanet.engine.opening import as_runner
@@ -18,6 +18,7 @@ from salanet.engine.segmentation import cloud_input, segment
 from salanet.errors import FileError
 from salanet.io import read, require_writable, write
 from salanet.io.describe import remarks as reading_remarks
+from salanet.io.faces import has_faces
 from salanet.io.stream import Stream, open_stream
 from salanet.io.unchanged import require_unchanged, states
 from salanet.labelling.look import Look, look
@@ -33,6 +34,8 @@ from salanet.labelling.memory import (
 from salanet.labelling.outputs import class_codes, label_cloud, make_folder
 from salanet.labelling.report import Report
 from salanet.labelling.stream import Work, disk_bytes
+from salanet.remark import Remark
+from salanet.sampling.surface import of_mesh
 from salanet.sampling.survey import Survey, survey
 
 # Called with the name of the phase, what is done of it and all of it.
@@ -51,6 +54,7 @@ class PredictOptions:
         resume: continue what a killed run left behind.
         fit: what is known of the file's units, density and axes; the rest is found out.
         border: neighbouring files; their points near this file's are seen, but not written.
+        vertices: of a mesh, see its vertices alone, not the surface between them.
         strips: keep what lies near the edges of those beside the result, where other files with
             the same neighbours find it (`salanet.labelling.strips.kept_for` removes it).
     """
@@ -65,6 +69,7 @@ class PredictOptions:
     resume: bool = False
     fit: FitOptions = field(default_factory=FitOptions)
     border: tuple[Path, ...] = ()
+    vertices: bool = False
     strips: bool = False
 
 
@@ -133,8 +138,8 @@ def inspect_file(
             remarks=fit.remarks,
         )
     cloud, known = _read(path, options, seen)
-    fit = examine(model, known, options.fit, str(path))
-    cells = len(cloud_input(model, cloud, str(path), fit, known.company).points)
+    surface, known, fit = _surface(model, cloud, known, path, options)
+    cells = len(cloud_input(model, surface, str(path), fit, known.company).points)
     return Report(path, to, points=len(cloud), cells=cells, remarks=fit.remarks)
 
 
@@ -150,6 +155,8 @@ def _read(path: Path, options: PredictOptions, seen: Look | None) -> tuple[Point
 def _stream(path: Path, to: Path, options: PredictOptions) -> Stream | None:
     """The file as a stream; None if it has to be read at once. Raises as `open_stream`."""
     if options.columns is not None or options.scan is not None:
+        return None
+    if not options.vertices and path.is_file() and has_faces(path):
         return None
     return open_stream(path, to)
 
@@ -179,6 +186,26 @@ def _check_size(path: Path, to: Path, options: PredictOptions) -> list[str]:
     return remarks
 
 
+def _surface(
+    model: Runner, cloud: PointCloud, known: Survey, path: Path, options: PredictOptions
+) -> tuple[PointCloud, Survey, Fit]:
+    """What the network is to see: the cloud, or the surface of a mesh, its vertices first."""
+    fit = examine(model, known, options.fit, str(path))
+    surface = None if options.vertices else of_mesh(cloud, fit.grid / max(fit.scale), path)
+    if surface is None:
+        return cloud, known, fit
+    further = len(surface) - len(cloud)
+    known = survey(surface)
+    fit = examine(model, known, options.fit, str(path))
+    remark = Remark(
+        f"a mesh: {further:,} points on its faces are seen beside its vertices, which alone are "
+        "labelled",
+        "mesh",
+        further=further,
+    )
+    return surface, known, replace(fit, remarks=(remark, *fit.remarks))
+
+
 def _silent(phase: str, done: int, total: int) -> None:
     pass
 
@@ -196,7 +223,7 @@ def _whole(
     before = seen.before if seen else states([path])
     cloud, known = _read(path, options, seen)
     clock.append(time.perf_counter())
-    fit = examine(model, known, options.fit, str(path))
+    surface, known, fit = _surface(model, cloud, known, path, options)
     extras = {
         "probabilities": options.probabilities,
         "confidence": options.confidence,
@@ -204,7 +231,7 @@ def _whole(
     }
     found = segment(
         model,
-        cloud,
+        surface,
         probabilities=any(extras.values()),
         votes=options.votes,
         tile_points=most_cells(options.memory, model),
@@ -212,7 +239,7 @@ def _whole(
         where=str(path),
         fit=fit,
         company=known.company,
-    )
+    ).first(len(cloud))
     clock.append(time.perf_counter())
     renamed = label_cloud(cloud, found, model, **extras)
     make_folder(to)

@@ -193,7 +193,7 @@ class Samples(Draws):
         self.cells = None
         if sampling.cells:
             drop = recipe.augmentation.point_drop
-            self.cells = Cells(scenes, sampling.cells, self.grid, drop)
+            self.cells = Cells(scenes, sampling.cells, self.grid, drop, sampling.cell_spread)
             self.sampler.limit = None  # of what is thinned after
         self.unions = Unions(scenes)
         self.scales = [intensity_scale] * len(scenes)
@@ -248,8 +248,8 @@ class Samples(Draws):
         assert scene.segment is not None
         labels = self.unions.of(sphere.scene, scene.segment[rows])
         if self.cells and cell is not None:
-            most = self.recipe.sampling.max_points
-            arrays, labels = self.cells.thin(arrays, labels, cell, most)
+            most, axes = self.recipe.sampling.max_points, self.sampler.indices[0].axes
+            arrays, labels = self.cells.thin(arrays, labels, cell, most, axes)
         zoom = 1.0 if cell is None else self.grid / cell
         arrays["xyz"] = augmentation.points(arrays["xyz"] * np.float32(zoom), rng)
         scale = self.scales[sphere.scene]

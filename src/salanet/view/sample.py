@@ -19,9 +19,11 @@ from salanet.io.asprs import contradictions
 from salanet.io.crs import Crs
 from salanet.io.stream import open_stream
 from salanet.io.unchanged import require_unchanged, states
+from salanet.sampling.surface import spread_over_faces
 from salanet.scenes import Scene
 from salanet.view.colours import asprs
 
+ON_FACES = 500_000  # points shown of a mesh beside its vertices
 AT_ONCE = 1 << 20  # points in memory at once of a file that can be read in pieces
 WANTED = {"rgb", "intensity", "label", "confidence"}
 LAS = (".las", ".laz")
@@ -119,13 +121,19 @@ def picked(total: int, limit: int) -> NDArray[np.int64]:
 
 
 def load(
-    path: Path, limit: int, *, truth: Path | None = None, columns: str | None = None
+    path: Path,
+    limit: int,
+    *,
+    truth: Path | None = None,
+    columns: str | None = None,
+    vertices: bool = False,
 ) -> Sample:
     """A sample of a file or prepared scene; LAS and LAZ are read in pieces.
 
     Args:
         limit: most points to keep.
         truth: a file of the same points in the same order, whose labels are the truth.
+        vertices: of meshes, show the vertices alone, not points all over their faces.
 
     Raises:
         FileError: a file that cannot be read, has no finite point, or `truth` has other points or
@@ -133,9 +141,9 @@ def load(
     """
     if limit < 1:
         raise ConfigError(f"at least one point is needed, not {limit}")
-    sample = _load(path, limit, columns)
+    sample = _load(path, limit, columns, vertices)
     if truth is not None:
-        sample = with_truth(sample, _load(truth, limit, columns), truth)
+        sample = with_truth(sample, _load(truth, limit, columns, vertices), truth)
     finite = _finite(sample.xyz)
     if not finite.any():
         raise FileError(path, "no point has finite coordinates")
@@ -176,12 +184,15 @@ def _finite(xyz: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(xyz).all(axis=1))
 
 
-def _load(path: Path, limit: int, columns: str | None) -> Sample:
+def _load(path: Path, limit: int, columns: str | None, vertices: bool) -> Sample:
     if (path / "coord.npy").is_file():
         return _of_scene(Scene.open(path), limit)
     if columns is None and path.suffix.lower() in LAS and path.is_file() and path.stat().st_size:
         return _of_las(path, limit)
     cloud = io.read(path, columns=columns)
+    further = min(limit - len(cloud), ON_FACES)
+    if not vertices and further > 0:
+        cloud = spread_over_faces(cloud, further, path)
     made = _of_rows(cloud, path.name)
     return made.rows(picked(len(cloud), limit)) if limit < len(cloud) else made
 
