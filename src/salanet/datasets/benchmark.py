@@ -187,8 +187,9 @@ def prepare_scene(
     benchmark: Benchmark,
     settings: Mapping[str, Any],
     read: Callable[[Job], Raw],
+    keep: Sequence[str] = ("rgb",),
 ) -> Prepared:
-    """Read a scene, subsample it with ``settings["grid"]`` and write it.
+    """Read a scene, subsample it with ``settings["grid"]`` and write it, with the arrays in `keep`.
 
     Beside the cells lie `raw_segment` (where labelled), `raw_to_cell` (the cell each point fell
     into) and `raw_to_nearest` (the cell whose barycentre is nearest: what the paper's protocol
@@ -197,7 +198,7 @@ def prepare_scene(
     meta = header(job, benchmark, settings)
     raw = read(job)
     cells = to_cells(
-        raw.cloud, settings["grid"], segment=raw.segment, keep=("rgb",), where=job.name
+        raw.cloud, settings["grid"], segment=raw.segment, keep=keep, where=job.name
     )
     raw_arrays: dict[str, NDArray[Any]] = {
         "to_cell": cells.of_point,
@@ -220,13 +221,15 @@ def prepare_scene(
         "counts": counts,
         **raw.meta,
     }
+    # Colours that are zero everywhere are colours here: every scene has the same features.
+    black = np.zeros_like(cells.coord, np.uint8) if "rgb" in keep else None
     Scene.write(
         job.folder,
         coord=cells.coord,
         offset=cells.offset,
-        # Colours that are zero everywhere are colours here: every scene has the same features.
-        color=np.zeros_like(cells.coord, np.uint8) if cells.rgb is None else cells.rgb,
+        color=black if cells.rgb is None else cells.rgb,
         segment=cells.segment,
+        arrays=cells.arrays,
         raw=raw_arrays,
         classes=benchmark.classes,
         grid=settings["grid"],
