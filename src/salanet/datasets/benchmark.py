@@ -197,9 +197,7 @@ def prepare_scene(
     """
     meta = header(job, benchmark, settings)
     raw = read(job)
-    cells = to_cells(
-        raw.cloud, settings["grid"], segment=raw.segment, keep=keep, where=job.name
-    )
+    cells = to_cells(raw.cloud, settings["grid"], segment=raw.segment, keep=keep, where=job.name)
     raw_arrays: dict[str, NDArray[Any]] = {
         "to_cell": cells.of_point,
         "to_nearest": nearest(

@@ -42,7 +42,7 @@ def farmland(site: Site, forms: Forms) -> None:
     for offset in rng.choice(edges, int(rng.integers(1, 4)), replace=False):
         hedgerow(site, turn, float(offset), forms)
     for _ in range(int(rng.integers(0, 3))):
-        farm(site, forms)
+        farm(site)
     if rng.random() < 0.7:
         wires.power_line(site, rng, high=bool(rng.random() < 0.6))
     for _ in range(int(rng.poisson(3))):
@@ -268,7 +268,7 @@ def hedgerow(site: Site, turn: float, offset: float, forms: Forms) -> None:
             parts.plant_tree(site, x, y, float(rng.uniform(5, 18)), forms, near=True)
 
 
-def farm(site: Site, forms: Forms) -> None:
+def farm(site: Site) -> None:
     """A house, barns, a glasshouse, a yard."""
     rng = site.rng
     x, y = site.any_place()

@@ -29,7 +29,10 @@ def car(place: Place, ground: float, rng: Rng) -> list[Body]:
     hood = ground + float(rng.uniform(0.85, 1.05))
     roof = ground + float(rng.uniform(1.4, 1.75))
     cabin = (half[0] * 0.6, half[1] * 0.92)
-    slopes = [Slope(0, np.deg2rad(35), cabin[0], hood), Slope(np.pi, np.deg2rad(55), cabin[0], hood)]
+    slopes = [
+        Slope(0, np.deg2rad(35), cabin[0], hood),
+        Slope(np.pi, np.deg2rad(55), cabin[0], hood),
+    ]
     middle = place.at(-0.15 * half[0], 0)
     return [
         body(place, half, low, hood, Stuff.PAINT, CLUTTER),
@@ -93,9 +96,7 @@ def rubbish(place: Place, ground: float, rng: Rng) -> Body:
     """Bins, benches, tables, heaps: boxes of up to 1.5 m."""
     size = rng.uniform(0.2, 0.9, 2)
     top = ground + float(rng.uniform(0.4, 1.5))
-    return body(
-        place, (float(size[0]), float(size[1])), ground - 0.3, top, Stuff.PAINT, CLUTTER
-    )
+    return body(place, (float(size[0]), float(size[1])), ground - 0.3, top, Stuff.PAINT, CLUTTER)
 
 
 def boulder(x: float, y: float, ground: float, rng: Rng) -> Body:

@@ -105,7 +105,9 @@ def _town(
 ) -> Callable[[Site, dict[str, float]], None]:
     def make(site: Site, forms: dict[str, float]) -> None:
         rng = site.rng
-        terrain.relief(site, float(rng.uniform(*relief)), 150, float(rng.uniform(0, relief[1] / 60)))
+        terrain.relief(
+            site, float(rng.uniform(*relief)), 150, float(rng.uniform(0, relief[1] / 60))
+        )
         if rng.random() < 0.15:
             step = terrain.line(site, 3)
             height, slope = float(rng.uniform(2, 8)), float(rng.uniform(0.4, 1.0))

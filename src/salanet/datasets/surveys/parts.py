@@ -164,7 +164,9 @@ def litter(site: Site, place: Place, half: Half, count: int) -> None:
             site.take(spot, (0.8, 0.8))
 
 
-def grow(site: Site, where: Mask, height: tuple[float, float], density: tuple[float, float]) -> None:
+def grow(
+    site: Site, where: Mask, height: tuple[float, float], density: tuple[float, float]
+) -> None:
     """Grass or crops of about that height where the mask is true, uneven."""
     rng = site.rng
     field = np.clip(1 + 0.5 * site.grid.fractal(8.0, rng, 3), 0, 2.2)

@@ -24,7 +24,7 @@ class Grid:
 
     @property
     def axis(self) -> Array:
-        return self.low + self.cell * np.arange(self.count)
+        return np.asarray(self.low + self.cell * np.arange(self.count), np.float64)
 
     @property
     def xy(self) -> tuple[Array, Array]:

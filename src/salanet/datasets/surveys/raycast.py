@@ -212,7 +212,9 @@ def _window(
     low, high = _box(thing)
     ends = []
     for axis in (0, 1):
-        moves = [s * (z - rays.datum) for s in drift[2 * axis : 2 * axis + 2] for z in _z(low, high)]
+        moves = [
+            s * (z - rays.datum) for s in drift[2 * axis : 2 * axis + 2] for z in _z(low, high)
+        ]
         slack = 0.6  # half a beam
         ends.append((float(low[axis] - max(moves) - slack), float(high[axis] - min(moves) + slack)))
     return ends[0], ends[1]
@@ -256,9 +258,7 @@ def _body(thing: Body, rays: Rays, rows: NDArray[np.int64], rng: Rng) -> Float32
     return np.where(top > bottom, top, np.float32(-np.inf))
 
 
-def _crown(
-    thing: Crown, rays: Rays, rows: NDArray[np.int64], ended: Float32, rng: Rng
-) -> Float32:
+def _crown(thing: Crown, rays: Rays, rows: NDArray[np.int64], ended: Float32, rng: Rng) -> Float32:
     """Height at which each ray (n, S) meets a leaf of a crown, -inf where it passes.
 
     `ended` (n, S) are heights that rays do not get below.
@@ -280,7 +280,9 @@ def _crown(
     # Clumps of leaves, smaller and larger ones, and gaps between them.
     waves = (rng.normal(size=(3, 3)) * [[1.5], [3.0], [6.0]] / thing.clumps).astype(np.float32)
     phase = rng.uniform(0, 2 * np.pi, 3).astype(np.float32)
-    left = rng.exponential(1.0, len(n)).astype(np.float32)  # optical depth that the ray gets through
+    left = rng.exponential(1.0, len(n)).astype(
+        np.float32
+    )  # optical depth that the ray gets through
     each = length * np.float32(thing.density / STRATA)
     met = np.full(len(n), -np.inf, np.float32)
     for k in range(STRATA):

@@ -107,7 +107,9 @@ def any_roof(rng: Rng, half: Half, kind: str | None = None) -> Roof:
         stuff = Stuff(int(rng.choice(flat, p=[0.5, 0.35, 0.15])))
         return Roof((0, 0, 0, 0), stuff=stuff)
     if kind == "hip":
-        return Roof((min(pitch + rng.uniform(0, 15), 62),) * 2 + (pitch, pitch), overhang, 0, 0, stuff)
+        return Roof(
+            (min(pitch + rng.uniform(0, 15), 62),) * 2 + (pitch, pitch), overhang, 0, 0, stuff
+        )
     if kind == "half-hip":
         ends = (90.0, min(pitch + 10, 62)) if rng.random() < 0.5 else (min(pitch + 15, 65), 90.0)
         return Roof((*ends, pitch, pitch), overhang, 0, 0, stuff)
@@ -166,14 +168,14 @@ def on_flat_roof(place: Place, half: Half, top: float, rng: Rng) -> list[Body]:
                 )
     area = half[0] * half[1] * 4
     for _ in range(int(rng.poisson(min(area / 90, 25)))):
-        size = rng.uniform(0.3, 1.4, 2)
+        sides = rng.uniform(0.3, 1.4, 2)
         u, v = rng.uniform(-0.85, 0.85, 2) * half
         tall = float(rng.uniform(0.4, 1.8))
         turn = float(rng.choice([0.0, 0.0, rng.uniform(0, 3)]))
         spot = place.at(float(u), float(v), turn)
         stuff = Stuff.METAL if rng.random() < 0.7 else Stuff.BRICK
         things.append(
-            body(spot, (float(size[0]), float(size[1])), top - 0.1, top + tall, stuff, BUILDING)
+            body(spot, (float(sides[0]), float(sides[1])), top - 0.1, top + tall, stuff, BUILDING)
         )
     if area > 150 and rng.random() < 0.6:
         u, v = rng.uniform(-0.6, 0.6, 2) * half

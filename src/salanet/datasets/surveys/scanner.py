@@ -115,7 +115,7 @@ class Returns:
     line: NDArray[np.uint16]
     angle: Float32
 
-    def rows(self, keep: NDArray[np.bool_] | NDArray[np.int64]) -> Returns:
+    def rows(self, keep: NDArray[np.int64]) -> Returns:
         return Returns(*(getattr(self, name)[keep] for name in self.__dataclass_fields__))
 
     @classmethod
@@ -140,7 +140,7 @@ def fly(site: Site, scanner: Scanner, rng: Rng) -> Returns:
         parts.append(_returns(site, scanner, rays, hits, things, angle, line, rng))
     found = Returns.joined(parts)
     inside = (found.xyz[:, :2] >= 0) & (found.xyz[:, :2] < site.size)
-    return found.rows(inside.all(axis=1))
+    return found.rows(np.flatnonzero(inside.all(axis=1)))
 
 
 def _pulses(
@@ -202,9 +202,7 @@ def _shades(site: Site, reflect: Array, rng: Rng) -> Shades:
     own[painted] = rng.uniform(0.05, 0.9, painted.sum())
     code = np.array([GROUND, HIGH, *(thing.code for thing in things)], np.int32)
     shades = np.concatenate([[0.0, reflect[Stuff.GRASS]], own])
-    return Shades(
-        np.minimum(shades, 1).astype(np.float32), code, reflect.astype(np.float32)
-    )
+    return Shades(np.minimum(shades, 1).astype(np.float32), code, reflect.astype(np.float32))
 
 
 def _returns(
@@ -220,7 +218,8 @@ def _returns(
     light, code = _light(site, scanner, rays, hits, shades, rng)
     order = np.argsort(-hits.z, axis=1, kind="stable")
     z = np.take_along_axis(hits.z, order, 1)
-    light, code = (np.take_along_axis(values, order, 1) for values in (light, code))
+    light = np.take_along_axis(light, order, 1)
+    code = np.take_along_axis(code, order, 1)
     slant = np.sqrt(1 + rays.sx**2 + rays.sy**2)[:, None]
     new = np.ones(z.shape, bool)
     new[:, 1:] = (z[:, :-1] - z[:, 1:]) * slant > scanner.resolution
@@ -236,16 +235,27 @@ def _returns(
     wins = weight.ravel() >= best[group.ravel()]
     winner[group.ravel()[wins]] = code.ravel()[wins]
     seen = (total > scanner.threshold).reshape(z.shape)
-    number = np.cumsum(seen, axis=1)
+    number = np.cumsum(seen, axis=1, dtype=np.int64)
     seen &= number <= scanner.most
     count = np.minimum(number[:, -1], scanner.most)
     pulse, slot = np.nonzero(seen)
     at = pulse * scanner.rays + slot
-    height = mean[at].astype(np.float32)
-    return _points(
-        site, scanner, rays, pulse, height, winner[at], total[at], number[seen], count[pulse], angle,
-        line, rng,
-    )  # fmt: skip
+    found = Echoes(
+        pulse, mean[at].astype(np.float32), winner[at], total[at], number[seen], count[pulse]
+    )
+    return _points(site, scanner, rays, found, angle, line, rng)
+
+
+@dataclass(frozen=True)
+class Echoes:
+    """What pulses return: of each its pulse, height, code, light, number and their count."""
+
+    pulse: NDArray[np.int64]
+    z: Float32
+    code: NDArray[np.int32]
+    light: Float32
+    number: NDArray[np.int64]
+    count: NDArray[np.int64]
 
 
 def _light(
@@ -275,38 +285,34 @@ def _points(
     site: Site,
     scanner: Scanner,
     rays: Rays,
-    pulse: NDArray[np.int64],
-    z: Float32,
-    code: NDArray[np.int32],
-    light: Float32,
-    number: NDArray[np.int64],
-    count: NDArray[np.int64],
+    echoes: Echoes,
     angle: Float32,
     line: int,
     rng: Rng,
 ) -> Returns:
     """Returns on the axes of pulses, with the errors of what is measured."""
+    pulse, z = echoes.pulse, echoes.z
     points = len(z)
     up = z - np.float32(rays.datum)
     sx, sy = rays.sx[pulse], rays.sy[pulse]
     x, y = rays.x[pulse, 0] + sx * up, rays.y[pulse, 0] + sy * up
     above = z - site.grid.bilinear(site.surface.astype(np.float32), x, y)
-    plant = code == HIGH
+    plant = echoes.code == HIGH
     by_height = np.where(above < LOW_UP_TO, LOW, np.where(above < MEDIUM_UP_TO, MEDIUM, HIGH))
     by_height = np.where(above < GROUND_WITHIN, GROUND, by_height)
-    code = np.where(plant, by_height, code)
+    code = np.where(plant, by_height, echoes.code)
     off = rng.normal(0, scanner.strips + 1e-9)
     error = rng.normal(0, scanner.noise, points) + off
     place = rng.normal(0, scanner.wander, (points, 2)) if scanner.wander else np.zeros((points, 2))
     xyz = np.stack([x + place[:, 0], y + place[:, 1], z + error], axis=1).astype(np.float64)
     speckle = rng.lognormal(0, 0.12, points)
-    intensity = np.clip(np.rint(light * speckle * scanner.top), 0, 2**scanner.bits - 1)
+    intensity = np.clip(np.rint(echoes.light * speckle * scanner.top), 0, 2**scanner.bits - 1)
     return Returns(
         xyz,
         code.astype(np.int32),
         intensity.astype(np.float32),
-        number.astype(np.uint8),
-        count.astype(np.uint8),
+        echoes.number.astype(np.uint8),
+        echoes.count.astype(np.uint8),
         np.full(points, line + 1, np.uint16),
         angle[pulse],
     )

@@ -42,7 +42,7 @@ def plan(
     """
     if val < 0 or test < 0 or count <= val + test:
         raise ConfigError(
-            f"of {count} surveys, {val} for validation and {test} for testing leave none to train on"
+            f"of {count} surveys, {val} for validation and {test} for testing leave nothing"
         )
     for kind in kinds:
         if kind not in KINDS:
@@ -65,9 +65,7 @@ def plan(
     read = partial(
         read_survey, seed=seed, kinds=tuple(kinds), density=density, size=size, classes=classes
     )
-    work = partial(
-        prepare_scene, benchmark=benchmark, settings=settings, read=read, keep=ARRAYS
-    )
+    work = partial(prepare_scene, benchmark=benchmark, settings=settings, read=read, keep=ARRAYS)
     return Plan(benchmark, settings, jobs, work)
 
 

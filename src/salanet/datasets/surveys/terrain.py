@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from salanet.datasets.surveys.materials import Stuff
-from salanet.datasets.surveys.raster import Array, step
+from salanet.datasets.surveys.raster import Array, Mask, step
 from salanet.datasets.surveys.site import Site
 
 
@@ -52,7 +52,9 @@ def cliff(site: Site, across: Array, height: float, pitch: float) -> None:
         steps = height / rng.uniform(2, 8)
         level = rise * steps + 0.3 * site.grid.smooth(15.0, rng)
         ledge = (np.floor(level) + step((level % 1 - 0.4) / 0.6)) / steps
-        rise = np.where((share > 0) & (share < 1), rise + rng.uniform(0.4, 1) * (ledge - rise), rise)
+        rise = np.where(
+            (share > 0) & (share < 1), rise + rng.uniform(0.4, 1) * (ledge - rise), rise
+        )
     face = (share > -0.05) & (share < 1.05)
     site.ground += height * rise
     site.ground[face] += (rng.uniform(0.15, 0.7) * site.grid.fractal(4.0, rng, 3, 0.7))[face]
@@ -87,11 +89,11 @@ def channel(
     flood(site, level, np.abs(across) < width / 2 + 12)
 
 
-def flood(site: Site, level: float, where: Array | None = None) -> None:
+def flood(site: Site, level: float, where: Mask | None = None) -> None:
     """Water up to `level`, where the ground is lower."""
     wet = site.ground < level
     if where is not None:
-        wet &= where.astype(bool)
+        wet &= where
     site.water[wet] = level
     site.stuff[wet] = Stuff.WATER
     site.cover[wet] = 0

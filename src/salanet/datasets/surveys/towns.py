@@ -30,8 +30,7 @@ def streets(site: Site, length: tuple[float, float], depth: tuple[float, float])
         for v0, v1 in cuts[1]:
             place = middle.at((u0 + u1) / 2, (v0 + v1) / 2)
             half = ((u1 - u0) / 2, (v1 - v0) / 2)
-            window, inside = site.window(place, half)
-            if inside.any():
+            if site.window(place, half)[1].any():
                 site.paint(place, half, Stuff.PAVING)
                 blocks.append((place, half))
     _traffic(site, middle, cuts, reach)
@@ -96,16 +95,21 @@ def terraces(site: Site, block: Block, forms: Forms) -> None:
             spot = place.at(along + mine, sign * (half[1] - front - depth))
             size = (mine - 0.01, depth)
             if across:
-                spot, size = place.at(along + mine, sign * (half[1] - front - depth), np.pi / 2), (
-                    depth,
-                    mine - 0.01,
+                spot, size = (
+                    place.at(along + mine, sign * (half[1] - front - depth), np.pi / 2),
+                    (
+                        depth,
+                        mine - 0.01,
+                    ),
                 )
             _row_house(site, spot, size, tall, row)
             _garden(site, place, along + mine, sign, half[1] - front - 2 * depth, mine, forms)
             along += 2 * mine
 
 
-def _row_house(site: Site, place: Place, half: tuple[float, float], tall: float, roof: Roof) -> None:
+def _row_house(
+    site: Site, place: Place, half: tuple[float, float], tall: float, roof: Roof
+) -> None:
     """Like any house, but its neighbours may touch it."""
     inner = (half[0] - 0.4, half[1] - 0.4)
     if not site.free(place, inner):
@@ -200,7 +204,9 @@ def slabs(site: Site, block: Block, forms: Forms) -> None:
         roof = any_roof(rng, size, kind)
         if not roof.lower and any(roof.pitches):
             roof = Roof(tuple(min(p, 30) if p < 90 else p for p in roof.pitches), roof.overhang)  # type: ignore[arg-type]
-        parts.put_house(site, place.at(float(u), float(v), turn), size, float(rng.uniform(8, 28)), roof)
+        parts.put_house(
+            site, place.at(float(u), float(v), turn), size, float(rng.uniform(8, 28)), roof
+        )
     lot = place.at(*(float(w) for w in rng.uniform(-0.5, 0.5, 2) * half))
     car_park(site, lot, (float(rng.uniform(8, 20)), 8.0))
     _rows_of_trees(site, place, half, forms)

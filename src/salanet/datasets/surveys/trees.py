@@ -42,7 +42,9 @@ def tree(
         return [crown, _trunk(x, y, low, low + height - 0.5, height * 0.6, rng)]
     if form == "column":
         wide = height * float(rng.uniform(0.1, 0.16))
-        crown = _ball(x, y, low + height * 0.55, wide, height * 0.45, rng.uniform(0.5, 1.0) * leaves)
+        crown = _ball(
+            x, y, low + height * 0.55, wide, height * 0.45, rng.uniform(0.5, 1.0) * leaves
+        )
         return [crown, _trunk(x, y, low, low + height * 0.4, height, rng)]
     if form == "bare":
         leaves = min(leaves, float(rng.uniform(0.08, 0.25)))
@@ -83,16 +85,19 @@ def hedge(place: Place, half: tuple[float, float], ground: float, height: float,
 
 def climate(rng: Rng) -> tuple[dict[str, float], float]:
     """How often each form stands in a place, and how dense its leaves are."""
-    kind = rng.choice(["mild", "winter", "mountains", "south", "tropics"], p=[0.4, 0.2, 0.1, 0.2, 0.1])
-    often = {
+    kind = rng.choice(
+        ["mild", "winter", "mountains", "south", "tropics"], p=[0.4, 0.2, 0.1, 0.2, 0.1]
+    )
+    often: dict[str, dict[str, float]] = {
         "mild": {"broad": 5, "round": 3, "column": 1, "conifer": 1},
         "winter": {"bare": 4, "broad": 1, "round": 2, "conifer": 1.5},
         "mountains": {"conifer": 6, "broad": 2, "pine": 1},
         "south": {"pine": 3, "round": 4, "column": 1.5, "broad": 2},
         "tropics": {"palm": 2, "broad": 5, "round": 4},
-    }[str(kind)]
+    }
     leaves = float(rng.uniform(0.15, 0.4) if kind == "winter" else rng.uniform(0.6, 1.3))
-    return {form: count / sum(often.values()) for form, count in often.items()}, leaves
+    mine = often[str(kind)]
+    return {form: count / sum(mine.values()) for form, count in mine.items()}, leaves
 
 
 def _ball(

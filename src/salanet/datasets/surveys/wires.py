@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from salanet.datasets.surveys.materials import CLUTTER, PYLON, WIRE, Stuff
@@ -20,7 +22,7 @@ def wire(start: Point, end: Point, sag: float, pieces: int = 8) -> list[Body]:
     points = np.array(start) + share[:, None] * (np.array(end) - np.array(start))
     points[:, 2] -= 4 * sag * share * (1 - share)
     bands = []
-    for one, other in zip(points[:-1], points[1:], strict=True):
+    for one, other in pairwise(points):
         a, b = (float(one[0]), float(one[1]), float(one[2])), tuple(map(float, other))
         bands.append(beam(a, (b[0], b[1], b[2]), BAND, BAND, Stuff.CABLE, WIRE, SEEN))
     return bands
@@ -71,7 +73,7 @@ def power_line(site: Site, rng: Rng, high: bool) -> None:
         sides = (-reach, reach) if high else (-reach, 0.0, reach)
         hooks.append([(*place.point(0, v), z) for z in levels for v in sides])
         site.take(place, (2, 2))
-    for before, after in zip(hooks[:-1], hooks[1:], strict=True):
+    for before, after in pairwise(hooks):
         for one, other in zip(before, after, strict=True):
             site.add(*wire(one, other, span * span / (4000 if high else 2500)))
 
