@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from salanet.cloud import PointCloud
-from salanet.datasets.surveys import country, terrain, towns
+from salanet.datasets.surveys import country, parts, terrain, towns
 from salanet.datasets.surveys.raster import Rng
 from salanet.datasets.surveys.scanner import Scanner, any_scanner, fly
 from salanet.datasets.surveys.site import Site
@@ -92,6 +92,8 @@ def build(kind: str, size: float, rng: Rng) -> Site:
     site = Site.empty(size, rng)
     forms, site.leaves = climate(rng)
     _LANDSCAPES[kind](site, forms)
+    if rng.random() < 0.6:
+        parts.scrub(site, float(rng.choice([rng.uniform(0.01, 0.06), rng.uniform(0.05, 0.3)])))
     waves(site, rng, float(rng.choice([0.0, rng.uniform(0.02, 0.6)])))
     return site
 

@@ -111,6 +111,20 @@ def plant_bushes(site: Site, count: int, where: Mask | None = None) -> None:
             site.add(trees.bush(x + float(u), y + float(v), ground, site.rng, site.leaves))
 
 
+def scrub(site: Site, often: float) -> None:
+    """Patches of brambles, reeds or young trees, up to 2 m high, and bushes in them.
+
+    `often` is about the share of the open ground that they cover.
+    """
+    rng = site.rng
+    field = site.grid.fractal(float(rng.uniform(8, 40)), rng, 4, 0.6)
+    where = field > np.quantile(field, 1 - often)
+    where &= ~site.taken & ~np.isin(site.stuff, (Stuff.ASPHALT, Stuff.PAVING, Stuff.WATER))
+    low = float(rng.uniform(0.2, 0.7))
+    grow(site, where, (low, low + float(rng.uniform(0.2, 0.8))), (0.6, 4))
+    plant_bushes(site, int(where.sum() * site.grid.cell**2 / rng.uniform(4, 30)), where)
+
+
 def park_car(site: Site, place: Place) -> bool:
     half = (2.4, 1.0)
 

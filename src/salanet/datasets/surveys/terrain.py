@@ -40,9 +40,11 @@ def straight(site: Site, turn: float, offset: float) -> Array:
 def cliff(site: Site, across: Array, height: float, pitch: float) -> None:
     """The ground rises by `height` at a steep, rough face of rock along a line.
 
-    `pitch` is the mean slope of the face in radians; it has ledges, gullies and boulders.
+    `pitch` is the mean slope of the face in radians; it has ledges, gullies and boulders, and is
+    lower in places, so that one gets up.
     """
     rng = site.rng
+    ramp = step(0.9 + 0.6 * site.grid.smooth(70.0, rng))
     width = height / np.tan(pitch)
     rough = 0.12 * height * site.grid.smooth(max(height * 0.8, 8.0), rng)
     rough += rng.uniform(0.3, 1.2) * site.grid.fractal(7.0, rng, 3, 0.6)
@@ -56,7 +58,7 @@ def cliff(site: Site, across: Array, height: float, pitch: float) -> None:
             (share > 0) & (share < 1), rise + rng.uniform(0.4, 1) * (ledge - rise), rise
         )
     face = (share > -0.05) & (share < 1.05)
-    site.ground += height * rise
+    site.ground += height * rise * ramp
     site.ground[face] += (rng.uniform(0.15, 0.7) * site.grid.fractal(4.0, rng, 3, 0.7))[face]
     site.stuff[face] = Stuff.ROCK
     site.cover[face] = 0

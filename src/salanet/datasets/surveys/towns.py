@@ -141,7 +141,7 @@ def _garden(
         parts.annexe(site, place.at(along, sign * (size[1] + 0.2)), size)
     if rng.random() < 0.7:
         parts.border(site, place.at(along + wide, sign * back / 2, np.pi / 2), back / 2 - 0.3)
-    for _ in range(int(rng.poisson(0.5 + back * wide / 60))):
+    for _ in range(int(rng.poisson(1 + back * wide / 30))):
         u, v = along + float(rng.uniform(-wide, wide)), sign * float(rng.uniform(0.5, back - 0.5))
         x, y = place.point(u, v)
         if rng.random() < 0.4:
@@ -182,10 +182,13 @@ def villas(site: Site, block: Block, forms: Forms) -> None:
                 parts.annexe(site, Place(x, y, place.turn), (1.4, 1.2))
             parts.border(site, place.at(float(along) + lot, sign * deep, np.pi / 2), deep - 0.5)
             parts.border(site, place.at(float(along), sign * (half[1] - 0.6)), lot * 0.55)
-            for _ in range(int(rng.poisson(2.5))):
+            for _ in range(int(rng.poisson(6))):
                 u = float(along) + float(rng.uniform(-lot, lot))
                 x, y = place.point(u, sign * float(rng.uniform(1, half[1] - 1)))
-                parts.plant_tree(site, x, y, float(rng.uniform(3, 15)), forms)
+                if rng.random() < 0.4:
+                    parts.plant_tree(site, x, y, float(rng.uniform(3, 15)), forms)
+                elif site.free(Place(x, y), (0.4, 0.4)):
+                    site.add(trees.bush(x, y, site.z(x, y), rng, site.leaves))
             yard = place.at(float(along), sign * deep)
             parts.litter(site, yard, (lot, deep), int(rng.poisson(1.0)))
 

@@ -70,10 +70,10 @@ def tree(
 
 
 def bush(x: float, y: float, ground: float, rng: Rng, leaves: float = 1.0) -> Crown:
-    """A shrub of 0.4 to 3 m."""
-    height = float(rng.uniform(0.4, 3.0) ** 0.9)
-    wide = height * float(rng.uniform(0.4, 0.9))
-    density = float(rng.uniform(0.8, 2.5)) * max(leaves, 0.4)
+    """A shrub of 0.35 to 3.5 m."""
+    height = float(np.exp(rng.uniform(np.log(0.35), np.log(3.5))))
+    wide = height * float(rng.uniform(0.3, 1.0))
+    density = float(np.exp(rng.uniform(np.log(0.8), np.log(6)))) * max(leaves, 0.4)
     return _ball(x, y, ground + height * 0.45, wide, height * 0.55, density, clumps=0.5)
 
 
@@ -95,7 +95,8 @@ def climate(rng: Rng) -> tuple[dict[str, float], float]:
         "south": {"pine": 3, "round": 4, "column": 1.5, "broad": 2},
         "tropics": {"palm": 2, "broad": 5, "round": 4},
     }
-    leaves = float(rng.uniform(0.15, 0.4) if kind == "winter" else rng.uniform(0.6, 1.3))
+    leaves = float(np.exp(rng.uniform(np.log(0.5), np.log(3.0))))
+    leaves = float(rng.uniform(0.15, 0.4)) if kind == "winter" else leaves
     mine = often[str(kind)]
     return {form: count / sum(mine.values()) for form, count in mine.items()}, leaves
 
