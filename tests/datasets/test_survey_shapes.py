@@ -148,7 +148,8 @@ def test_cliffs_rise_and_are_steep(pitch: float) -> None:
     terrain.cliff(site, across - 10, 30.0, float(np.deg2rad(pitch)))
     rock = site.stuff == Stuff.ROCK
     top, foot = site.ground[across > 58], site.ground[across < -25]
-    assert np.median(top) == pytest.approx(30, abs=1) and np.median(foot) == pytest.approx(0, abs=1)
+    assert np.quantile(top, 0.95) == pytest.approx(30, abs=1.5) and top.min() < 28, "ramps"
+    assert np.median(top) > 15 and np.median(foot) == pytest.approx(0, abs=1)
     assert rock.any() and terrain.steepness(site)[rock].max() > np.tan(np.deg2rad(pitch))
     found = fly(site, replace(EXACT, density=4), random(4))
     face = (found.xyz[:, 2] > 3) & (found.xyz[:, 2] < 27)
