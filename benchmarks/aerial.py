@@ -72,6 +72,11 @@ class Found:
             "oa": round(100 * float(right.mean()), 2),
             "miou": round(float(np.mean(list(iou.values()))), 1),
             "iou": iou,
+            "recall": {
+                name: round(100 * float(right[self.truth == i].mean()), 1)
+                for i, name in enumerate(self.names)
+                if present[i]
+            },
             "ece": round(100 * self._calibration_error(right), 1),
             "wrong confidence": round(float(self.confidence[~right].mean()), 3),
         }

@@ -27,6 +27,7 @@ USAGE = """usage: salanet prepare WHAT [options]
   scannet  ScanNet v2: meshes of rooms
   partnet  PartNet, level 3: parts of shapes in 17 categories
   rooms    generated scans of furnished rooms: no data needed
+  surveys  generated airborne surveys of landscapes: no data needed
 
 `salanet prepare files --help` explains the options."""
 BENCHMARKS = ("s3dis", "scannet", "partnet")
@@ -87,8 +88,12 @@ def main(argv: list[str]) -> int | None:
         from salanet.cli.prepare_rooms import rooms
 
         return rooms(argv[1:])
+    if argv and argv[0] == "surveys":
+        from salanet.cli.prepare_surveys import surveys
+
+        return surveys(argv[1:])
     if argv and argv[0] not in ("-h", "--help"):
-        known = ", ".join(("files", *BENCHMARKS, "rooms"))
+        known = ", ".join(("files", *BENCHMARKS, "rooms", "surveys"))
         raise ConfigError(f"cannot prepare '{argv[0]}'; there are {known}")
     print(USAGE)
     return 0

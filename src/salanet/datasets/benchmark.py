@@ -190,8 +190,10 @@ def prepare_scene(
     settings: Mapping[str, Any],
     read: Callable[[Job], Raw],
     grid: float | None = None,
+    keep: Sequence[str] = ("rgb",),
 ) -> Prepared:
-    """Read a scene, subsample it with `grid`, by default ``settings["grid"]``, and write it.
+    """Read a scene, subsample it with `grid`, by default ``settings["grid"]``, and write it, with
+    the arrays in `keep`.
 
     Beside the cells lie `raw_segment` (where labelled), `raw_to_cell` (the cell each point fell
     into) and `raw_to_nearest` (the cell whose barycentre is nearest: what the paper's protocol
@@ -200,7 +202,7 @@ def prepare_scene(
     meta = header(job, benchmark, settings)
     grid = settings["grid"] if grid is None else grid
     raw = read(job)
-    cells = to_cells(raw.cloud, grid, segment=raw.segment, keep=("rgb",), where=job.name)
+    cells = to_cells(raw.cloud, grid, segment=raw.segment, keep=keep, where=job.name)
     raw_arrays: dict[str, NDArray[Any]] = {
         "to_cell": cells.of_point,
         "to_nearest": nearest((raw.cloud.xyz - cells.offset).astype(np.float32), cells.coord),
@@ -219,13 +221,15 @@ def prepare_scene(
         "counts": counts,
         **raw.meta,
     }
+    # Colours that are zero everywhere are colours here: every scene has the same features.
+    black = np.zeros_like(cells.coord, np.uint8) if "rgb" in keep else None
     Scene.write(
         job.folder,
         coord=cells.coord,
         offset=cells.offset,
-        # Colours that are zero everywhere are colours here: every scene has the same features.
-        color=np.zeros_like(cells.coord, np.uint8) if cells.rgb is None else cells.rgb,
+        color=black if cells.rgb is None else cells.rgb,
         segment=cells.segment,
+        arrays=cells.arrays,
         raw=raw_arrays,
         classes=benchmark.classes,
         grid=grid,
