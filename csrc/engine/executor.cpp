@@ -6,9 +6,10 @@
 // result depends on its own row and those it gathers alone, whatever the chunks and threads.
 //
 // Passes: 0 input; 1 the first aggregation; 2 the first residual block; 3 what that offers to the
-// strided block (a pass of its own: it is the largest array, and must not meet those before it);
-// 4 + 2s the strided block from level s, 5 + 2s the residual block after it; 15 - s the decoder at
-// level s.
+// first strided block; 4 + 3s the strided block from level s, 5 + 3s what it offers to the residual
+// block after it, 6 + 3s that block; 19 - s the decoder at level s. At the finest levels what is
+// offered has a pass of its own: the largest arrays of a network should not meet. Elsewhere it is
+// offered in the pass before, while its features are in the cache.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -27,9 +28,9 @@ constexpr int64_t kMostRows = 512;
 constexpr int64_t kFewestChunks = 16;
 constexpr int kDeepest = kLevels - 1;
 
-constexpr int strided_pass(int level) { return 4 + 2 * level; }      // from that level
-constexpr int residual_pass(int level) { return level == 0 ? 2 : 3 + 2 * level; }
-constexpr int decoder_pass(int level) { return 15 - level; }
+constexpr int strided_pass(int level) { return 4 + 3 * level; }  // from that level
+constexpr int residual_pass(int level) { return level == 0 ? 2 : 3 + 3 * level; }
+constexpr int decoder_pass(int level) { return 19 - level; }
 
 // Rows of a chunk: whole panels, a function of the sizes alone.
 int64_t chunk_rows(int64_t rows, int64_t channels) {
@@ -131,6 +132,7 @@ class Run {
     for (int s = 0; s < kDeepest; ++s) {
       strided(s);
       if (consumed != nullptr) consumed->levels[s].pool.drop();
+      if (s == 0) offer_second_residual();
       residual(s + 1);
       if (consumed != nullptr) consumed->levels[s + 1].neighbours.drop();
     }
@@ -162,8 +164,8 @@ class Run {
     for (int s = 0; s < kDeepest; ++s) {
       const int now = strided_pass(s), after = residual_pass(s + 1);
       offers_[2 + 2 * s] = rows_array(s, net_.strided[s].aggregation->stride(), now - 1, now);
-      offers_[3 + 2 * s] =
-          rows_array(s + 1, net_.residual[s + 1].aggregation->stride(), now, after);
+      offers_[3 + 2 * s] = rows_array(s + 1, net_.residual[s + 1].aggregation->stride(),
+                                      s == 0 ? now + 1 : now, after);
       reached_[s + 1] = panels_array(s + 1, net_.channels(s + 1), now, after);
       kept_[s] = rows_array(s, row_stride(net_.channels(s)), residual_pass(s), decoder_pass(s));
       coarse_[s + 1] = rows_array(s + 1, net_.decoded(s), s + 1 == kDeepest ? after : decoder_pass(s + 1),
@@ -328,7 +330,16 @@ class Run {
       }
       const Panels x = panels_at(reached_[s + 1], wide, chunk);
       multiply(block.expand, in, x, chunk);
-      reduce_and_offer(net_.residual[s + 1], offers_[3 + 2 * s], level(s + 1), x, chunk, scratch);
+      if (s > 0)
+        reduce_and_offer(net_.residual[s + 1], offers_[3 + 2 * s], level(s + 1), x, chunk, scratch);
+    });
+  }
+
+  void offer_second_residual() {
+    const int64_t wide = net_.channels(1);
+    pass(level(1).count, 3 * wide, [&](const Chunk& chunk, Carver& scratch) {
+      reduce_and_offer(net_.residual[1], offers_[3], level(1), panels_at(reached_[1], wide, chunk),
+                       chunk, scratch);
     });
   }
 

@@ -9,8 +9,8 @@ The authors minimise E by ℓ0 cut pursuit, which splits parts by graph cuts. He
 each point is one at first, and adjacent parts that gain most by it merge while E falls
 (`minimal_partition`, akin to the region fusion of Nguyen and Brown, ICCV 2015). Both end in a local
 minimum of E. (Of the three packages of cut pursuit on PyPI in 2026, pycut-pursuit is under the GPL,
-cut-pursuit-l2 rests on one that is, and cut-pursuit-py, under the MIT licence, gave back the
-connected components whatever ρ, with higher E than merging.)
+cut-pursuit-l2 rests on one that is, and cut-pursuit-py 1.0.12, under the MIT licence, gave back the
+connected components of an airborne tile whatever ρ, with higher E than merging.)
 """
 
 from __future__ import annotations
