@@ -25,9 +25,8 @@ from scipy.optimize import minimize_scalar
 from scipy.spatial import cKDTree
 
 import salanet
-from salanet.inference import segment
-from salanet.inference.fit import FitOptions
-from salanet.models import zoo
+from salanet.adapt.fit import FitOptions
+from salanet.engine import open_runner, segment
 
 IGN = {2: "ground", 3: "low vegetation", 4: "medium vegetation", 5: "high vegetation"}
 IGN |= {6: "building", 9: "water"}
@@ -73,6 +72,11 @@ class Found:
             "oa": round(100 * float(right.mean()), 2),
             "miou": round(float(np.mean(list(iou.values()))), 1),
             "iou": iou,
+            "recall": {
+                name: round(100 * float(right[self.truth == i].mean()), 1)
+                for i, name in enumerate(self.names)
+                if present[i]
+            },
             "ece": round(100 * self._calibration_error(right), 1),
             "wrong confidence": round(float(self.confidence[~right].mean()), 3),
         }
@@ -165,7 +169,7 @@ def main() -> None:
     asked = parser.parse_args()
     table: dict[str, dict[str, Any]] = {}
     for name in asked.model:
-        model = zoo.load(name).fold()
+        model = open_runner(name)
         pooled: list[Found] = []
         sites: list[Found] = []
         for path in asked.files:

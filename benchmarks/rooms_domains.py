@@ -18,12 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from salanet.adapt.fit import FitOptions
 from salanet.cloud import PointCloud
 from salanet.datasets.rooms.scenes import sensor_of
+from salanet.engine import open_runner, segment
 from salanet.evaluation import Confusion
-from salanet.inference import segment
-from salanet.inference.fit import FitOptions
-from salanet.models import zoo
 from salanet.scenes import Scene, open_scenes
 
 
@@ -74,7 +73,7 @@ def main() -> None:
         by_sensor.setdefault(sensor_of(scene.name), []).append(scene)
     table: dict[str, Any] = {}
     for name in asked.model:
-        model = zoo.load(name).fold()
+        model = open_runner(name)
         for sensor, mine in by_sensor.items():
             for cell in (None, *(asked.cells or ())):
                 found = confusion(model, mine, cell, colour=not asked.without_colour)

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from salanet.cli.console import messages
+from salanet.cli.phases import progress_bar
 from salanet.errors import ConfigError, NoLabelsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from rich.progress import Progress
 
     from salanet.cli.prepare_report import Plan
     from salanet.datasets.files import Job, Prepared, Settings
@@ -28,6 +27,7 @@ USAGE = """usage: salanet prepare WHAT [options]
   scannet  ScanNet v2: meshes of rooms
   partnet  PartNet, level 3: parts of shapes in 17 categories
   rooms    generated scans of furnished rooms: no data needed
+  surveys  generated airborne surveys of landscapes: no data needed
 
 `salanet prepare files --help` explains the options."""
 BENCHMARKS = ("s3dis", "scannet", "partnet")
@@ -88,8 +88,12 @@ def main(argv: list[str]) -> int | None:
         from salanet.cli.prepare_rooms import rooms
 
         return rooms(argv[1:])
+    if argv and argv[0] == "surveys":
+        from salanet.cli.prepare_surveys import surveys
+
+        return surveys(argv[1:])
     if argv and argv[0] not in ("-h", "--help"):
-        known = ", ".join(("files", *BENCHMARKS, "rooms"))
+        known = ", ".join(("files", *BENCHMARKS, "rooms", "surveys"))
         raise ConfigError(f"cannot prepare '{argv[0]}'; there are {known}")
     print(USAGE)
     return 0
@@ -177,21 +181,6 @@ def _share(given: tuple[str, ...], name: str) -> float:
         raise ConfigError(
             f"with --block, --{name} is a fraction of the area such as 0.2, not {' '.join(given)}"
         ) from None
-
-
-def progress_bar(what: str = "preparing") -> Progress:
-    """How far a preparation is, on a terminal; a task's description is the scene done last."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn(what),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}"),
-    )
-    console = messages()
-    return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
 def _with_progress(jobs: list[Job], settings: Settings, workers: int) -> list[Prepared]:

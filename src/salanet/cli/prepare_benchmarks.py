@@ -87,9 +87,9 @@ class PartNet(Common):
 
 
 def s3dis(argv: list[str]) -> int:
+    options = tyro.cli(S3DIS, args=argv, prog="salanet prepare s3dis")
     from salanet.datasets import s3dis
 
-    options = tyro.cli(S3DIS, args=argv, prog="salanet prepare s3dis")
     return run(
         options,
         lambda: s3dis.plan(
@@ -100,9 +100,9 @@ def s3dis(argv: list[str]) -> int:
 
 
 def scannet(argv: list[str]) -> int:
+    options = tyro.cli(ScanNet, args=argv, prog="salanet prepare scannet")
     from salanet.datasets import scannet
 
-    options = tyro.cli(ScanNet, args=argv, prog="salanet prepare scannet")
     return run(
         options,
         lambda: scannet.plan(
@@ -118,9 +118,9 @@ def scannet(argv: list[str]) -> int:
 
 
 def partnet(argv: list[str]) -> int:
+    options = tyro.cli(PartNet, args=argv, prog="salanet prepare partnet")
     from salanet.datasets import partnet
 
-    options = tyro.cli(PartNet, args=argv, prog="salanet prepare partnet")
     return run(options, lambda: partnet.plan(options.source, options.destination), partnet.check)
 
 
@@ -147,7 +147,7 @@ def run(
 
 
 def _with_progress(plan: Plan, workers: int) -> list[Prepared]:
-    from salanet.cli.prepare import progress_bar
+    from salanet.cli.phases import progress_bar
     from salanet.datasets.benchmark import prepare
 
     with progress_bar() as progress:

@@ -41,9 +41,9 @@ class Rooms(Output):
 
 
 def rooms(argv: list[str]) -> int:
+    options = tyro.cli(Rooms, args=argv, prog="salanet prepare rooms")
     from salanet.datasets.rooms import scenes
 
-    options = tyro.cli(Rooms, args=argv, prog="salanet prepare rooms")
     return run(
         options,
         lambda: scenes.plan(

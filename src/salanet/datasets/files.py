@@ -21,7 +21,6 @@ from salanet.datasets.classes import IGNORED, ClassMap
 from salanet.datasets.splits import select
 from salanet.datasets.usable import usable
 from salanet.errors import ConfigError, DataError, FileError, NoLabelsError
-from salanet.io import crs
 from salanet.io.asprs import ASPRS
 from salanet.sampling.cells import KEPT, Cells, to_cells
 from salanet.sampling.surface import of_mesh
@@ -248,7 +247,7 @@ def _subsample(source: Path, settings: Settings) -> tuple[Cells, NDArray[np.int1
     """The cells of a file, the class of each of their points, and what to note of the file."""
     where = str(source)
     cloud = settings.read(source)
-    system = crs.of_source(cloud.source)
+    system = cloud.crs
     cloud, others = usable(cloud, settings, where)
     missing = sorted(set(settings.keep) - set(cloud.attributes))
     if missing:

@@ -18,7 +18,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from salanet.errors import ConfigError
 from salanet.io.yamlfile import read_yaml, shipped_folders
-from salanet.models import SCENE_NEIGHBOURS
+from salanet.model_config import SCENE_NEIGHBOURS
 from salanet.sampling.augment import Augmentation
 
 # A mapping that the command line takes as YAML: --operator-options '{groups: 4}'.
@@ -254,6 +254,20 @@ def parse_recipe(content: dict[str, Any], where: str) -> Recipe:
         return Recipe.model_validate(content)
     except ValidationError as error:
         raise ConfigError(f"{where}: {explain(error)}") from error
+
+
+def changed(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
+    """The recipe with other values; ConfigError names what is unknown or out of range.
+
+    Args:
+        settings: by section, such as {"training": {"epochs": 20}}.
+    """
+    content = recipe.model_dump(mode="json")
+    for section, values in settings.items():
+        known = content.get(section)
+        both = isinstance(known, dict) and isinstance(values, dict)
+        content[section] = known | values if both else values
+    return parse_recipe(content, "settings")
 
 
 def explain(error: ValidationError) -> str:

@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet import io
+from salanet.adapt.upright import turned
 from salanet.cloud import PointCloud
 from salanet.company import Company
 from salanet.errors import ConfigError, FileError
-from salanet.inference.upright import turned
-from salanet.io import crs
 from salanet.io.asprs import contradictions
 from salanet.io.crs import Crs
 from salanet.io.stream import open_stream
@@ -44,7 +43,7 @@ class Sample:
         names: names of codes that the file itself gives.
         crs: the file's reference system, if it names one.
         upright: the format itself says that z points up.
-        y_up: the file's y points up, not its z (see `salanet.view.frame`).
+        up: what points up in the file, "z", "y" or "-y" (see `salanet.view.frame`).
         unit: metres that a unit of the coordinates is long.
         company: of these points and the strays that were left out; None if nobody looked.
     """
@@ -60,14 +59,14 @@ class Sample:
     names: dict[int, str] = field(default_factory=dict)
     crs: Crs | None = None
     upright: bool = False
-    y_up: bool = False
+    up: str = "z"
     unit: float = 1.0
     company: Company | None = None
 
     @property
     def drawn(self) -> NDArray[np.float64]:
         """The coordinates (N, 3) with z up, still in the file's units."""
-        return turned(self.xyz) if self.y_up else self.xyz
+        return turned(self.xyz, self.up)
 
     def __len__(self) -> int:
         return len(self.xyz)
@@ -177,7 +176,7 @@ def together(samples: Sequence[Sample], name: str) -> Sample:
     }
     names = {code: text for sample in samples for code, text in sample.names.items()}
     first = samples[0]
-    about: dict[str, Any] = {n: getattr(first, n) for n in ("crs", "upright", "y_up", "unit")}
+    about: dict[str, Any] = {n: getattr(first, n) for n in ("crs", "upright", "up", "unit")}
     return Sample(name, sum(s.total for s in samples), names=names, **arrays, **about)
 
 
@@ -242,8 +241,8 @@ def _of_rows(cloud: PointCloud, name: str, truth: NDArray[np.integer] | None = N
         confidence=None if confidence is None else confidence.astype(np.float32),
         truth=None if truth is None else np.asarray(truth, np.int32),
         names=dict(cloud.class_names),
-        crs=crs.of_source(cloud.source),
-        upright=hasattr(cloud.source, "record"),
+        crs=cloud.crs,
+        upright=cloud.upright,
     )
 
 
