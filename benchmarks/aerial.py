@@ -25,9 +25,8 @@ from scipy.optimize import minimize_scalar
 from scipy.spatial import cKDTree
 
 import salanet
-from salanet.inference import segment
-from salanet.inference.fit import FitOptions
-from salanet.models import zoo
+from salanet.adapt.fit import FitOptions
+from salanet.engine import open_runner, segment
 
 IGN = {2: "ground", 3: "low vegetation", 4: "medium vegetation", 5: "high vegetation"}
 IGN |= {6: "building", 9: "water"}
@@ -170,7 +169,7 @@ def main() -> None:
     asked = parser.parse_args()
     table: dict[str, dict[str, Any]] = {}
     for name in asked.model:
-        model = zoo.load(name).fold()
+        model = open_runner(name)
         pooled: list[Found] = []
         sites: list[Found] = []
         for path in asked.files:

@@ -287,7 +287,7 @@ def load_libraries() -> None:
     for word in {case.arguments.split()[0] for case in CASES.values()}:
         import_module(COMMANDS[word][0])
     for module in (
-        "salanet.inference.stream",
+        "salanet.labelling.stream",
         "salanet.training",
         "salanet.view",
         "salanet.export",

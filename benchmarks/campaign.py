@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from salanet.models import Network
+    from salanet.engine import Runner
 
 RESULTS = Path(__file__).parent / "results"
 TILES, POINTS, NEIGHBOURS = 100_000, 20_000_000, 8
@@ -39,13 +40,12 @@ PER_MILLION = "per million points"
 
 def measure(model_path: Path, tile: Path) -> list[dict[str, object]]:
     """Processor seconds of each phase, for a million points of one tile."""
-    import torch
-
     import salanet
-    from salanet.inference.predict import PredictOptions, predict_file
+    from salanet.engine import open_runner
+    from salanet.labelling.predict import PredictOptions, predict_file
 
-    torch.set_num_threads(1)
-    model = salanet.load(model_path).fold()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    model = open_runner(model_path)
     with tempfile.TemporaryDirectory() as folder:
         beside, to = Path(folder) / "beside.laz", Path(folder) / "out.laz"
         cloud = salanet.read(tile)
@@ -62,7 +62,7 @@ def measure(model_path: Path, tile: Path) -> list[dict[str, object]]:
         read = len(cloud)
         keeping, reading, kept, seen = strips(model, tile, to)
         sizes = (tile.stat().st_size, to.stat().st_size, kept, seen)
-    spent = {k.removeprefix("seconds_"): v for k, v in report.items() if k.startswith("seconds_")}
+    spent = report.phases
     spent |= {KEEPING: keeping, READING: reading}
     rows: list[dict[str, object]] = [
         {"phase": name, PER_MILLION: f"{1e6 * seconds / read:.2f} core seconds"}
@@ -75,7 +75,7 @@ def measure(model_path: Path, tile: Path) -> list[dict[str, object]]:
     return rows
 
 
-def strips(model: Network, tile: Path, to: Path) -> tuple[float, float, int, int]:
+def strips(model: Runner, tile: Path, to: Path) -> tuple[float, float, int, int]:
     """Processor seconds to keep the strips of a tile, and of its neighbours to read theirs.
 
     The eight neighbours are tiles of the same size and content. Also returns the bytes kept, and
@@ -83,17 +83,17 @@ def strips(model: Network, tile: Path, to: Path) -> tuple[float, float, int, int
     """
     import numpy as np
 
-    from salanet.inference.border import header_bounds, reach_of
-    from salanet.inference.segment import feature_names
-    from salanet.inference.strips import Strip
+    from salanet.engine.runner import require_scenes
     from salanet.io.lasstream import LasStream
+    from salanet.labelling.border import header_bounds, reach_of
+    from salanet.labelling.strips import Strip
     from salanet.sampling import features
 
     bounds = header_bounds(tile)
     assert bounds is not None
     side = (bounds[1] - bounds[0])[:2]
     reach = reach_of(model) * float(side.max()) / SIDE
-    keep = features.required(feature_names(model))
+    keep = features.required(require_scenes(model.config))
     seen = 0
     clock = [time.process_time()]
     for step in [(0, 1), *((x, y) for x in (-1, 0, 1) for y in (-1, 0, 1) if x or y)]:

@@ -73,7 +73,7 @@ def part(cloud: Any, rows: Any) -> Any:
 
 def alone(model: Any, tiles: list[Any]) -> float:
     """Seconds of one process."""
-    from salanet.inference.predict import predict_file
+    from salanet.labelling.predict import predict_file
 
     start = time.perf_counter()
     for tile in tiles:
@@ -83,15 +83,15 @@ def alone(model: Any, tiles: list[Any]) -> float:
 
 def on_workers(model: Any, tiles: list[Any], workers: int, threads: int, kill: bool) -> float:
     """Seconds of a cluster, its start left out; fails unless every tile has one result."""
-    from salanet.inference.cluster import connect, predict_tiles
+    from salanet.labelling.tiles.cluster import connect, predict_tiles
 
-    reports: dict[int, dict[str, Any]] = {}
+    reports: dict[int, Any] = {}
 
-    def done(i: int, report: dict[str, Any]) -> None:
-        assert i not in reports and "error" not in report, report
+    def done(i: int, report: Any) -> None:
+        assert i not in reports and not report.error, report
         reports[i] = report
         if kill and len(reports) == len(tiles) // 2:
-            os.kill(report["pid"], signal.SIGKILL)
+            os.kill(report.pid, signal.SIGKILL)
 
     with connect(None, workers) as client:
         start = time.perf_counter()
@@ -102,20 +102,21 @@ def on_workers(model: Any, tiles: list[Any], workers: int, threads: int, kill: b
 
 
 def measure(model_path: Path, folder: Path, side: float, density: float, workers: int) -> None:
-    import torch
     from export import write
 
     import salanet
-    from salanet.inference.cluster import Tile, neighbourhoods
-    from salanet.inference.predict import PredictOptions
-    from salanet.inference.strips import kept_for
+    from salanet import geometry
+    from salanet.engine import open_runner
+    from salanet.labelling.predict import PredictOptions
+    from salanet.labelling.strips import kept_for
+    from salanet.labelling.tiles.cluster import Tile, neighbourhoods
 
     (folder / "whole").mkdir()
     paths, town = make_tiles(folder, side, density)
-    model, folded = salanet.load(model_path), salanet.load(model_path).fold()
+    model = open_runner(model_path)
     points = len(salanet.read(town))
     near = neighbourhoods(model, paths)
-    cores = torch.get_num_threads()
+    cores = geometry.threads()
 
     def tiles(name: str, borders: list[tuple[Path, ...]]) -> list[Any]:
         (folder / name).mkdir()
@@ -127,7 +128,7 @@ def measure(model_path: Path, folder: Path, side: float, density: float, workers
     rows = []
     share = max(1, cores // workers)
     runs: dict[str, tuple[str, Callable[[list[Any]], float]]] = {
-        "one": (f"one process, {cores} threads", lambda work: alone(folded, work)),
+        "one": (f"one process, {cores} threads", lambda work: alone(model, work)),
         "two": (
             f"{workers} workers",
             lambda work: on_workers(model, work, workers, share, kill=False),
@@ -157,14 +158,14 @@ def measure(model_path: Path, folder: Path, side: float, density: float, workers
         print(row, file=sys.stderr)
         rows.append(row)
     write("cluster", rows)
-    write("cluster_seams", seams(folded, folder, town, tiles("blind", [()] * len(paths)), side))
+    write("cluster_seams", seams(model, folder, town, tiles("blind", [()] * len(paths)), side))
 
 
 def seams(model: Any, folder: Path, town: Path, blind: list[Any], side: float) -> list[Any]:
     """Labels that are those of the town in one piece: all of them, and those near a border."""
     import salanet
     from salanet.datasets.town import ORIGIN
-    from salanet.inference.predict import PredictOptions, predict_file
+    from salanet.labelling.predict import PredictOptions, predict_file
 
     alone(model, blind)
     whole = folder / "whole" / "labelled.laz"

@@ -30,8 +30,8 @@ AIRBORNE = {
     "grid": 0.2,
 }
 WAYS = {
-    "native": "salanet.edge, fused kernels",
-    "onnx": "salanet.edge, ONNX Runtime",
+    "native": "salanet.engine, fused kernels",
+    "onnx": "salanet.engine, ONNX Runtime",
     "torch": "PyTorch, fused kernels",
 }
 
@@ -104,8 +104,9 @@ def compare(operator: str, width: int, scan: Path, repeats: int) -> Row:
     import torch
 
     from salanet import geometry, ops
-    from salanet.edge.files import load as load_edge
-    from salanet.inference.segment import cloud_input
+    from salanet.engine import open_runner
+    from salanet.engine.aggregations import AGGREGATIONS
+    from salanet.engine.segmentation import cloud_input
     from salanet.models import load
 
     with tempfile.TemporaryDirectory() as folder:
@@ -113,25 +114,25 @@ def compare(operator: str, width: int, scan: Path, repeats: int) -> Row:
         make(operator, width, scan, path)
         torch.set_num_threads(1)
         model = load(path).fold()
-        graph = load_edge(path.with_suffix(".onnx"), threads=1).run
-        native = load_edge(path, threads=1).run if operator == "sala" else None
+        graph = open_runner(path.with_suffix(".onnx"), threads=1).logits
+        native = open_runner(path).logits if operator in AGGREGATIONS else None
         size = path.with_suffix(".onnx").stat().st_size
     config, seen = model.config, cloud_input(model, cloud_of(scan), "scan")
-    pyramid = model.pyramid(seen.points)
+    pyramid = model.pyramid(torch.from_numpy(seen.points))
     levels = geometry.pyramid(
-        seen.points.numpy(), grid=config.grid, radius=config.radius, neighbours=config.neighbours
+        seen.points, grid=config.grid, radius=config.radius, neighbours=config.neighbours
     )
 
     def fused() -> Any:
         with torch.inference_mode():
-            return model(seen.features, pyramid).numpy()
+            return model(torch.from_numpy(seen.features), pyramid).numpy()
 
     def eager() -> Any:
         with ops.backend("reference"):
             return fused()
 
     ours, fused_ms = timed(fused, repeats)
-    found, graph_ms = timed(lambda: graph(seen.features.numpy(), levels), repeats)
+    found, graph_ms = timed(lambda: graph(seen.features, levels), repeats)
     row: Row = {
         "operator": operator,
         "C": width,
@@ -143,12 +144,12 @@ def compare(operator: str, width: int, scan: Path, repeats: int) -> Row:
         "ONNX Runtime (ms)": graph_ms,
         "PyTorch eager (ms)": timed(eager, repeats)[1],
         "PyTorch, our kernels (ms)": fused_ms,
-        "salanet.edge native (ms)": "",
+        "salanet.engine native (ms)": "",
         "native logits apart": "",
     }
     if native:
-        found, milliseconds = timed(lambda: native(seen.features.numpy(), levels), repeats)
-        row["salanet.edge native (ms)"] = milliseconds
+        found, milliseconds = timed(lambda: native(seen.features, levels), repeats)
+        row["salanet.engine native (ms)"] = milliseconds
         row["native logits apart"] = f"{np.abs(ours - found).max():.1e}"
     return row
 
@@ -168,8 +169,8 @@ def process(way: str, path: Path, scan: Path) -> Row:
     start = time.perf_counter()
     if way == "torch":
         from salanet import load
-        from salanet.inference import segment
-        from salanet.inference.fit import examine
+        from salanet.adapt.fit import examine
+        from salanet.engine import segment
         from salanet.sampling.survey import survey
 
         model = load(path).fold()
@@ -179,7 +180,7 @@ def process(way: str, path: Path, scan: Path) -> Row:
     else:
         import numpy as np
 
-        from salanet.edge import Segmenter
+        from salanet.engine import Segmenter
 
         segmenter = Segmenter(path if way == "native" else path.with_suffix(".onnx"))
         ready = time.perf_counter()
@@ -213,7 +214,7 @@ def hash_of(labels: Any) -> str:
 def precisions(model: Path, scenes: Path, calibrate: Path, repeats: int) -> list[Row]:
     """Size, speed and mIoU of a trained model, its weights and products rounded."""
     from salanet.cli.export import calibration
-    from salanet.edge.files import load as load_edge
+    from salanet.engine.runner import load as load_edge
     from salanet.export import export, save_float16
     from salanet.models import load
     from salanet.scenes import open_scenes
@@ -252,16 +253,15 @@ def score(network: Any, run: Any, scenes: list[Any], repeats: int) -> tuple[Any,
     import numpy as np
 
     from salanet import geometry
-    from salanet.evaluation import Confusion
-    from salanet.inference import to_points
-    from salanet.inference.segment import scene_input
+    from salanet.engine.segmentation import scene_input
+    from salanet.evaluation import Confusion, to_points
 
     config, confusion = network.config, Confusion(network.config.classes)
     everything, seconds = [], 0.0
     for scene in scenes:
         seen = scene_input(network, scene)
         levels = geometry.pyramid(
-            seen.points.numpy(),
+            seen.points,
             grid=config.grid,
             radius=config.radius,
             neighbours=config.neighbours,
@@ -269,7 +269,7 @@ def score(network: Any, run: Any, scenes: list[Any], repeats: int) -> tuple[Any,
         best = float("inf")
         for _ in range(repeats):
             start = time.process_time()
-            labels = run(seen.features.numpy(), levels).argmax(1)
+            labels = run(seen.features, levels).argmax(1)
             best = min(best, time.process_time() - start)
         seconds += best
         confusion.add(scene.raw["segment"], labels[to_points(scene)])

@@ -86,12 +86,13 @@ def markdown(rows: list[dict[str, object]]) -> str:
             cells.append(f"{statistics.mean(values):.1f}{spread}")
         label = "one pass" if votes == 1 else f"{votes} votes"
         lines.append(f"| SALANet C=18, {label} | " + " | ".join(cells) + " |")
-    minutes = sorted(float(row["training minutes"]) for row in rows)
+    minutes = sorted({round(float(row["training minutes"])) for row in rows})
+    took = " to ".join(str(minute) for minute in (minutes[0], minutes[-1])[-len(minutes) :])
     lines += [
         "",
         f"IoU in percent over every original point of the two test tiles, whole-scene protocol; "
         f"mean ± standard deviation over {len(rows) // len(VOTES)} seeds. Training took "
-        f"{minutes[0]:.0f} to {minutes[-1]:.0f} minutes. `python benchmarks/ign.py TILES`.",
+        f"{took} minutes. `python benchmarks/ign.py TILES`.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -26,7 +26,7 @@ import numpy as np
 
 from salanet import io
 from salanet.datasets.town import town
-from salanet.inference.workfolder import folder_of
+from salanet.labelling.workfolder import folder_of
 
 TOWN, DENSITY, TOWNS = 100.0, 24.0, 4  # metres, points per m², different ones
 JITTER = 0.02  # metres
@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("--untiled", default="yes", choices=["yes", "no"])
     options = parser.parse_args()
     if options.what == "generate":
-        generate(options.file, options.points)
+        generate(options.file, options.points, sensor="tripod")
     elif options.what == "killed":
         killed(options.file, options.model, options.memory)
     else:

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from scenes import raw_scan
 
-from salanet.cli.console import peak_memory
 from salanet.cli.main import main as run
+from salanet.labelling.memory import peak_memory
 
 NAMES = ("floor", "ceiling", "wall", "clutter")
 COLUMNS = "points,text_mb,cores,seconds,points_per_second,memory_before_mb,peak_memory_mb"

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 import salanet
-from salanet.inference.border import touching
-from salanet.inference.predict import PredictOptions, predict_file
+from salanet.engine import open_runner
+from salanet.labelling.border import touching
+from salanet.labelling.predict import PredictOptions, predict_file
 
 RESULTS = Path(__file__).parent / "results"
 NEAR_BORDER = 5.0  # metres
@@ -42,7 +43,7 @@ def main() -> None:
     parser.add_argument("tiles", type=Path, nargs="+")
     parser.add_argument("--model", required=True)
     arguments = parser.parse_args()
-    model = salanet.load(arguments.model).fold()
+    model = open_runner(arguments.model)
     clouds = [salanet.read(tile) for tile in arguments.tiles]
     near = np.concatenate([near_border(cloud) for cloud in clouds])
     lines = [

@@ -3,8 +3,9 @@
     python benchmarks/strips.py TILE --model MODEL
 
 lays 4 x 4 copies of a tile side by side and labels them one after the other in one process, twice:
-each neighbour read whole for each tile beside it, and by way of `salanet.inference.strips`. Fails
-unless the results are equal byte for byte. Writes benchmarks/results/strips.{csv,md}.
+each neighbour read whole for each tile beside it, and by way of
+`salanet.labelling.strips`. Fails unless the results are equal byte for byte. Writes
+benchmarks/results/strips.{csv,md}.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from pathlib import Path
 import numpy as np
 
 import salanet
-from salanet.inference.border import touching
-from salanet.inference.predict import PredictOptions, predict_file
-from salanet.inference.strips import FOLDER
+from salanet.engine import open_runner
 from salanet.io.las import LasSource
 from salanet.io.lasstream import LasStream
+from salanet.labelling.border import touching
+from salanet.labelling.predict import PredictOptions, predict_file
+from salanet.labelling.strips import FOLDER
 
 SIDE = 4  # tiles
 
@@ -67,7 +69,7 @@ def main() -> None:
     parser.add_argument("--model", required=True)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    model = salanet.load(given.model).fold()
+    model = open_runner(given.model)
     time.perf_counter = time.process_time  # other work on the machine takes time, no core seconds
     decoded: Counter[str] = Counter()
     count_points(decoded)
@@ -85,7 +87,7 @@ def main() -> None:
             for path in paths:
                 border = touching(model, path, paths)
                 options = PredictOptions(border=border, strips=strips)
-                spool += predict_file(model, path, to / path.name, options)["seconds_spool"]
+                spool += predict_file(model, path, to / path.name, options).phases["spool"]
             core, read = time.process_time() - core, bytes_read() - read
             kept = sum(p.stat().st_size for p in (to / FOLDER).rglob("*") if p.is_file())
             for path in paths:

@@ -2,6 +2,7 @@
 
 Pyramid, forward, loss, backward and update, as `salanet train` does them. Eager is the same network
 with the plain PyTorch reference of `salanet.ops` for the aggregation; the pyramid is ours in both.
+A third row is fused, with SALA's perceptrons as bare linear maps (models of version 0.1).
 Each row is a process of its own. `python benchmarks/training_step.py` writes
 benchmarks/results/training_step.{csv,md}. Memory is what the steps add to the process at their peak
 (Linux only).
@@ -21,7 +22,11 @@ from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
 CLASSES = tuple(f"class {i}" for i in range(13))
-BACKENDS = {"fused": "native", "eager": "reference"}
+NETWORKS = {  # backend of the aggregation, and SALA's perceptrons
+    "fused": ("native", "dense"),
+    "eager": ("reference", "dense"),
+    "fused, linear perceptrons": ("native", "linear"),
+}
 
 
 def measure(name: str, points: int, width: int, repeats: int) -> dict[str, object]:
@@ -34,7 +39,11 @@ def measure(name: str, points: int, width: int, repeats: int) -> dict[str, objec
     from salanet.ops import backend
 
     torch.manual_seed(0)
-    model = create_model(width=width, in_channels=5, classes=CLASSES).train()
+    kind, perceptrons = NETWORKS[name]
+    options = {"perceptrons": perceptrons}
+    model = create_model(
+        width=width, in_channels=5, classes=CLASSES, operator_options=options
+    ).train()
     optimiser = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.98)
     coords = torch.from_numpy(indoor_scan(points)[0])
     features, labels = torch.randn(points, 5), torch.randint(0, 13, (points,))
@@ -44,7 +53,7 @@ def measure(name: str, points: int, width: int, repeats: int) -> dict[str, objec
         times = [time.perf_counter()]
         pyramid = model.pyramid(coords)
         times.append(time.perf_counter())
-        with backend(BACKENDS[name]):
+        with backend(kind):
             loss = cross_entropy(model(features, pyramid), labels)
             times.append(time.perf_counter())
             loss.backward()
@@ -79,7 +88,7 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=15_000)
     parser.add_argument("--width", type=int, default=36)
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--one", choices=BACKENDS)
+    parser.add_argument("--one", choices=NETWORKS)
     parser.add_argument("--dry-run", action="store_true", help="print the rows, write nothing")
     options = parser.parse_args()
     if options.one:
@@ -87,7 +96,7 @@ def main() -> None:
         print(json.dumps(row))
         return
     rows = []
-    for name in BACKENDS:
+    for name in NETWORKS:
         command = [sys.executable, __file__, "--one", name, "--points", str(options.points)]
         command += ["--width", str(options.width), "--repeats", str(options.repeats)]
         rows.append(json.loads(subprocess.run(command, check=True, capture_output=True).stdout))
@@ -112,13 +121,15 @@ def report(rows: list[dict[str, float]], repeats: int) -> str:
         f"{r['update_ms']} | {r['step_ms']} | {r['peak_mb']:,} |"
         for r in rows
     ]
-    fused, eager = rows
+    fused, eager, linear = rows
     faster, smaller = (eager[key] / fused[key] for key in ("step_ms", "peak_mb"))
     lines += [
         "",
         f"{faster:.1f} times faster, with {smaller:.1f} times less memory: SALANet "
         f"C = {fused['width']}, {fused['points']:,} points, {fused['threads']} threads, median of "
-        f"{repeats} steps.",
+        f"{repeats} steps. The batch norms of the perceptrons cost "
+        f"{fused['step_ms'] / linear['step_ms']:.2f} times the time and "
+        f"{fused['peak_mb'] / linear['peak_mb']:.2f} times the memory of linear ones.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -30,7 +30,7 @@ def measure(points: int, width: int, protocol: str, votes: int) -> dict[str, obj
     from scenes import raw_scan
 
     from salanet.cloud import PointCloud
-    from salanet.inference import Voting, Whole, to_points
+    from salanet.evaluation import Voting, Whole, to_points
     from salanet.models import create_model
     from salanet.sampling.cells import to_cells
     from salanet.scenes import Scene
@@ -62,7 +62,7 @@ def measure(points: int, width: int, protocol: str, votes: int) -> dict[str, obj
             sizes = [len(scene)]
         geometry = time.perf_counter()
         logits = (way if protocol == "voting" else Whole(votes)).logits(model, scene)
-        prediction = logits.argmax(1).numpy()[to_points(scene)]
+        prediction = logits.argmax(1)[to_points(scene)]
         end = time.perf_counter()
     assert len(prediction) == points
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

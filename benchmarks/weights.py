@@ -20,10 +20,10 @@ from pathlib import Path
 
 import numpy as np
 
+from salanet import model_file
 from salanet.datasets.indoor import PALETTE
-from salanet.evaluation import Confusion
-from salanet.inference import evaluate
-from salanet.models import Network, load, save, zoo
+from salanet.evaluation import Confusion, evaluate
+from salanet.models import Network, load, save
 from salanet.models.networks import create_network
 from salanet.sampling.features import NEUTRAL
 from salanet.scenes import Scene, open_scenes
@@ -91,7 +91,7 @@ def overview() -> str:
         "| model | for | parameters | file | cells | test | mIoU | OA | mIoU without |",
         "|:---|:---|---:|---:|---:|:---|---:|---:|:---|",
     ]
-    for entry in zoo.entries(WEIGHTS):
+    for entry in model_file.entries(WEIGHTS):
         with (RESULTS / f"weights-{entry.name}.csv").open(newline="") as file:
             trained, *others = list(csv.DictReader(file))
         less = ", ".join(
@@ -109,7 +109,7 @@ def widths() -> str:
     """Classes down; the models of rooms, narrow and wide, with and without colours across."""
     columns = {}
     for name in ("rooms", "rooms-large"):
-        width = zoo.describe(WEIGHTS / f"{name}.safetensors").config.width
+        width = model_file.describe(WEIGHTS / f"{name}.safetensors").config.width
         with (RESULTS / f"weights-{name}.csv").open(newline="") as file:
             for row in csv.DictReader(file):
                 variant = row.pop("variant")

@@ -25,8 +25,9 @@ done
 # The runtime must be there before Python, and the C++ library before the runtime looks for it.
 compiler=${CXX:-g++}
 export LD_PRELOAD="$($compiler -print-file-name=$library) $($compiler -print-file-name=libstdc++.so)"
-# Python frees little at its end; its small objects are given guards by going through malloc.
-export ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc
+# Python frees little at its end; its small objects are given guards by going through malloc. What
+# is far too much to allocate is a MemoryError, as elsewhere: Dask's plain sockets ask for it.
+export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 PYTHONMALLOC=malloc
 export UBSAN_OPTIONS=print_stacktrace=1
 # Only our modules say how their threads wait; NumPy's and PyTorch's are not judged.
 export TSAN_OPTIONS=ignore_noninstrumented_modules=1

@@ -59,3 +59,37 @@ def test_require_finite_refuses_no_points() -> None:
     with pytest.raises(DataError, match="holds no points"):
         PointCloud(np.zeros((0, 3))).require_finite()
     PointCloud(np.zeros((1, 3))).require_finite()
+
+
+def test_a_cloud_says_little_of_itself() -> None:
+    cloud = PointCloud(
+        np.random.default_rng(0).uniform(0, 9, (1000, 3)),
+        rgb=np.zeros((1000, 3), np.uint8),
+        attributes={f"a{i}": np.zeros(1000, np.float32) for i in range(40)},
+    )
+    shown = repr(cloud)
+    assert shown.startswith("PointCloud of 1,000 points\n  x 0.0") and "rgb uint8 × 3" in shown
+    assert len(shown.splitlines()) <= 8 and len(shown) < 500
+    page = cloud._repr_html_()
+    assert page.startswith("<table><caption>PointCloud of 1,000 points") and "a39" in page
+    assert repr(PointCloud(np.full((2, 3), np.nan))) == "PointCloud of 2 points"
+
+
+def test_clouds_are_equal_to_themselves_alone() -> None:
+    cloud = PointCloud(np.zeros((2, 3)))
+    assert cloud == cloud and cloud != PointCloud(np.zeros((2, 3))) and len({cloud, cloud}) == 1
+
+
+def test_clouds_one_after_the_other() -> None:
+    first = PointCloud(
+        np.zeros((2, 3)), intensity=np.ones(2), attributes={"a": np.arange(2)}, class_names={1: "x"}
+    )
+    second = PointCloud(
+        np.ones((1, 3)), attributes={"a": np.arange(1)}, class_names={1: "y", 2: "z"}
+    )
+    both = PointCloud.concat([first, second])
+    assert both.xyz.tolist() == [[0, 0, 0], [0, 0, 0], [1, 1, 1]]
+    assert both.intensity is None and both.attributes["a"].tolist() == [0, 1, 0]
+    assert both.class_names == {1: "x", 2: "z"} and both.crs is None and not both.upright
+    with pytest.raises(DataError, match="no clouds"):
+        PointCloud.concat([])

@@ -1,6 +1,10 @@
 """SalaNet: semantic segmentation of 3D point clouds with tiny networks that run anywhere.
 
-The names below are loaded when first used, so that ``import salanet`` stays fast.
+    salanet.label("survey.laz", "survey.labelled.laz")     # files in, the same files labelled out
+    found = salanet.segment("rooms", salanet.read("scan.ply"))
+
+The names below are loaded when first used, so that ``import salanet`` stays fast. `train` and
+`evaluate` need PyTorch: ``pip install 'salanet[train]'``.
 """
 
 from __future__ import annotations
@@ -12,21 +16,66 @@ __version__ = "0.1.0"
 
 _LAZY = {
     "PointCloud": "salanet.cloud",
+    "Report": "salanet.labelling.report",
     "SalaNetError": "salanet.errors",
-    "read": "salanet.io",
-    "write": "salanet.io",
+    "Segmenter": "salanet.engine",
     "create_model": "salanet.models",
+    "evaluate": "salanet._front",
+    "info": "salanet._front",
+    "label": "salanet.labelling.label",
+    "list_operators": "salanet._front",
     "load": "salanet.models",
+    "models": "salanet._front",
+    "open": "salanet._front",
+    "open_model": "salanet._front",
+    "read": "salanet.io",
     "save": "salanet.models",
+    "segment": "salanet.engine",
+    "train": "salanet._front",
+    "view": "salanet._front",
+    "write": "salanet.io",
 }
 
 if TYPE_CHECKING:
+    from salanet._front import (
+        evaluate,
+        info,
+        list_operators,
+        models,
+        open,
+        open_model,
+        train,
+        view,
+    )
     from salanet.cloud import PointCloud
+    from salanet.engine import Segmenter, segment
     from salanet.errors import SalaNetError
     from salanet.io import read, write
+    from salanet.labelling.label import label
+    from salanet.labelling.report import Report
     from salanet.models import create_model, load, save
 
-__all__ = ["PointCloud", "SalaNetError", "create_model", "load", "read", "save", "write"]
+__all__ = [
+    "PointCloud",
+    "Report",
+    "SalaNetError",
+    "Segmenter",
+    "create_model",
+    "evaluate",
+    "info",
+    "label",
+    "list_operators",
+    "load",
+    "models",
+    "open",
+    "open_model",
+    "read",
+    "save",
+    "segment",
+    "train",
+    "view",
+    "write",
+]
 
 
 def __getattr__(name: str) -> Any:

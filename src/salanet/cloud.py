@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from salanet.errors import DataError
 
+if TYPE_CHECKING:
+    from salanet.io.crs import Crs
+
 NO_LABEL = -1  # of points without any
 MOST_NAMES, LONGEST_NAME = 1024, 100  # of codes, and in characters
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class PointCloud:
     """N points with named attributes, in the order of the file they came from.
 
@@ -68,6 +72,79 @@ class PointCloud:
     def __len__(self) -> int:
         return len(self.xyz)
 
+    def __repr__(self) -> str:
+        """A few lines: points, bounds, reference system, arrays."""
+        lines = [f"PointCloud of {len(self):,} points"]
+        finite = self.xyz[np.isfinite(self.xyz).all(axis=1)]
+        if len(finite):
+            low, high = finite.min(axis=0), finite.max(axis=0)
+            for axis, least, greatest in zip("xyz", low, high, strict=True):
+                lines.append(f"  {axis} {least:,.3f} to {greatest:,.3f}")
+        if self.crs is not None:
+            lines.append(f"  in {self.crs.name}")
+        found = [f"{n} {a.dtype}{_width(a)}" for n, a in self.arrays().items()]
+        lines += [f"  {', '.join(found[i : i + 5])}" for i in range(0, min(len(found), 15), 5)]
+        return "\n".join([*lines, "  …"] if len(found) > 15 else lines)
+
+    def _repr_html_(self) -> str:
+        """A table, for notebooks."""
+        head, *lines = repr(self).splitlines()
+        rows = [line.strip().partition(" ") for line in lines if line[2:4] in ("x ", "y ", "z ")]
+        cells = [(axis, bounds) for axis, _, bounds in rows]
+        cells += [(name, f"{array.dtype}{_width(array)}") for name, array in self.arrays().items()]
+        if self.crs is not None:
+            cells.insert(0, ("reference system", self.crs.name))
+        body = "".join(f"<tr><th>{escape(a)}</th><td>{escape(b)}</td></tr>" for a, b in cells)
+        return f"<table><caption>{escape(head)}</caption>{body}</table>"
+
+    @property
+    def crs(self) -> Crs | None:
+        """The reference system of the coordinates, if the file names one (`salanet.io.crs`)."""
+        found: Crs | None = getattr(self.source, "crs", None)
+        return found
+
+    @property
+    def upright(self) -> bool:
+        """Whether the file's format itself says that z points up, as LAS does."""
+        return bool(getattr(self.source, "upright", False))
+
+    @classmethod
+    def of_arrays(
+        cls,
+        xyz: NDArray[Any],
+        arrays: Mapping[str, NDArray[Any]],
+        class_names: Mapping[int, str] | None = None,
+    ) -> PointCloud:
+        """From coordinates and all further arrays by name, as `arrays` gives them."""
+        rest = dict(arrays)
+        return cls(
+            xyz,
+            rgb=rest.pop("rgb", None),
+            intensity=rest.pop("intensity", None),
+            label=rest.pop("label", None),
+            attributes=rest,
+            class_names=dict(class_names or {}),
+        )
+
+    @classmethod
+    def concat(cls, clouds: Sequence[PointCloud]) -> PointCloud:
+        """The points of several clouds, one after the other, with the arrays that all have.
+
+        Their source is nobody's any more; of names of codes the first counts.
+        """
+        if not clouds:
+            raise DataError("no clouds to put together")
+        parts = [cloud.arrays() for cloud in clouds]
+        common = [name for name in parts[0] if all(name in part for part in parts)]
+        names: dict[int, str] = {}
+        for cloud in reversed(clouds):
+            names |= cloud.class_names
+        return cls.of_arrays(
+            np.concatenate([cloud.xyz for cloud in clouds]),
+            {name: np.concatenate([part[name] for part in parts]) for name in common},
+            names,
+        )
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Every per-point array but the coordinates, by name; absent ones are left out.
 
@@ -116,6 +193,10 @@ class PointCloud:
             )
 
 
+def _width(array: NDArray[Any]) -> str:
+    return f" × {array.shape[1]}" if array.ndim == 2 else ""
+
+
 def usable_names(pairs: Iterable[tuple[int, str]]) -> dict[int, str]:
     """Names by code that a cloud can have, of those that anybody may have written anywhere.
 
@@ -148,7 +229,8 @@ def _integers(array: Any, name: str, dtype: type, shape: tuple[int, ...]) -> NDA
     """`array` as `dtype`, or DataError if a value or the shape does not fit."""
     array = np.asarray(array)
     if array.dtype == dtype and array.shape == shape:
-        return array
+        known: NDArray[Any] = array
+        return known
     limits = np.iinfo(dtype)
     if array.shape != shape or array.dtype.kind not in "iub":
         raise DataError(
@@ -158,4 +240,5 @@ def _integers(array: Any, name: str, dtype: type, shape: tuple[int, ...]) -> NDA
         raise DataError(
             f"'{name}' holds {array.min()} to {array.max()}, outside {limits.min} to {limits.max}"
         )
-    return array.astype(dtype)
+    found: NDArray[Any] = array.astype(dtype)
+    return found

@@ -21,8 +21,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+
+from salanet.components import components
 
 FILLING = 64  # points of an average cell
 FEWEST_CELLS, MOST_CELLS = 64, 1 << 17
@@ -235,8 +235,7 @@ def _groups(keys: Keys) -> NDArray[np.int64]:
         there = keys[np.minimum(at, len(keys) - 1)] == keys + step
         ends.append(np.stack([np.flatnonzero(there), at[there]]))
     start, stop = np.concatenate(ends, axis=1)
-    links = coo_array((np.ones(len(start), bool), (start, stop)), shape=(len(keys),) * 2)
-    return np.asarray(connected_components(links, directed=False)[1], np.int64)
+    return components(len(keys), start, stop)
 
 
 def _runs(xyz: Points, shift: int) -> _Cells:

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
+from typing import Self
 
 
 class SalaNetError(Exception):
-    """Something the user can put right. The message says what is wrong, where, and what to do."""
+    """Something the user can put right. The message says what is wrong, where, and what to do.
+
+    Attributes:
+        code: what it is about, where the command line has an option for it.
+    """
+
+    code = ""
+
+    def about(self, code: str) -> Self:
+        """The error, with a code."""
+        self.code = code
+        return self
 
 
 class FileError(SalaNetError):
@@ -34,12 +46,17 @@ class ConfigError(SalaNetError):
 
 
 class MissingExtraError(SalaNetError):
-    """An optional dependency is not installed; the message names the extra that brings it."""
+    """An optional dependency is not installed; the message names the extra that brings it.
 
-    def __init__(self, package: str, extra: str) -> None:
+    Args:
+        package, extra: what is missing, and what brings it.
+        why: it is needed, if that is not plain.
+    """
+
+    def __init__(self, package: str, extra: str, why: str = "") -> None:
         super().__init__(
-            f"this needs the package '{package}', which is not installed: "
-            f"pip install 'salanet[{extra}]'"
+            f"{why or 'this'}{': that' if why else ''} needs the package '{package}', which is not "
+            f"installed: pip install 'salanet[{extra}]'"
         )
 
 

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from salanet import _geometry
+import salanet._geometry as _geometry
 
 Array = NDArray[Any]
+AT_ONCE = 1 << 22  # queries; bounds the memory beside them
 MEAN_DTYPES = (np.uint8, np.float32, np.float64)
 
 
@@ -108,6 +109,48 @@ def subsample(
         {name: mean(values, np.float32) for name, values in (features or {}).items()},
         {name: majority(values) for name, values in (labels or {}).items()},
     )
+
+
+def nearest(queries: Array, supports: Array) -> NDArray[np.int32]:
+    """The row of the nearest support of each query: float32 (M, 3), (N, 3) -> (M,), N >= 1."""
+    workers = threads()
+    index, out = _index(supports, workers), np.empty(len(queries), np.int32)
+    for start in range(0, len(queries), AT_ONCE):
+        rows = slice(start, start + AT_ONCE)
+        _index(queries[rows], workers).nearest(index, out[rows], workers)
+    return out
+
+
+def neighbours(points: NDArray[np.float64], centres: Array, k: int) -> NDArray[np.int32]:
+    """Rows (M, k) of the k nearest points of each centre, nearest first, however far they are.
+
+    Args:
+        points: float64 (N, 3), N >= k, such as a sample of a cloud; to float32 around their middle.
+        centres: float64 (M, 3).
+    """
+    workers, middle = threads(), points.mean(axis=0)
+    local, asked = ((a - middle).astype(np.float32) for a in (points, centres))
+    index = _index(local, workers)
+    out = np.full((len(asked), k), len(local), np.int32)
+    spread = np.sort(np.ptp(local, axis=0))[1:].astype(np.float64)  # of a surface
+    radius = float(max(np.sqrt(spread.prod() * k / len(local)), 1e-6 * spread.max(), 1e-30))
+    left = np.arange(len(asked))
+    while len(left):
+        queries = _index(asked[left], workers)
+        out[left] = _search(queries, index, len(left), k, radius, workers)
+        left = left[out[left, -1] == len(local)]
+        radius *= 2
+    return out
+
+
+def neighbours_of(points: Array, k: int, radius: float) -> NDArray[np.int32]:
+    """The k points nearest to each of N points within a radius, itself first: int32 (N, k).
+
+    Missing entries hold N.
+    """
+    workers = threads()
+    index = _index(points, workers)
+    return _search(index, index, len(points), k, radius, workers)
 
 
 def pyramid(

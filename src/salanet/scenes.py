@@ -9,6 +9,7 @@
       raw_NAME.npy  arrays of the points before grid subsampling: raw_segment.npy (class index of
                     each), raw_to_cell.npy (the row of `coord` each fell into)
       scene.json    offset, grid, classes, provenance
+      partitions/   parts of the points, for networks that see those (`sampling.scene_partition`)
 
 The offset is a hair below a multiple of 16 grid cells (`BELOW`), so the cells ``floor(p / cell)``
 of neighbouring scenes agree at all five levels of a pyramid (cells of 1, 2, 4, 8, 16 grid sizes)

@@ -80,15 +80,15 @@ def test_the_report_lists_codes(
 
 @pytest.mark.parametrize("name", ["rooms", "aerial"])
 def test_colours_do_not_depend_on_naming_the_model(name: str) -> None:
-    from salanet.models import zoo
+    from salanet import model_file
     from salanet.view import Classes
 
-    if name not in zoo.names():
+    if name not in model_file.names():
         pytest.skip(f"this installation comes without {name}")
-    entry = zoo.find(name)
-    names = dict(zip(entry.metadata["codes"], entry.config.classes, strict=True))
+    entry = model_file.find(name)
+    names = dict(zip(entry.card.codes, entry.config.classes, strict=True))
     by_name = Classes.of(names, names, {})
-    given = dict(zip(names, map(tuple, entry.metadata["colours"]), strict=True))
+    given = dict(zip(names, map(tuple, entry.card.colours), strict=True))
     assert dict(zip(by_name.codes, by_name.colours, strict=True)) == given
 
 

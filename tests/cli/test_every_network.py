@@ -1,4 +1,4 @@
-"""Every operator and every network through the command line: train, evaluate, predict."""
+"""Every operator and every network through the command line: train, resume, evaluate, predict."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from salanet.cli.main import main
 from salanet.datasets.town import town
 from salanet.models.networks import NETWORKS
 from salanet.operators import OPERATORS
+from salanet.training.run import Run
 
 RECIPE = """
 data: {dataset: generated town}
@@ -48,7 +49,10 @@ def test_trains_saves_loads_and_labels(
     (tmp_path / "tiny.yaml").write_text(RECIPE)
     data, run = ["--data", town_scenes], tmp_path / "run"
     which = ["--network", network, *(["--operator", operator] if operator else [])]
-    salanet_does("train", tmp_path / "tiny.yaml", *data, *which, "-o", run, "--accelerator", "cpu")
+    train = ["train", tmp_path / "tiny.yaml", *data, *which, "-o", run, "--accelerator", "cpu"]
+    salanet_does(*train)
+    salanet_does(*train, "--resume", "--epochs", 2)
+    assert [row["epoch"] for row in Run(run).read_metrics()] == ["1", "2"]
 
     (run / "checkpoint.pt").unlink()  # of KPFCNN, 170 MB
     path = run / "last.safetensors"

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from salanet import write
-from salanet.cli.batch import expand
 from salanet.cli.main import main
 from salanet.datasets.town import town
 from salanet.errors import FileError
+from salanet.io.find import expand
 
 
 @pytest.fixture
@@ -34,7 +34,8 @@ def test_a_table_for_people(scans: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_what_predict_would_make_of_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from salanet.models import create_model, save, zoo
+    from salanet import model_file
+    from salanet.models import create_model, save
 
     model = create_model(
         width=4,
@@ -44,7 +45,7 @@ def test_what_predict_would_make_of_it(
         grid=0.5,
         metadata={"domain": "airborne", "intensity_scale": 1000.0},
     )
-    monkeypatch.setattr(zoo, "FOLDER", tmp_path / "weights")
+    monkeypatch.setattr(model_file, "FOLDER", tmp_path / "weights")
     write(tmp_path / "a.laz", town(1, size=60))
     assert main(["info", str(tmp_path / "a.laz"), "--json"]) == 0
     (report,) = json.loads(capsys.readouterr().out)

@@ -151,7 +151,7 @@ def test_bad_outputs_are_found_before_the_work(
     def fail(*_: object, **__: object) -> None:
         raise AssertionError("work was done")
 
-    monkeypatch.setattr("salanet.inference.segment", fail)
+    monkeypatch.setattr("salanet.engine.segmentation", fail)
     model = ["-m", str(town_model)]
     for output, message in {
         str(scan): "is an input and would be overwritten",
@@ -208,7 +208,7 @@ def test_one_failing_file_does_not_stop_the_others(
 
 def test_e57_becomes_laz(scan: Path) -> None:
     from salanet.errors import FileError
-    from salanet.inference.outputs import plan_outputs
+    from salanet.labelling.outputs import plan_outputs
 
     path = scan.with_name("hall.e57")
     path.touch()

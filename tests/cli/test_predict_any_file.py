@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from salanet import load, read, save, write
+from salanet import load, model_file, read, save, write
 from salanet.cli.main import main
 from salanet.cloud import PointCloud
 from salanet.datasets.town import town
-from salanet.models import zoo
 
 
 @pytest.fixture
@@ -24,7 +23,7 @@ def shipped(town_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     optional = ["intensity", "return_number", "number_of_returns"]
     more = {"domain": "airborne", "spacing": 0.36, "optional": optional}
     save(load(town_model), folder / "aerial.safetensors", more)
-    monkeypatch.setattr(zoo, "FOLDER", folder)
+    monkeypatch.setattr(model_file, "FOLDER", folder)
     return folder
 
 
@@ -120,7 +119,7 @@ def test_the_model_is_chosen_by_the_file(
 def test_no_model_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(zoo, "FOLDER", tmp_path / "none")
+    monkeypatch.setattr(model_file, "FOLDER", tmp_path / "none")
     write(tmp_path / "a.laz", town(9, size=24))
     assert main(["predict", str(tmp_path / "a.laz")]) == 2
     message = "no models come with this installation: name one with -m MODEL.safetensors"

@@ -14,7 +14,10 @@ def test_published_rows_alone_printed_and_written(
 ) -> None:
     assert main(["table", "--layout", "ablations"]) == 0
     text = capsys.readouterr().out
-    assert "| paper | Hard Assignment | 64.0 | Table 3 |" in text and "**ours**" not in text
+    assert (
+        "| paper | Hard Assignment | 64.0 | Table 3 | ablations/assignment-hard |" in text
+        and "**ours**" not in text
+    )
     output = tmp_path / "table.tex"
     arguments = ["--layout", "partnet", "--format", "latex", "-o", str(output)]
     assert main(["table", *arguments]) == 0

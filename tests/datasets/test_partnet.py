@@ -15,7 +15,7 @@ from miniatures import write_partnet
 from salanet.cli.main import main
 from salanet.datasets import partnet
 from salanet.errors import DataError, FileError
-from salanet.models.config import PARTNET_PARTS
+from salanet.model_config import PARTNET_PARTS
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from salanet.datasets.town import town
 CLOUDS = {
     "town": lambda: town(9, size=24),
     "town, bare": lambda: PointCloud(town(9, size=24).xyz),
-    "room": lambda: generate(3, points=20_000),
-    "room, no colours": lambda: PointCloud(generate(3, points=20_000).xyz),
+    "room": lambda: generate(3, points=20_000, sensor="tripod"),
+    "room, no colours": lambda: PointCloud(generate(3, points=20_000, sensor="tripod").xyz),
 }
 
 

@@ -181,7 +181,7 @@ def test_int8_is_calibrated(model: Network, exported: Path, tmp_path: Path) -> N
     assert verify(model, small).labels > 0.9
 
 
-@pytest.mark.parametrize("name", ["pointnet", "pointnet2", "randlanet"])
+@pytest.mark.parametrize("name", ["gacnet", "pointcnn", "pointnet", "pointnet2", "randlanet"])
 def test_networks_that_choose_their_points_are_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=f"'{name}' cannot be exported"):
         export(network(network=name), tmp_path / "model.onnx")

@@ -12,8 +12,8 @@ import numpy as np
 from salanet import io
 from salanet.cloud import PointCloud
 from salanet.io import las, lasfile
-from salanet.io.copc import ELSEWHERE
 from salanet.io.lasfile import Vlr
+from salanet.io.octree import ELSEWHERE
 
 SIDE, SPACING = 64.0, 8.0
 ENTRY = "<4iQ2i"

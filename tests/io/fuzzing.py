@@ -251,10 +251,10 @@ def make_models(folder: Path) -> None:
 
 def use_model_throughout(path: Path) -> None:
     """All that can be done with a model: listed, run with PyTorch, run without."""
-    from salanet.edge import Segmenter
+    from salanet import model_file
+    from salanet.engine import Segmenter, segment
     from salanet.errors import SalaNetError
-    from salanet.inference import segment
-    from salanet.models import load, zoo
+    from salanet.models import load
 
     cloud = some_cloud(60)
     try:
@@ -262,7 +262,7 @@ def use_model_throughout(path: Path) -> None:
         edge.predict(cloud)
     except SalaNetError as error:
         assert "\n" not in str(error)
-    zoo.describe(path).record()
+    model_file.describe(path).record()
     segment(load(path), cloud)
 
 
@@ -343,7 +343,7 @@ def make_onnx(folder: Path) -> None:
 
 
 def use_edge(path: Path) -> None:
-    from salanet.edge import Segmenter
+    from salanet.engine import Segmenter
 
     Segmenter(path, threads=1)
 

@@ -86,10 +86,10 @@ def _labelling() -> tuple[Any, Path, bytes]:
 
 
 def _work(model: Any, scan: Path, to: Path, progress: Any = lambda *_: None) -> Any:
-    from salanet.inference.memory import Plan
-    from salanet.inference.predict import PredictOptions
-    from salanet.inference.stream import Work
     from salanet.io.stream import open_stream
+    from salanet.labelling.memory import Plan
+    from salanet.labelling.predict import PredictOptions
+    from salanet.labelling.stream import Work
 
     options = PredictOptions(probabilities=True, resume=True)
     plan = Plan(chunk=700, group=500, tile=4_000_000)
@@ -98,7 +98,7 @@ def _work(model: Any, scan: Path, to: Path, progress: Any = lambda *_: None) -> 
 
 def make_work(folder: Path) -> None:
     """What a run leaves that is killed while it writes its result; one file per name."""
-    from salanet.inference.workfolder import IDENTITY, folder_of
+    from salanet.labelling.workfolder import IDENTITY, folder_of
 
     model, scan, _ = _labelling()
     to = scan.with_name("killed.laz")
@@ -118,7 +118,7 @@ def make_work(folder: Path) -> None:
 
 def use_work(folder: Path) -> None:
     """Resume it: the result is the undisturbed one, or an error."""
-    from salanet.inference.workfolder import IDENTITY, folder_of
+    from salanet.labelling.workfolder import IDENTITY, folder_of
 
     model, scan, expected = _labelling()
     to = folder / "out.laz"

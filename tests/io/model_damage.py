@@ -34,10 +34,13 @@ VALUES: list[Any] = [
 ]  # fmt: skip
 WORDS = {
     "operator": ["sala", "sala_g4", "kpconv", "kpconv_deformable", "pospool", "pospool_sincos",
-                 "pointwise_mlp", "pseudo_grid", "adaptive_weight", "spherical", "spherical_fuzzy"],
-    "network": ["salanet", "kpfcnn", "pointnet", "pointnet2", "randlanet"],
+                 "pointwise_mlp", "pseudo_grid", "adaptive_weight", "spherical", "spherical_fuzzy",
+                 "xconv", "graph_attention"],
+    "network": ["salanet", "gacnet", "kpfcnn", "pointasnl", "pointcnn", "pointnet", "pointnet2",
+                "randlanet", "resgcn28", "spg"],
     "operator_options": ["groups", "lift", "hidden", "points", "bins", "multiplier", "extent",
-                         "norm", "positional", "reduction", "assignment", "width", "bn_momentum"],
+                         "norm", "positional", "reduction", "assignment", "width", "bn_momentum",
+                         "dilation", "lifted"],
     "metadata": ["codes", "colours", "spacing", "intensity_scale", "optional", "domain", "recipe",
                  "card", "metrics", "precision", "trained", "licence", "training_data", "file"],
 }  # fmt: skip

@@ -14,7 +14,8 @@ from salanet.cli.main import main
 from salanet.cloud import PointCloud
 from salanet.errors import ConfigError, FileError
 from salanet.io import lasfile
-from salanet.io.copc import ELSEWHERE, is_copc, read_part
+from salanet.io.copc import read_part
+from salanet.io.octree import ELSEWHERE, is_copc
 
 COUNT = 4000
 
@@ -155,26 +156,12 @@ def test_facts_of_the_tree_that_make_no_sense(
         read_part(path, (10, 5, 40, 33))
 
 
-def test_no_file_is_called_copc_that_is_none(
-    copc: tuple[Path, PointCloud], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path, cloud = copc
-    to = tmp_path / "b.COPC.laz"
-    with pytest.raises(FileError, match=r"COPC is read only: write b\.laz, and make COPC of it by"):
-        io.write(to, cloud)
-    assert main(["convert", str(path), str(to)]) == 2
-    assert main(["predict", str(path), "-m", "aerial", "-o", str(to)]) == 2
-    said = capsys.readouterr().err
-    assert said.count("COPC is read only") == 2 and "Traceback" not in said
-    assert not to.exists()
-
-
 def test_too_little_memory_is_said(
     copc: tuple[Path, PointCloud], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
         raise MemoryError("Unable to allocate 3 TiB")
 
-    monkeypatch.setattr("salanet.io.copc.unpack", refuse)
+    monkeypatch.setattr("salanet.io.octree.unpack", refuse)
     with pytest.raises(FileError, match=r"not enough memory to read it \(Unable to allocate 3 TiB"):
         read_part(copc[0])

@@ -14,8 +14,20 @@ from salanet.models import Network, create_model
 from salanet.models.selection import farthest_points, nearest_neighbours, random_points
 
 # KPFCNN is large; its deformable form runs the rigid one, too, at the finer stages.
-RIVALS = ["kpfcnn-deformable", "pointnet", "pointnet2", "randlanet"]
+RIVALS = [
+    "kpfcnn-deformable",
+    "gacnet",
+    "pointasnl",
+    "pointcnn",
+    "pointnet",
+    "pointnet2",
+    "randlanet",
+    "resgcn28",
+    "spg",
+]
 each_rival = pytest.mark.parametrize("name", RIVALS)
+# Their graphs go by ranks of features, or gains of merging: rounding decides between near ties.
+RANKING = ["resgcn28", "spg"]
 
 
 def network(name: str, **options: object) -> Network:
@@ -26,6 +38,11 @@ def network(name: str, **options: object) -> Network:
     return create_model(**settings | options)
 
 
+def precise(name: str, model: Network) -> torch.dtype:
+    """Bring a model that rounding may change to float64; the precision to compare it in."""
+    return next(model.double().parameters()).dtype if name in RANKING else torch.float32
+
+
 def cloud(points: int, seed: int = 0) -> Tensor:
     return torch.rand(points, 3, generator=torch.Generator().manual_seed(seed)) * 0.6
 
@@ -33,9 +50,10 @@ def cloud(points: int, seed: int = 0) -> Tensor:
 @each_rival
 def test_clouds_of_a_batch_do_not_mix(name: str) -> None:
     model = network(name).eval()
+    dtype = precise(name, model)
     sizes = [90, 1, 40]
-    points = [cloud(n, n) for n in sizes]
-    features = [torch.randn(n, 4) for n in sizes]
+    points = [cloud(n, n).to(dtype) for n in sizes]
+    features = [torch.randn(n, 4, dtype=dtype) for n in sizes]
     splits = torch.tensor([0, 90, 91, 131])
     with torch.no_grad():
         together = model(torch.cat(features), model.pyramid(torch.cat(points), splits))
@@ -60,7 +78,8 @@ def test_a_training_step_reaches_every_parameter(name: str, points: int) -> None
 @each_rival
 def test_moving_the_cloud_changes_nothing(name: str) -> None:
     model = network(name).eval()
-    points, features = cloud(200), torch.randn(200, 4)
+    dtype = precise(name, model)
+    points, features = cloud(200).to(dtype), torch.randn(200, 4, dtype=dtype)
     shift = torch.tensor([5.12, -2.56, 1.28])
     with torch.no_grad():
         here = model(features, model.pyramid(points.round(decimals=3)))
@@ -69,6 +88,18 @@ def test_moving_the_cloud_changes_nothing(name: str) -> None:
         assert ((here - there).abs() > 1e-3).any(1).float().mean() < 0.2
     else:
         torch.testing.assert_close(here, there, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["gacnet", "pointasnl", "pointcnn", "pointnet", "pointnet2"])
+def test_only_which_point_comes_first_matters(name: str) -> None:
+    """Farthest points start from it; otherwise points may come in any order."""
+    model = network(name).eval()
+    points, features = cloud(150), torch.randn(150, 4)
+    order = torch.cat([torch.tensor([0]), 1 + torch.randperm(149)])
+    with torch.no_grad():
+        expected = model(features, model.pyramid(points))
+        found = model(features[order], model.pyramid(points[order]))
+    torch.testing.assert_close(found, expected[order], rtol=1e-3, atol=1e-4)
 
 
 @each_rival

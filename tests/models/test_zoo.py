@@ -9,9 +9,10 @@ import pytest
 import torch
 
 import salanet
+from salanet import model_file
 from salanet.cli.main import main
 from salanet.errors import ConfigError, FileError
-from salanet.models import Network, create_model, zoo
+from salanet.models import Network, create_model
 
 
 def model(domain: str = "indoor", width: int = 4, **metadata: object) -> Network:
@@ -34,15 +35,15 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     salanet.save(model(card=card, metrics={"mIoU": 0.71}), tmp_path / "rooms.safetensors")
     salanet.save(model("airborne", optional=[]), tmp_path / "aerial.safetensors")
     (tmp_path / "aerial.md").write_text("# aerial\n")
-    monkeypatch.setattr(zoo, "FOLDER", tmp_path)
+    monkeypatch.setattr(model_file, "FOLDER", tmp_path)
     return tmp_path
 
 
 def test_entries(shipped: Path) -> None:
-    aerial, rooms = zoo.entries()
-    assert zoo.names() == [aerial.name, rooms.name] == ["aerial", "rooms"]
+    aerial, rooms = model_file.entries()
+    assert model_file.names() == [aerial.name, rooms.name] == ["aerial", "rooms"]
     assert (rooms.domain, rooms.config.grid, rooms.path.parent) == ("indoor", 0.04, shipped)
-    assert rooms.card().startswith("# rooms\n") and aerial.card() == "# aerial"
+    assert rooms.text().startswith("# rooms\n") and aerial.text() == "# aerial"
     loaded = salanet.load("rooms")
     assert rooms.parameters == sum(p.numel() for p in loaded.parameters())
     assert loaded.metadata["domain"] == "indoor" and not loaded.training
@@ -63,13 +64,13 @@ def test_names_and_files(shipped: Path, tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_what_is_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zoo, "FOLDER", tmp_path)
-    assert zoo.entries() == []
+    monkeypatch.setattr(model_file, "FOLDER", tmp_path)
+    assert model_file.entries() == []
     with pytest.raises(ConfigError, match="no models come with this installation"):
         salanet.load("rooms")
     (tmp_path / "bad.safetensors").write_bytes(b"bad")
     with pytest.raises(FileError, match="not a readable safetensors file"):
-        zoo.entries()
+        model_file.entries()
 
 
 def test_the_command_lists_and_shows(shipped: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,17 +95,17 @@ def test_the_command_lists_and_shows(shipped: Path, capsys: pytest.CaptureFixtur
 def test_an_installation_without_models(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(zoo, "FOLDER", tmp_path)
+    monkeypatch.setattr(model_file, "FOLDER", tmp_path)
     assert main(["models"]) == 0
     assert "no models come with this installation" in capsys.readouterr().out
 
 
 def test_shipped_models_say_what_they_are() -> None:
-    for entry in zoo.entries():
+    for entry in model_file.entries():
         record = entry.record()
         assert record["domain"] in ("indoor", "airborne"), entry.name
-        assert record["licence"] and record["metrics"] and entry.card(), entry.name
-        assert isinstance(entry.metadata.get("spacing"), float), entry.name
-        assert len(entry.metadata["codes"]) == len(entry.config.classes), entry.name
+        assert record["licence"] and record["metrics"] and entry.text(), entry.name
+        assert isinstance(entry.card.spacing, float), entry.name
+        assert len(entry.card.codes or ()) == len(entry.config.classes), entry.name
         assert record["bytes"] < 10e6, entry.name
         salanet.load(entry.name)

@@ -242,3 +242,84 @@ def sala_g4(op, queries, supports, neighbours, f):
             total += np.max(values, axis=0)
         out.append(total)
     return np.array(out)
+
+
+def elu(x):
+    return np.where(x > 0, x, np.exp(np.minimum(x, 0)) - 1)
+
+
+def elu_norm(x, w, name):
+    """PointCNN's dense layer: linear map, ELU, batch norm."""
+    return batch_norm(elu(w[f"{name}.0.weight"] @ x), w, f"{name}.2")
+
+
+def xconv(op, queries, supports, neighbours, f):
+    w, k = weights(op), op.points
+    out = []
+    for i, row in enumerate(neighbours):
+        if row[0] == len(supports):
+            out.append(np.zeros(op.out_channels))
+            continue
+        near = []
+        for n in range(k):
+            column = n * op.dilation
+            there = column < len(row) and row[column] < len(supports)
+            near.append(row[column] if there else row[0])
+        place = [(supports[j] - queries[i]) / op.radius for j in near]
+
+        x = elu_norm(np.concatenate(place), w, "transform").reshape(k, k)
+        for layer, activation in (("1", elu), ("2", lambda value: value)):
+            y = np.zeros((k, k))
+            for old in range(k):
+                for new in range(k):
+                    for n in range(k):
+                        y[old, new] += x[n, old] * w[f"mix{layer}"][n, old, new]
+            x = batch_norm(activation(y).ravel(), w, f"norm{layer}").reshape(k, k)
+
+        lifted = [elu_norm(elu_norm(d, w, "lift.0"), w, "lift.1") for d in place]
+        star = [np.concatenate([r, f[j]]) for r, j in zip(lifted, near, strict=True)]
+        wide, multiplier, _ = w["depthwise"].shape
+        depthwise = np.zeros((wide, multiplier))
+        for a in range(k):
+            mixed = sum(x[a, b] * star[b] for b in range(k))
+            for q in range(multiplier):
+                depthwise[:, q] += w["depthwise"][:, q, a] * mixed
+        out.append(elu_norm(depthwise.ravel(), w, "pointwise"))
+    return np.array(out)
+
+
+def elu_rows(module, x):
+    """A `Rows` stack with ELU."""
+    w = weights(module)
+    for layer in range(0, len(module), 3):
+        x = elu(batch_norm(w[f"{layer}.weight"] @ x, w, str(layer + 1)))
+    return x
+
+
+def attended(attention, offset, near, own):
+    """Σ_j a_ij ∘ [e_ij, f_j] of one query: its neighbours' offsets and features."""
+    scores, values = [], []
+    for d, feature in zip(offset, near, strict=True):
+        edge = elu_rows(attention.edge, d)
+        difference = elu_rows(attention.difference, feature - own)
+        hidden = elu_rows(attention.merge, np.concatenate([edge, difference]))
+        scores.append(weights(attention.score)["weight"] @ hidden)
+        values.append(np.concatenate([edge, feature]))
+    total = np.zeros(len(values[0]))
+    for channel in range(len(total)):
+        share = softmax(np.array([score[channel] for score in scores]))
+        for j, value in enumerate(values):
+            total[channel] += share[j] * value[channel]
+    return total
+
+
+def graph_attention(op, queries, supports, neighbours, f):
+    out = []
+    for _, near in pairs(op, queries, supports, neighbours):
+        if not near:
+            out.append(np.zeros(op.out_channels))
+            continue
+        own = f[near[0][0]]
+        u = attended(op.attention, [d for _, d in near], [f[j] for j, _ in near], own)
+        out.append(elu_rows(op.update, np.concatenate([own, u])))
+    return np.array(out)

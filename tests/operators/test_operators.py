@@ -26,6 +26,8 @@ CASES = [
     ("kpconv", {"points": 7, "extent": 0.6}),
     ("spherical", {"bins": (4, 3, 1), "multiplier": 1}),
     ("spherical_fuzzy", {"bins": (8, 4, 1)}),
+    ("xconv", {"points": 7, "dilation": 1, "multiplier": 2}),
+    ("xconv", {"points": 4, "lifted": 5}),
     ("sala", {"norm": "neighbour"}),
     ("sala", {"groups": 4}),
     ("sala", {"groups": 1, "norm": "neighbour"}),
@@ -88,7 +90,11 @@ def test_forward_is_the_definition(name, options):
         torch.testing.assert_close(operator(*arguments), torch.from_numpy(expected))
 
 
-@each_case
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [case for case in CASES if case[0] != "xconv"],  # which reads its list in order
+    ids=[name for name in IDS if not name.startswith("xconv")],
+)
 def test_the_order_of_neighbours_beyond_the_first_is_free(name, options):
     operator, (queries, supports, neighbours, features) = make(name, options), cloud()
     order = [0, 4, 2, 6, 1, 5, 3]
@@ -97,6 +103,29 @@ def test_the_order_of_neighbours_beyond_the_first_is_free(name, options):
             operator(queries, supports, neighbours[:, order], features),
             operator(queries, supports, neighbours, features),
         )
+
+
+def test_xconv_follows_the_distances_not_the_order_of_the_points():
+    operator, (queries, supports, neighbours, features) = make("xconv", {}), cloud()
+    order = torch.randperm(len(supports))
+    renamed = torch.cat([order.argsort(), torch.tensor([len(supports)])])
+    with torch.no_grad():
+        expected = operator(queries, supports, neighbours, features)
+        found = operator(
+            queries, supports[order], renamed[neighbours.long()].int(), features[order]
+        )
+        torch.testing.assert_close(found, expected)
+        turned = operator(queries, supports, neighbours.flip(1), features)
+        assert (turned - expected).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("name", ["xconv", "graph_attention"])
+def test_chunks_change_nothing(name, monkeypatch):
+    operator, arguments = make(name, {}), cloud()
+    with torch.no_grad():
+        whole = operator(*arguments)
+        monkeypatch.setattr(f"salanet.operators.{name}.CHUNK_VALUES", 900)
+        torch.testing.assert_close(operator(*arguments), whole)
 
 
 @each_case
@@ -355,5 +384,8 @@ def test_errors_name_the_option():
         create_operator("salad", 3, 3, 1.0)
     with pytest.raises(ConfigError, match="no option 'points'"):
         create_operator("pospool", 3, 3, 1.0, points=3)
+    for options in ({"points": 0}, {"dilation": "2"}, {"dilation": 1.5}):
+        with pytest.raises(ConfigError, match="whole numbers from 1"):
+            create_operator("xconv", 3, 3, 1.0, **options)
     with pytest.raises(ConfigError, match="cannot make 4 of 3"):
         create_operator("pospool", 3, 4, 1.0)

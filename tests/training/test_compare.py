@@ -11,7 +11,7 @@ import pytest
 from salanet.cli.main import main
 from salanet.errors import ConfigError
 from salanet.training import Recipe
-from salanet.training.compare import Variant, markdown, rows
+from salanet.training.compare import Variant, latex, markdown, rows
 from salanet.training.engine import Trainer
 
 TINY = """
@@ -33,6 +33,15 @@ def test_variants() -> None:
     )
     with pytest.raises(ConfigError, match="key=value"):
         Variant.parse("sala:sum")
+
+
+def test_networks_are_variants() -> None:
+    variant = Variant.parse("randlanet")
+    model = variant.recipe(Recipe(), seed=1).model
+    assert (variant.network, model.network) == ("randlanet", "randlanet")
+    assert variant.folder(Path("runs"), 1).name == "randlanet-seed1"
+    with pytest.raises(ConfigError, match="randlanet has no options"):
+        Variant.parse("randlanet:width=4")
 
 
 def run(miou: float, iou: float | None) -> dict[str, object]:
@@ -58,6 +67,20 @@ def test_the_table_has_mean_and_spread() -> None:
     text = markdown(table)
     assert "| two | 100 | 50.0 ± 14.1 |" in text
     assert "| one | 100 | 20.0 |" in text
+    assert r"two & 100 & 50.0 $\pm$ 14.1 &" in latex(table)
+
+
+def test_differences_are_tested_seed_by_seed() -> None:
+    table = rows(
+        {
+            "a": [run(0.5, 1), run(0.6, 1), run(0.7, 1)],
+            "b": [run(0.4, 1), run(0.5, 1), run(0.61, 1)],
+        }
+    )
+    # Differences of 0.1, 0.1 and 0.09: t = 29 with two degrees of freedom.
+    assert math.isnan(table[0]["p"])
+    assert table[1]["p"] == pytest.approx(0.0012, abs=5e-5)
+    assert "| 0.001 |" in markdown(table)
 
 
 def test_a_killed_comparison_goes_on(
@@ -70,7 +93,7 @@ def test_a_killed_comparison_goes_on(
     recipe.write_text(TINY)
     out = tmp_path / "compare"
     command = ["compare", str(recipe), "--data", str(town_scenes), "-o", str(out)]
-    command += ["--operators", "sala", "pospool", "--seeds", "1"]
+    command += ["--operators", "sala", "pointnet", "--seeds", "1"]
     trained: list[str] = []
     end_epoch = Trainer._end_epoch
 
@@ -85,13 +108,13 @@ def test_a_killed_comparison_goes_on(
     assert main(command) == 130
     assert main([*command, "--dry-run"]) == 0
     said = capsys.readouterr().out
-    assert "sala-seed0: complete" in said and "pospool-seed0: to be continued" in said
+    assert "sala-seed0: complete" in said and "pointnet-seed0: to be continued" in said
     assert main(command) == 0
-    assert trained == ["sala-seed0 1", "sala-seed0 2", "pospool-seed0 1", "pospool-seed0 2"]
+    assert trained == ["sala-seed0 1", "sala-seed0 2", "pointnet-seed0 1", "pointnet-seed0 2"]
 
     with (out / "compare.csv").open(newline="") as file:
         table = list(csv.DictReader(file))
-    assert {row["operator"] for row in table} == {"sala", "pospool"}
+    assert {row["operator"] for row in table} == {"sala", "pointnet"}
     assert all(0 <= float(row["miou"]) <= 100 and row["steps"] == "4" for row in table)
     assert (out / "compare.md").read_text().count("\n") == 4
 

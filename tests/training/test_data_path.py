@@ -18,6 +18,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from salanet.models.superpoint_graph import SuperpointPyramid
 from salanet.scenes import Scene, open_scenes
 from salanet.training import Recipe, Trainer, search
 from salanet.training.samples import IN_FLIGHT, Batch, Samples
@@ -62,6 +63,23 @@ def test_batches_do_not_depend_on_the_workers(town_scenes: Path, centres: str) -
         assert found == expected
     late = [content(b) for b in samples(town_scenes, wanted).batches(4, 9, 2)]
     assert late == expected[4:], "a resumed run goes on with the same"
+
+
+def test_samples_are_parted_as_their_scenes_are(town_scenes: Path, tmp_path: Path) -> None:
+    shutil.copytree(town_scenes, tmp_path / "scenes")
+    drawn = samples(tmp_path / "scenes", recipe(model={"network": "spg"}))
+    kept = {path.parent.parent.parent.name for path in tmp_path.rglob("partition.json")}
+    assert kept == {scene.name for scene in drawn.scenes}
+    batch = drawn.batch(0, 0)
+    assert isinstance(batch.pyramid, SuperpointPyramid)
+    found, given = batch.pyramid.graph, [drawn.sample(0, index).superpoints for index in (0, 1)]
+    assert np.array_equal(found.geometry, np.concatenate([one.geometry for one in given if one]))
+    clouds = found.parts.split(batch.pyramid.levels[0].splits.diff().tolist())
+    assert not set(clouds[0].tolist()) & set(clouds[1].tolist())
+    for cloud, one in zip(clouds, given, strict=True):
+        assert one is not None
+        pairs = set(zip(cloud.tolist(), one.parts.tolist(), strict=True))
+        assert len(pairs) == len(set(cloud.tolist())) == len(set(one.parts.tolist())) > 3
 
 
 def test_processes_share_the_potentials_of_one(town_scenes: Path) -> None:

@@ -60,6 +60,26 @@ def test_cells_go_with_the_density_of_what_stays() -> None:
     assert cells.ranges[0][0] == pytest.approx(0.17) and cells.ranges[1][1] > 0.9
 
 
+def test_cells_spread_as_the_recipe_says() -> None:
+    cells = Cells([plane(0.02)], (0.03, 0.08), 0.04, 0.8, (0.75, 1.5))
+    rng = np.random.default_rng(0)
+    drawn = np.array([cells.draw(0, rng)[0] for _ in range(800)])
+    assert drawn.min() == pytest.approx(0.03, rel=0.02) and 0.058 < drawn.max() < 0.081
+    assert cells.ranges[0][0] == pytest.approx(0.03)
+    with pytest.raises(ConfigError, match="cell_spread must be two factors around 1"):
+        recipe(cell_spread=[1.1, 1.2])
+
+
+def test_the_nearest_points_stay_in_a_sphere_and_in_a_cylinder() -> None:
+    cells = Cells([plane(0.1)], (0.15, 0.6), 0.2, 0.95)
+    xyz = np.array([[0.0, 0, 5], [1, 0, 0], [3, 0, 0]], np.float32)
+    kept = {}
+    for axes in (2, 3):
+        _, labels = cells.thin({"xyz": xyz}, np.arange(3), 0.5, 2, axes)
+        kept[axes] = sorted(labels.tolist())
+    assert kept == {2: [0, 1], 3: [1, 2]}
+
+
 def test_points_left_out() -> None:
     rng = np.random.default_rng(0)
     assert 450 < len(Cells.kept(1000, 0.5, rng)) < 550

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from salanet import model_file
 from salanet.errors import ConfigError, SalaNetError
-from salanet.models import load, zoo
+from salanet.models import create_model, load
 from salanet.scenes import Scene, open_scenes
 from salanet.training import Recipe
 from salanet.training.finetune import RATE, adopt, check_parent, open_parent, recipe_from
@@ -50,9 +51,22 @@ def test_a_new_head_on_an_old_backbone(town_model: Path, town_scenes: Path) -> N
     assert len(other.metadata["parent"]["sha256"]) == 64
 
 
+def test_layers_on_the_logits_start_anew_for_other_classes() -> None:
+    parent = create_model(network="gacnet", in_channels=3, classes=("tree", "pole", "ground"))
+    parent.metadata["file"] = {}
+    for classes in (("ground", "house"), ("ground", "pole", "tree")):
+        model = create_model(network="gacnet", in_channels=3, classes=classes)
+        adopt(model, parent)
+        assert torch.equal(model.head.classify.weight[0], parent.head.classify.weight[2])
+        assert torch.equal(model.head.rows[0].weight, parent.head.rows[0].weight)
+        assert not torch.equal(model.head.refine.bias[:2], parent.head.refine.bias[:2])
+        logits = model.eval()(torch.randn(40, 3), model.pyramid(torch.rand(40, 3)))
+        assert logits.shape == (40, len(classes))
+
+
 def test_a_shipped_model_is_a_parent_by_name() -> None:
-    assert zoo.names()
-    for name in zoo.names():
+    assert model_file.names()
+    for name in model_file.names():
         parent = open_parent(name)
         assert parent.metadata["file"]["name"] == f"{name}.safetensors"
         assert len(parent.metadata["file"]["sha256"]) == 64

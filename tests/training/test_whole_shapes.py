@@ -11,8 +11,7 @@ from rich.console import Console
 
 from salanet.datasets.partnet import HEADER, Shapes
 from salanet.errors import ConfigError, DataError
-from salanet.evaluation import predicted_parts
-from salanet.inference import ShapeVotes
+from salanet.evaluation import ShapeVotes, predicted_parts
 from salanet.models import load
 from salanet.scenes import write_folder
 from salanet.training import Recipe, Trainer

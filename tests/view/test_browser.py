@@ -243,7 +243,7 @@ def test_a_click_tells_the_files_coordinates_where_y_is_up(browser: Any, tmp_pat
     flat = halves()
     x, north, height = (flat.xyz - (650_000, 6_860_000, 50)).T
     flat.xyz = np.stack([x + 1000, height + 77, -north - 3000], axis=1)
-    flat.y_up = True
+    flat.up = "y"
     write_page([flat], tmp_path / "page.html")
     page = Opened(browser, (tmp_path / "page.html").as_uri())
     page.page.keyboard.press("t")

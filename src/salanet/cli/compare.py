@@ -1,4 +1,4 @@
-"""`salanet compare`: several operators under one recipe and one budget, and one table."""
+"""`salanet compare`: operators and networks under one recipe and one budget, and one table."""
 
 from __future__ import annotations
 
@@ -8,19 +8,17 @@ from typing import Annotated
 
 import tyro
 
-from salanet.cli.console import duration, messages, print_json, results
-from salanet.cli.train import scenes as training_scenes
+from salanet.cli.console import duration, messages, print_json, require_torch, results
 from salanet.errors import ConfigError
-from salanet.scenes import check_alike, open_scenes
 from salanet.terminal import visible
-from salanet.training import Recipe, load_recipe
+from salanet.training.recipe import Recipe, load_recipe
 
 PROG = "salanet compare"
 
 
 @dataclass
 class Arguments:
-    """Train several operators alike, and compare them on scenes none of them has seen.
+    """Train operators and networks alike, and compare them on scenes none of them has seen.
 
     Run it again to go on after an interruption: finished runs are kept.
     """
@@ -30,7 +28,8 @@ class Arguments:
     data: Path
     """Folder of the scenes that `salanet prepare` wrote."""
     operators: tuple[str, ...]
-    """Operators by name, with options as in sala:reduction=sum,groups=4; `all` is every one."""
+    """Operators by name, with options as in sala:reduction=sum,groups=4, and networks by name, as
+    randlanet; `all` is every operator, `everything` every network too."""
     settings: Annotated[Recipe, tyro.conf.arg(name="")]
     seeds: int = 3
     """Runs of each operator, with seeds counting up from the recipe's."""
@@ -62,18 +61,17 @@ def main(argv: list[str]) -> None:
     )
     if not named or arguments.recipe != argv[0]:
         raise ConfigError(f"give the recipe first: {PROG} RECIPE --operators … --data scenes/")
+    require_torch()
     from salanet.operators import OPERATORS
-    from salanet.training.compare import RESULT, Variant, compare, markdown
+    from salanet.scenes import check_alike, open_scenes
+    from salanet.training.compare import RESULT, RIVALS, Variant, compare, markdown
+    from salanet.training.data import scenes as training_scenes
 
     if arguments.seeds < 1:
         raise ConfigError(f"--seeds {arguments.seeds}: at least one run is needed")
-    names = OPERATORS if arguments.operators == ("all",) else arguments.operators
+    groups = {"all": tuple(OPERATORS), "everything": (*OPERATORS, *RIVALS)}
+    names = [name for given in arguments.operators for name in groups.get(given, (given,))]
     variants = [Variant.parse(name) for name in names]
-    for variant in variants:
-        if variant.operator not in OPERATORS:
-            raise ConfigError(
-                f"unknown operator '{variant.operator}'; known are {', '.join(OPERATORS)}"
-            )
     recipe = arguments.settings
     folder = arguments.output or Path("runs") / f"compare-{Path(arguments.recipe).stem}"
     if arguments.dry_run:
@@ -105,5 +103,5 @@ def main(argv: list[str]) -> None:
         for line in markdown(table).splitlines():
             results().print(line, soft_wrap=True)
         messages().print(
-            f"tables: {folder / 'compare.csv'} and {folder / 'compare.md'}", soft_wrap=True
+            f"tables: {folder}/compare.csv, compare.md and compare.tex", soft_wrap=True
         )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import sys
 from functools import cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from salanet.errors import ConfigError
+from salanet.errors import ConfigError, MissingExtraError
 from salanet.terminal import visible
 
 if TYPE_CHECKING:
@@ -66,6 +66,12 @@ def duration(text: str) -> float:
     return seconds
 
 
+def require_torch() -> None:
+    """Raise MissingExtraError unless PyTorch is installed."""
+    if find_spec("torch") is None:
+        raise MissingExtraError("torch", "train")
+
+
 def load_model(path: Path, device: str) -> Network:
     """A model ready for inference, its batch norms folded.
 
@@ -73,6 +79,7 @@ def load_model(path: Path, device: str) -> Network:
         FileError: the file is no readable model.
         ConfigError: there is no such device.
     """
+    require_torch()
     import torch
 
     from salanet.models import load
@@ -83,13 +90,3 @@ def load_model(path: Path, device: str) -> Network:
         return load(path).fold().to(torch.device(device))
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"device '{device}': {str(error).splitlines()[0]}") from error
-
-
-def peak_memory() -> int | None:
-    """Most bytes of memory this process has held; None where the system does not tell."""
-    try:
-        import resource
-    except ImportError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -7,9 +7,16 @@ from typing import Literal
 
 import tyro
 
+from salanet.cli.parse import parse
+
+EXAMPLES = (
+    "convert scan.e57 scan.laz",
+    "convert survey.laz part.ply --bounds 635000,851000,635200,851200",
+)
+
 
 def main(argv: list[str]) -> None:
-    tyro.cli(run, args=argv, prog="salanet convert", description=run.__doc__)
+    parse(run, argv, "convert", EXAMPLES)
 
 
 def run(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import tyro
+from salanet.cli.parse import parse
 
 if TYPE_CHECKING:
     from salanet.evaluation import Confusion
@@ -20,8 +20,14 @@ SEED, KIND = 109, "office"
 MODEL = "rooms"
 
 
+EXAMPLES = (
+    "demo",
+    "demo --points 100000 --no-browser",
+)
+
+
 def main(argv: list[str]) -> None:
-    tyro.cli(run, args=argv, prog="salanet demo", description=run.__doc__)
+    parse(run, argv, "demo", EXAMPLES)
 
 
 def run(folder: Path = Path("demo"), points: int = 600_000, browser: bool = True) -> None:
@@ -40,8 +46,8 @@ def run(folder: Path = Path("demo"), points: int = 600_000, browser: bool = True
     from salanet.cli.console import results
     from salanet.datasets.rooms import generate
     from salanet.evaluation import summary, table
-    from salanet.inference.outputs import make_folder
     from salanet.io import write
+    from salanet.labelling.outputs import make_folder
 
     console = results()
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import tyro
 
+from salanet.cli.parse import parse
 from salanet.errors import ConfigError
 
 if TYPE_CHECKING:
+    from salanet.engine import Runner
     from salanet.evaluation import Confusion, PartScores
+    from salanet.model_config import ModelConfig
+    from salanet.model_file import Entry
     from salanet.models import Network
     from salanet.view.report import Gallery
 
@@ -19,8 +23,14 @@ SCENE_VOTES = 20
 SHAPE_VOTES = 10
 
 
+EXAMPLES = (
+    "evaluate -m model.safetensors --data scenes/",
+    "evaluate -m s3dis.safetensors --data s3dis/ --split Area_5 --protocol voting -o area5.json",
+)
+
+
 def main(argv: list[str]) -> None:
-    tyro.cli(run, args=argv, prog="salanet evaluate")
+    parse(run, argv, "evaluate", EXAMPLES)
 
 
 def run(
@@ -59,9 +69,11 @@ def run(
         device: auto, cpu, cuda.
     """
     from salanet.cli.console import load_model
+    from salanet.engine import open_runner
     from salanet.evaluation import merge_folds
-    from salanet.inference.outputs import check_writable, make_folder
     from salanet.io.atomic import spare
+    from salanet.labelling.outputs import check_writable, make_folder
+    from salanet.model_file import describe, locate
 
     # Before the work, not after it.
     if output is not None:
@@ -83,44 +95,46 @@ def run(
         raise ConfigError("give --model and --data, or --folds with saved results")
     if votes is not None and votes < 1:
         raise ConfigError(f"--votes {votes}: at least one is needed")
-    network = load_model(model, device)
+    entry = describe(locate(model))
     about = {
-        "name": name or _name_of(network),
+        "name": name or _name_of(entry.config),
         "model": str(model),
-        "config": network.config.model_dump(mode="json"),
-        "parameters": _parameters(model),
-        "trained": network.metadata.get("trained"),
+        "config": entry.config.model_dump(mode="json"),
+        "parameters": entry.parameters,
+        "trained": entry.card.trained,
     }
     gallery = None
     found: Confusion | PartScores
-    if network.config.parts:
+    if entry.config.parts:
+        network = load_model(model, device)
         found, more, title = _score_shapes(network, data, split, protocol, votes, seed)
     else:
+        opened = load_model(model, device) if protocol == "voting" else open_runner(model, device)
         if report is not None:
             from salanet.view.report import Gallery
 
             gallery = Gallery()
-        found, more, title = _score_scenes(network, data, split, protocol, votes, seed, gallery)
+        found, more, title = _score_scenes(opened, data, split, protocol, votes, seed, gallery)
     value = _report(found, about | more, f"{model}, {title}", output, json)
     if report is not None:
-        _write_page(report, value, gallery, network)
+        _write_page(report, value, gallery, entry)
 
 
 def _write_page(
-    folder: Path, value: dict[str, Any], gallery: Gallery | None, network: Network | None
+    folder: Path, value: dict[str, Any], gallery: Gallery | None, entry: Entry | None
 ) -> None:
     from salanet.cli.console import messages
     from salanet.view.colours import given_colours
     from salanet.view.report import write_report
 
     names = dict(enumerate(value.get("classes", {})))
-    given = given_colours(network.metadata.get("colours"), names) if network else {}
+    given = given_colours(entry.card.colours, names) if entry else {}
     path = write_report(folder, value, gallery, {names[i]: c for i, c in given.items()})
     messages().print(f"report: {path}", soft_wrap=True)
 
 
 def _score_scenes(
-    network: Network,
+    model: Network | Runner,
     data: Path,
     split: str,
     protocol: str,
@@ -131,12 +145,13 @@ def _score_scenes(
     from rich.progress import Progress
 
     from salanet.cli.console import messages
-    from salanet.evaluation import summary
-    from salanet.inference import Voting, Whole, evaluate, on_raw_points
+    from salanet.evaluation import Voting, Whole, evaluate, on_raw_points, summary
     from salanet.scenes import Scene, open_scenes
 
     if protocol == "voting":
-        way: Voting | Whole = Voting.of(network, votes=votes or SCENE_VOTES, seed=seed)
+        way: Voting | Whole = Voting.of(
+            cast("Network", model), votes=votes or SCENE_VOTES, seed=seed
+        )
     else:
         way = Whole(votes or 1)
     scenes = open_scenes(data, split)
@@ -153,7 +168,7 @@ def _score_scenes(
     with bar, Stopwatch() as time:
         task = bar.add_task("", total=None)
         found = evaluate(
-            network,
+            model,
             scenes,
             way,
             progress=show,
@@ -177,8 +192,7 @@ def _score_shapes(
 ) -> tuple[PartScores, dict[str, Any], str]:
     from salanet.cli.console import messages
     from salanet.datasets.partnet import Shapes, open_shapes
-    from salanet.evaluation import percent
-    from salanet.inference import ShapeVotes, evaluate_shapes
+    from salanet.evaluation import ShapeVotes, evaluate_shapes, percent
 
     if protocol == "voting":
         way = ShapeVotes.of(network, votes=votes or SHAPE_VOTES, seed=seed)
@@ -257,7 +271,7 @@ class Stopwatch:
 
     def figures(self, points: int) -> dict[str, Any]:
         """What a result says of it; `points` went through in the block."""
-        from salanet.cli.console import peak_memory
+        from salanet.labelling.memory import peak_memory
 
         return {
             "seconds": round(self.seconds, 3),
@@ -266,17 +280,9 @@ class Stopwatch:
         }
 
 
-def _name_of(network: Network) -> str:
-    config = network.config
+def _name_of(config: ModelConfig) -> str:
     options = "".join(f", {key}={value}" for key, value in config.operator_options.items())
     if config.network == "salanet":
         return f"{config.operator} (C={config.width}{options})"
     chosen = config.operator + options
     return config.network if chosen in ("", "kpconv") else f"{config.network} ({chosen})"
-
-
-def _parameters(path: Path) -> int:
-    """Of the model as trained; folding its batch norms changes the number."""
-    from salanet.models import load
-
-    return sum(p.numel() for p in load(path).parameters())

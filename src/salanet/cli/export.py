@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from salanet.cli.parse import parse
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -20,8 +22,14 @@ CALIBRATION_POINTS = 20_000
 CALIBRATION_PASSES = 16
 
 
+EXAMPLES = (
+    "export rooms -o rooms.onnx",
+    "export model.safetensors -o half.safetensors --precision float16",
+)
+
+
 def main(argv: list[str]) -> None:
-    tyro.cli(run, args=argv, prog="salanet export", description=run.__doc__)
+    parse(run, argv, "export", EXAMPLES)
 
 
 def run(
@@ -48,14 +56,17 @@ def run(
         json: print what was done as JSON.
         dry_run: check the model, the output and the packages needed, and write nothing.
     """
+    from salanet.cli.console import require_torch
+
+    require_torch()
     from salanet import load
     from salanet.cli.console import messages, print_json, results
     from salanet.errors import ConfigError
     from salanet.export import FlatNetwork, export, require_packages, save_float16, verify
     from salanet.export.verify import VERIFIED_POINTS
-    from salanet.inference.outputs import check_writable
     from salanet.io.atomic import spare
-    from salanet.models.zoo import locate
+    from salanet.labelling.outputs import check_writable
+    from salanet.model_file import locate
 
     to = output or model.with_suffix(".onnx")
     weights = to.suffix.lower() == ".safetensors"
@@ -110,7 +121,7 @@ def calibration(model: Network, root: Path) -> Iterator[tuple[Tensor, Pyramid]]:
 
     Scenes that are not there or do not suit the model raise before the first piece is asked for.
     """
-    from salanet.inference.segment import require_grid
+    from salanet.engine.segmentation import require_grid
     from salanet.scenes import open_scenes
 
     scenes = open_scenes(root)
@@ -120,13 +131,16 @@ def calibration(model: Network, root: Path) -> Iterator[tuple[Tensor, Pyramid]]:
 
 
 def pieces(model: Network, scenes: list[Scene]) -> Iterator[tuple[Tensor, Pyramid]]:
-    from salanet.inference.segment import scene_input
+    import torch
+
+    from salanet.engine.segmentation import scene_input
     from salanet.sampling.boxes import HALO_RADII, tiles
 
     passes = max(1, CALIBRATION_PASSES // len(scenes))
     for scene in scenes[:CALIBRATION_PASSES]:
         seen = scene_input(model, scene)
         halo = HALO_RADII * model.config.radius
-        cut = tiles(seen.points.numpy(), CALIBRATION_POINTS, halo)
+        cut = tiles(seen.points, CALIBRATION_POINTS, halo)
         for tile, _ in zip(cut, range(passes), strict=False):
-            yield seen.features[tile.rows], model.pyramid(seen.points[tile.rows])
+            features, points = seen.features[tile.rows], seen.points[tile.rows]
+            yield torch.from_numpy(features), model.pyramid(torch.from_numpy(points))

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
+from salanet.cli.parse import parse
+
 if TYPE_CHECKING:
-    from salanet.inference.choose import Findings
+    from salanet.adapt.choose import Findings
     from salanet.io.describe import Attribute, Description
 
 
+EXAMPLES = (
+    "info survey.laz",
+    "info 'tiles/*.laz' --json",
+)
+
+
 def main(argv: list[str]) -> int:
-    return tyro.cli(run, args=argv, prog="salanet info", description=run.__doc__)
+    return parse(run, argv, "info", EXAMPLES)
 
 
 def run(
     files: tyro.conf.Positional[tuple[Path, ...]],
     columns: str | None = None,
     units: Literal["auto", "m", "ft", "us-ft", "mm", "cm"] = "auto",
-    up: Literal["auto", "z", "y"] = "auto",
+    up: Literal["auto", "z", "y", "-y"] = "auto",
     json: bool = False,
 ) -> int:
     """Describe point clouds: format, points, extent, reference system, attributes, classes, and
@@ -31,15 +39,18 @@ def run(
         files: point clouds in any format, folders of them, or patterns such as 'tiles/*.laz'.
         columns: what the columns of text files are, such as 'x,y,z,intensity'; _ skips one.
         units: of the coordinates. By default what the file's reference system says, else found out.
-        up: the axis that points up; auto: z, unless the cloud plainly lies on its side.
+        up: the axis that points up (--up=-y: y points down); auto: z, unless the cloud plainly lies
+            on its side or is what a camera sees.
         json: print a list with all of it as JSON.
     """
-    from salanet.cli.batch import conclude, expand, for_each
+    from salanet.adapt.choose import findings
+    from salanet.adapt.fit import FitOptions
+    from salanet.cli.advice import advised
+    from salanet.cli.batch import conclude, for_each
     from salanet.errors import ConfigError
-    from salanet.inference.choose import findings
-    from salanet.inference.fit import FitOptions
     from salanet.io import read
     from salanet.io.describe import describe
+    from salanet.io.find import expand
     from salanet.sampling.survey import survey
 
     if not files:
@@ -51,6 +62,7 @@ def run(
         cloud = read(found[i], columns=columns)
         description = describe(found[i], cloud=cloud)
         meaning = findings(survey(cloud), str(found[i]), FitOptions(units=units, up=up))
+        meaning = replace(meaning, remarks=[*map(advised, meaning.remarks)])
         done.append(asdict(description) | {"prediction": asdict(meaning)})
         if not json:
             show(description, meaning)

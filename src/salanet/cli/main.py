@@ -30,6 +30,7 @@ COMMANDS = {
     "info": ("salanet.cli.info", "what is in point cloud files: extent, attributes, classes"),
     "convert": ("salanet.cli.convert", "a point cloud in another format, and what got lost"),
     "predict": ("salanet.cli.predict", "label point clouds: the same file out, with classes"),
+    "terrain": ("salanet.cli.terrain", "the ground of labelled files as a raster of heights"),
     "view": ("salanet.cli.view", "look at point clouds, in a browser or as a picture"),
     "models": ("salanet.cli.models", "the models that come with the package, and their cards"),
     "export": ("salanet.cli.export", "write a model as ONNX, for devices without PyTorch"),
@@ -57,31 +58,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     arguments = [a for a in arguments if a != "--debug"]
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(usage())
-        return 0
-    if arguments[0] in ("-V", "--version"):
-        print(f"salanet {__version__}")
-        return 0
-    name = arguments[0]
-    if name not in COMMANDS:
-        print(f"salanet: unknown command '{visible(name)}'\n\n{usage()}", file=sys.stderr)
-        return EXIT_USER_ERROR
+    name = arguments[0] if arguments else "--help"
     try:
         with unwinding():
-            command: Callable[[list[str]], int | None] = import_module(COMMANDS[name][0]).main
-            code = command(arguments[1:]) or 0
+            code = _run(name, arguments[1:])
             sys.stdout.flush()
         return code
     except BrokenPipeError:  # whoever read the output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
     except Exception as error:
-        from salanet.cli.failures import explain
+        from salanet.cli.advice import LESS_MEMORY, advised_error
+        from salanet.failures import explain
 
-        message = explain(error, name)
+        message = explain(error, LESS_MEMORY.get(name, "split the files into smaller pieces"))
         if message is None:
             raise
+        message = advised_error(error, message)
         if debug:
             traceback.print_exc()
         print(f"salanet {name}: {visible(message)}", file=sys.stderr)
@@ -89,6 +82,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as interrupt:
         print(f"salanet {name}: {str(interrupt) or 'interrupted'}", file=sys.stderr)
         return getattr(interrupt, "exit_code", EXIT_INTERRUPTED)
+
+
+def _run(name: str, arguments: list[str]) -> int:
+    if name in ("-h", "--help"):
+        print(usage())
+        return 0
+    if name in ("-V", "--version"):
+        print(f"salanet {__version__}")
+        return 0
+    if name not in COMMANDS:
+        print(f"salanet: unknown command '{visible(name)}'\n\n{usage()}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    command: Callable[[list[str]], int | None] = import_module(COMMANDS[name][0]).main
+    return command(arguments) or 0
 
 
 if __name__ == "__main__":

@@ -6,12 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
+from salanet.cli.parse import parse
+
 if TYPE_CHECKING:
-    from salanet.models.zoo import Entry
+    from salanet.model_file import Entry
+
+
+EXAMPLES = (
+    "models",
+    "models aerial",
+)
 
 
 def main(argv: list[str]) -> None:
-    tyro.cli(run, args=argv, prog="salanet models", description=run.__doc__)
+    parse(run, argv, "models", EXAMPLES)
 
 
 def run(name: tyro.conf.Positional[str] = "", json: bool = False) -> None:
@@ -21,23 +29,25 @@ def run(name: tyro.conf.Positional[str] = "", json: bool = False) -> None:
         name: the model whose card to show: data, licence, metrics, limits.
         json: print as JSON.
     """
+    from salanet import model_file
     from salanet.cli.console import print_json, results
-    from salanet.models import zoo
 
     if name:
-        entry = zoo.find(name)
+        entry = model_file.find(name)
         if json:
-            print_json(entry.record() | {"card": entry.card()})
+            print_json(entry.record() | {"card": entry.text()})
         else:
             show(entry)
         return
-    found = zoo.entries()
+    found = model_file.entries()
     if json:
         print_json([entry.record() for entry in found])
     elif found:
         show_all(found)
     else:
-        results().print(f"{zoo.available()}; train one with `salanet train`, or see `salanet demo`")
+        results().print(
+            f"{model_file.available()}; train one with `salanet train`, or see `salanet demo`"
+        )
 
 
 def show(entry: Entry) -> None:
@@ -45,7 +55,7 @@ def show(entry: Entry) -> None:
     from salanet.cli.console import results
 
     console = results()
-    card = entry.card()
+    card = entry.text()
     if card:
         from rich.markdown import Markdown
 

@@ -9,7 +9,7 @@ from salanet.terminal import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import TaskID
+    from rich.progress import Progress, TaskID
 
 
 class Phases:
@@ -63,3 +63,20 @@ class Phases:
             self._tasks[phase] = self._bars.add_task(title, total=total, amount="")
         amount = f"{done:,} of {total:,}"
         self._bars.update(self._tasks[phase], completed=done, total=total, amount=amount)
+
+
+def progress_bar(what: str = "preparing") -> Progress:
+    """How far a preparation is, on a terminal; a task's description is the scene done last."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    from salanet.cli.console import messages
+
+    console = messages()
+    return Progress(*columns, console=console, disable=not console.is_terminal)

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from salanet.cli.console import messages
+from salanet.cli.phases import progress_bar
 from salanet.errors import ConfigError, NoLabelsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from rich.progress import Progress
 
     from salanet.cli.prepare_report import Plan
     from salanet.datasets.files import Job, Prepared, Settings
@@ -64,6 +63,8 @@ class Files:
     """Further attributes to keep, averaged per cell."""
     columns: str | None = None
     """What the columns of text files are, such as 'x,y,z,intensity,label'; _ skips one."""
+    vertices: bool = False
+    """Of meshes (PLY with faces), take the vertices alone, not points all over their faces."""
     licence: str = ""
     """Origin and licence of the data, carried into the models trained on it."""
     workers: int = field(default_factory=lambda: min(os.cpu_count() or 1, 8))
@@ -113,6 +114,7 @@ def files(options: Files) -> int:
         classes=ClassMap.parse(options.classes),
         grid=options.grid,
         label_field=options.label_field,
+        vertices=options.vertices,
         keep=options.keep,
         columns=options.columns,
         licence=options.licence,
@@ -179,21 +181,6 @@ def _share(given: tuple[str, ...], name: str) -> float:
         raise ConfigError(
             f"with --block, --{name} is a fraction of the area such as 0.2, not {' '.join(given)}"
         ) from None
-
-
-def progress_bar(what: str = "preparing") -> Progress:
-    """How far a preparation is, on a terminal; a task's description is the scene done last."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn(what),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}"),
-    )
-    console = messages()
-    return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
 def _with_progress(jobs: list[Job], settings: Settings, workers: int) -> list[Prepared]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,9 +87,9 @@ class PartNet(Common):
 
 
 def s3dis(argv: list[str]) -> int:
+    options = tyro.cli(S3DIS, args=argv, prog="salanet prepare s3dis")
     from salanet.datasets import s3dis
 
-    options = tyro.cli(S3DIS, args=argv, prog="salanet prepare s3dis")
     return run(
         options,
         lambda: s3dis.plan(
@@ -99,9 +100,9 @@ def s3dis(argv: list[str]) -> int:
 
 
 def scannet(argv: list[str]) -> int:
+    options = tyro.cli(ScanNet, args=argv, prog="salanet prepare scannet")
     from salanet.datasets import scannet
 
-    options = tyro.cli(ScanNet, args=argv, prog="salanet prepare scannet")
     return run(
         options,
         lambda: scannet.plan(
@@ -117,9 +118,9 @@ def scannet(argv: list[str]) -> int:
 
 
 def partnet(argv: list[str]) -> int:
+    options = tyro.cli(PartNet, args=argv, prog="salanet prepare partnet")
     from salanet.datasets import partnet
 
-    options = tyro.cli(PartNet, args=argv, prog="salanet prepare partnet")
     return run(options, lambda: partnet.plan(options.source, options.destination), partnet.check)
 
 
@@ -146,7 +147,7 @@ def run(
 
 
 def _with_progress(plan: Plan, workers: int) -> list[Prepared]:
-    from salanet.cli.prepare import progress_bar
+    from salanet.cli.phases import progress_bar
     from salanet.datasets.benchmark import prepare
 
     with progress_bar() as progress:
@@ -216,7 +217,12 @@ def _show_report(
     skipped = sum(result.skipped for result in done)
     if options.json:
         scenes = [
-            {"scene": result.job.name, **result.figures, "skipped": result.skipped}
+            {
+                "scene": result.job.name,
+                **result.figures,
+                "skipped": result.skipped,
+                **_kind(plan, result.job.name),
+            }
             for result in done
         ]
         report = {
@@ -239,10 +245,19 @@ def _show_report(
         table.add_row(split, str(len(of_split)), *(f"{total:,}" for total in sums))
     out = results()
     out.print(table)
+    if plan.kinds:
+        for split in dict.fromkeys(result.job.split for result in done):
+            count = Counter(plan.kinds[r.job.name] for r in done if r.job.split == split)
+            listed = ", ".join(f"{number} {kind}" for kind, number in sorted(count.items()))
+            out.print(f"{split}: {listed}", soft_wrap=True)
     again = f", {skipped} of them complete already" if skipped else ""
     out.print(f"{len(done)} folders in {options.destination}{again}", soft_wrap=True)
     _show_remarks(remarks)
     _show_checks(checks)
+
+
+def _kind(plan: Plan, name: str) -> dict[str, str]:
+    return {"kind": plan.kinds[name]} if name in plan.kinds else {}
 
 
 def _verify(

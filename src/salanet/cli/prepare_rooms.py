@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import tyro
 
 from salanet.cli.prepare_benchmarks import Output, run
+
+Sensor = Literal["tripod", "mobile", "handheld", "photogrammetry", "view"]
 
 
 @dataclass
@@ -23,18 +26,24 @@ class Rooms(Output):
     """Points of each scan, at most."""
     seed: int = 0
     """Another seed gives other rooms."""
-    grid: float = 0.04
-    """Cell size of the subsampling in metres."""
+    grid: float = 0.025
+    """Cell size of the training scenes in metres; training draws larger cells from them."""
+    test_grid: float = 0.04
+    """Cell size of the scenes for validation and testing: that of the model."""
     test: int = 8
     """Rooms for testing: the first ones."""
     val: int = 4
     """Rooms for validation: the next ones."""
+    sensors: tuple[Sensor, ...] = ("tripod", "mobile", "handheld", "photogrammetry", "view")
+    """What scans them: drawn for each room, said by its name and its scene.json."""
+    classes: Literal["s3dis", "scannet"] = "s3dis"
+    """The thirteen classes of S3DIS or the twenty of ScanNet."""
 
 
 def rooms(argv: list[str]) -> int:
+    options = tyro.cli(Rooms, args=argv, prog="salanet prepare rooms")
     from salanet.datasets.rooms import scenes
 
-    options = tyro.cli(Rooms, args=argv, prog="salanet prepare rooms")
     return run(
         options,
         lambda: scenes.plan(
@@ -43,8 +52,11 @@ def rooms(argv: list[str]) -> int:
             points=options.points,
             seed=options.seed,
             grid=options.grid,
+            test_grid=options.test_grid,
             val=options.val,
             test=options.test,
+            sensors=options.sensors,
+            labels=options.classes,
         ),
         lambda _: [],
     )

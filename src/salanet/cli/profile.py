@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from salanet.cli.parse import parse
 from salanet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -16,8 +17,14 @@ if TYPE_CHECKING:
     from salanet.models.profile import Profile
 
 
+EXAMPLES = (
+    "profile --operator all --markdown",
+    "profile -C 144,36,18 --measure",
+)
+
+
 def main(argv: list[str]) -> None:
-    tyro.cli(run, args=argv, prog="salanet profile", description=run.__doc__)
+    parse(run, argv, "profile", EXAMPLES)
 
 
 def run(
@@ -39,7 +46,8 @@ def run(
     Args:
         operator: the local aggregation; several with commas, or "all".
         width: C, channels after the first residual block; several with commas.
-        network: "salanet", or a rival: kpfcnn, pointnet, pointnet2, randlanet; or "all".
+        network: "salanet", or a rival by its name (see docs/networks.md); several with commas, or
+            "all".
         features: d0, channels of the input features (5 for S3DIS, 4 for ScanNet and PartNet).
         classes: number of classes of a scene model.
         partnet: the PartNet model instead: one head for each of the 17 categories.
@@ -48,6 +56,9 @@ def run(
         markdown: print a Markdown table.
         csv: print comma-separated values.
     """
+    from salanet.cli.console import require_torch
+
+    require_torch()
     from salanet.models.measure import measure as measured
     from salanet.models.profile import profile
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from salanet.cli.evaluate import SCENE_VOTES
+from salanet.cli.parse import parse
 from salanet.errors import ConfigError, DataError, FileError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: list[str]) -> None:
-    tyro.cli(run, args=argv, prog="salanet submit")
+    parse(run, argv, "submit")
 
 
 def run(
@@ -94,8 +95,8 @@ def _predictions(
 
     from salanet.cli.console import messages
     from salanet.datasets import scannet
-    from salanet.inference import Voting, Whole, to_points
-    from salanet.inference.evaluate import check_classes
+    from salanet.evaluation import Voting, Whole, to_points
+    from salanet.evaluation.scenes import check_classes
 
     if network.config.classes != scannet.BENCHMARK.classes:
         raise ConfigError("the model does not know ScanNet's twenty classes in their order")
@@ -106,7 +107,7 @@ def _predictions(
     codes = np.array(scannet.BENCHMARK.codes)
     for scene in scenes:
         check_classes(network, scene)
-        prediction = way.logits(network, scene).argmax(1).numpy()
+        prediction = way.logits(network, scene).argmax(axis=1)
         messages().print(f"{scene.name}: {_vertices(scene):,} vertices", soft_wrap=True)
         yield scene.name, codes[prediction][to_points(scene)]
 
@@ -134,7 +135,7 @@ def _score(submission: Path, scenes: dict[str, Scene]) -> None:
 
 def _vertices(scene: Scene) -> int:
     """Vertices of the scan's mesh."""
-    from salanet.inference import to_points
+    from salanet.evaluation import to_points
 
     if "to_cell" not in scene.raw:
         raise FileError(scene.folder, "does not know the vertices of its mesh; prepare it again")
@@ -158,7 +159,7 @@ def _check_order(scene: Scene, meshes: Path) -> None:
 
     import salanet.io
     from salanet.datasets import scannet
-    from salanet.inference import to_points
+    from salanet.evaluation import to_points
 
     found = sorted(meshes.rglob(scene.name + scannet.MESH))
     if not found:

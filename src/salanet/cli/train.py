@@ -9,15 +9,9 @@ from typing import Annotated
 
 import tyro
 
-from salanet.cli.console import duration, messages
-from salanet.datasets.partnet import Shapes, open_shapes
+from salanet.cli.console import duration, messages, require_torch
 from salanet.errors import ConfigError
-from salanet.io.atomic import spare
-from salanet.scenes import Scene, check_alike, open_scenes
-from salanet.training import Recipe, Run, Trainer, load_recipe
-from salanet.training.finetune import open_parent, recipe_from
-from salanet.training.processes import start_others
-from salanet.training.stopping import Stopped
+from salanet.training.recipe import Recipe, load_recipe
 
 PROG = "salanet train"
 UNJUDGED = (
@@ -71,6 +65,13 @@ def main(argv: list[str]) -> int:
     )
     if not named or arguments.recipe != argv[0]:
         raise ConfigError(NO_RECIPE)
+    require_torch()
+    from salanet.training import Trainer
+    from salanet.training.data import scenes, shapes
+    from salanet.training.finetune import open_parent, recipe_from
+    from salanet.training.processes import start_others
+    from salanet.training.stopping import Stopped
+
     recipe = arguments.settings
     parent = open_parent(arguments.weights) if arguments.weights else None
     if parent is not None:
@@ -113,27 +114,9 @@ def main(argv: list[str]) -> int:
 
 def _spare_inputs(folder: Path, arguments: Arguments) -> None:
     """Raise FileError if the run would write over its own recipe or parent."""
+    from salanet.io.atomic import spare
+    from salanet.training import Run
+
     run = Run(folder)
     for path in (run.recipe, run.best, run.last):
         spare(path, [arguments.recipe, arguments.weights])
-
-
-def shapes(data: Path, recipe: Recipe) -> tuple[list[Shapes], list[Shapes]]:
-    """Training and validation shapes of PartNet; FileError if there is nothing to train on."""
-    train = [one for split in recipe.data.train_split for one in open_shapes(data, split)]
-    has_validation = (data / recipe.data.val_split).is_dir()
-    return train, open_shapes(data, recipe.data.val_split) if has_validation else []
-
-
-def scenes(data: Path, recipe: Recipe) -> tuple[list[Scene], list[Scene]]:
-    """Training and validation scenes; a folder without splits is all training.
-
-    Raises FileError if there is nothing to train on, or scenes differ in classes or grid.
-    """
-    splits = recipe.data.train_split
-    has_splits = any((data / split).is_dir() for split in splits)
-    train = open_scenes(data, splits if has_splits else None)
-    has_validation = (data / recipe.data.val_split).is_dir()
-    validation = open_scenes(data, recipe.data.val_split) if has_validation else []
-    check_alike([*train, *validation])
-    return train, validation

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from salanet.cli.parse import parse
 from salanet.errors import ConfigError, FileError
 
 if TYPE_CHECKING:
@@ -19,8 +20,14 @@ SUFFIXES = {"--html": (".html", ".htm"), "--png": (".png",)}
 Mode = Literal["class", "truth", "error", "rgb", "height", "intensity", "confidence"]
 
 
+EXAMPLES = (
+    "view scan.laz",
+    "view truth.ply predicted.ply -m rooms --html page.html",
+)
+
+
 def main(argv: list[str]) -> None:
-    tyro.cli(run, args=argv, prog="salanet view", description=run.__doc__)
+    parse(run, argv, "view", EXAMPLES)
 
 
 def run(
@@ -36,9 +43,10 @@ def run(
     view: Literal["oblique", "top"] = "oblique",
     point_size: int | None = None,
     legend: bool = True,
-    up: Literal["auto", "z", "y"] = "auto",
+    up: Literal["auto", "z", "y", "-y"] = "auto",
     units: Literal["auto", "m", "ft", "us-ft", "mm", "cm"] = "auto",
     columns: str | None = None,
+    vertices: bool = False,
     browser: bool = True,
     port: int = 0,
 ) -> None:
@@ -61,10 +69,13 @@ def run(
         view: of the picture: aslant, or from above.
         point_size: of the picture's points in pixels. Default: large enough to close gaps.
         legend: of the picture: what its colours mean, with the share of each class.
-        up: the axis that points up; auto: z, unless the cloud plainly lies on its side.
+        up: the axis that points up (--up=-y: y points down); auto: z, unless the cloud plainly lies
+            on its side or is what a camera sees.
         units: of the coordinates, to know rooms, whose ceiling is cut. By default what the file's
             reference system says, else found out.
         columns: what the columns of text files are, such as 'x,y,z,intensity'; _ skips one.
+        vertices: of a mesh (PLY with faces), show the vertices alone. By default points all over
+            its faces are shown too, with the labels of the nearest corners.
         browser: open the browser.
         port: of the server. Default: any that is free.
     """
@@ -76,7 +87,7 @@ def run(
     for option, path in (("--html", html), ("--png", png)):
         if path is not None:
             _check_output(option, path, [*found, truth, model])
-    samples = read(found, number(points), truth, columns, together)
+    samples = read(found, number(points), truth, columns, together, vertices)
     samples = _framed(samples, up, units)
     classes = Classes.of_samples(samples, _metadata(model))
     if png is not None:
@@ -93,7 +104,7 @@ def run(
 
 def find(files: tuple[Path, ...]) -> list[Path]:
     """The files and prepared scenes meant, in the order they are named."""
-    from salanet.cli.batch import expand
+    from salanet.io.find import expand
 
     if not files:
         raise ConfigError("name at least one file to look at")
@@ -103,7 +114,12 @@ def find(files: tuple[Path, ...]) -> list[Path]:
 
 
 def read(
-    found: Sequence[Path], limit: int, truth: Path | None, columns: str | None, together: bool
+    found: Sequence[Path],
+    limit: int,
+    truth: Path | None,
+    columns: str | None,
+    together: bool,
+    vertices: bool = False,
 ) -> list[Sample]:
     """A sample of each file, or one of all; the first's labels are the truth of the same points."""
     from dataclasses import replace
@@ -114,11 +130,13 @@ def read(
         raise ConfigError("--truth goes with one file")
     if together:
         each = max(1, limit // len(found))
-        parts = [sample.load(path, each, columns=columns) for path in found]
+        parts = [sample.load(path, each, columns=columns, vertices=vertices) for path in found]
         return [sample.together(parts, f"{len(parts)} files")]
     if len(found) > 4:
         raise ConfigError(f"{len(found)} files beside each other are too many; add --together")
-    samples = [sample.load(path, limit, truth=truth, columns=columns) for path in found]
+    samples = [
+        sample.load(path, limit, truth=truth, columns=columns, vertices=vertices) for path in found
+    ]
     if len({one.name for one in samples}) < len(samples):  # of several folders
         samples = [replace(one, name=str(path)) for one, path in zip(samples, found, strict=True)]
     for i in range(1, len(found)):
@@ -131,20 +149,21 @@ def read(
 
 def _framed(samples: list[Sample], up: str, units: str) -> list[Sample]:
     """The samples, knowing what is up, and a note of what is not as usual."""
+    from salanet.cli.advice import advised
     from salanet.cli.console import messages
     from salanet.view import frame
 
     known = frame.alike(samples, up, units)
     for one in known:
         for remark in frame.said(one, up, units):
-            messages().print(f"note: {remark}", soft_wrap=True, markup=False)
+            messages().print(f"note: {advised(remark)}", soft_wrap=True, markup=False)
     return known
 
 
 def _check_output(option: str, path: Path, inputs: Sequence[Path | None]) -> None:
     """Find before the work what would go wrong after it, and what must not be overwritten."""
-    from salanet.inference.outputs import check_writable
     from salanet.io.atomic import spare
+    from salanet.labelling.outputs import check_writable
 
     known = SUFFIXES[option]
     if path.suffix.lower() not in known:
@@ -224,9 +243,10 @@ def _serve(
 def _metadata(model: Path | None) -> dict[str, object] | None:
     if model is None:
         return None
-    from salanet.models import load
+    from salanet.model_file import describe, locate
 
-    network = load(model)
-    if not network.config.classes:
+    entry = describe(locate(model))
+    if not entry.config.classes:
         raise ConfigError(f"{model} is a model of object parts; it has no classes of scenes")
-    return network.metadata | {"classes": list(network.config.classes)}
+    card = entry.card
+    return {"classes": [*entry.config.classes], "codes": card.codes, "colours": card.colours}

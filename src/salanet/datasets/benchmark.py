@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 import salanet
@@ -21,7 +21,7 @@ from salanet.cloud import PointCloud
 from salanet.datasets.files import fingerprint
 from salanet.datasets.manifest import digest, digests
 from salanet.errors import ConfigError, DataError
-from salanet.ops import nearest
+from salanet.geometry import nearest
 from salanet.sampling.cells import to_cells
 from salanet.scenes import Scene, intact
 
@@ -137,6 +137,7 @@ class Plan:
         benchmark: the data set. settings: JSON; a folder made with others is made again.
         jobs: in order. work: does one of them, importable by other processes.
         remarks: about the source as a whole.
+        kinds: of each job, where there are several; the report counts them.
     """
 
     benchmark: Benchmark
@@ -144,6 +145,7 @@ class Plan:
     jobs: list[Job]
     work: Callable[[Job], Prepared]
     remarks: tuple[str, ...] = ()
+    kinds: dict[str, str] = field(default_factory=dict)
 
 
 def prepare(
@@ -187,23 +189,23 @@ def prepare_scene(
     benchmark: Benchmark,
     settings: Mapping[str, Any],
     read: Callable[[Job], Raw],
+    grid: float | None = None,
     keep: Sequence[str] = ("rgb",),
 ) -> Prepared:
-    """Read a scene, subsample it with ``settings["grid"]`` and write it, with the arrays in `keep`.
+    """Read a scene, subsample it with `grid`, by default ``settings["grid"]``, and write it, with
+    the arrays in `keep`.
 
     Beside the cells lie `raw_segment` (where labelled), `raw_to_cell` (the cell each point fell
     into) and `raw_to_nearest` (the cell whose barycentre is nearest: what the paper's protocol
     gives each point the prediction of), all in the published order of the points.
     """
     meta = header(job, benchmark, settings)
+    grid = settings["grid"] if grid is None else grid
     raw = read(job)
-    cells = to_cells(raw.cloud, settings["grid"], segment=raw.segment, keep=keep, where=job.name)
+    cells = to_cells(raw.cloud, grid, segment=raw.segment, keep=keep, where=job.name)
     raw_arrays: dict[str, NDArray[Any]] = {
         "to_cell": cells.of_point,
-        "to_nearest": nearest(
-            torch.from_numpy((raw.cloud.xyz - cells.offset).astype(np.float32)),
-            torch.from_numpy(cells.coord),
-        ).numpy(),
+        "to_nearest": nearest((raw.cloud.xyz - cells.offset).astype(np.float32), cells.coord),
     }
     counts: dict[str, int] = {}
     if raw.segment is not None:
@@ -230,7 +232,7 @@ def prepare_scene(
         arrays=cells.arrays,
         raw=raw_arrays,
         classes=benchmark.classes,
-        grid=settings["grid"],
+        grid=grid,
         meta=meta,
     )
     return result_of(job)
@@ -324,4 +326,5 @@ def _tell(done: Callable[[Prepared], None] | None, result: Prepared) -> None:
 
 def _one_thread() -> None:
     os.environ |= dict.fromkeys(THREADS, "1")
-    torch.set_num_threads(1)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from salanet import io
 from salanet.datasets.files import SPLITS, Job, Settings, labels_of, with_labels
 from salanet.datasets.usable import usable
 from salanet.errors import ConfigError, DataError, NoLabelsError
@@ -112,7 +111,7 @@ def _or_why_not(source: Path, settings: Settings, cells: int | None) -> Survey |
 
 def survey_file(source: Path, settings: Settings, cells: int | None) -> Survey:
     where = str(source)
-    cloud, _ = usable(io.read(source, columns=settings.columns), settings, where)
+    cloud, _ = usable(settings.read(source), settings, where)
     labels = labels_of(cloud, settings.label_field, where)
     known, unknown = settings.classes.split_unknown(labels)
     segment = settings.classes.encode(labels[known], where)

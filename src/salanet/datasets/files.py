@@ -21,9 +21,9 @@ from salanet.datasets.classes import IGNORED, ClassMap
 from salanet.datasets.splits import select
 from salanet.datasets.usable import usable
 from salanet.errors import ConfigError, DataError, FileError, NoLabelsError
-from salanet.io import crs
 from salanet.io.asprs import ASPRS
 from salanet.sampling.cells import KEPT, Cells, to_cells
+from salanet.sampling.surface import of_mesh
 from salanet.scenes import Scene, intact
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Settings:
         label_field: the attribute that holds the labels; None = the format's own.
         keep: further attributes to average into arrays of the scene.
         columns: what the columns of text files are (see `salanet.read`).
+        vertices: of meshes, take the vertices alone, not points all over their faces.
         licence: where the data comes from and under which terms, carried into trained models.
     """
 
@@ -52,6 +53,7 @@ class Settings:
     keep: tuple[str, ...] = ()
     columns: str | None = None
     licence: str = ""
+    vertices: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.grid < float("inf"):
@@ -65,7 +67,14 @@ class Settings:
             "keep": sorted(self.keep),
             "columns": self.columns,
             "licence": self.licence,
+            **({"vertices": True} if self.vertices else {}),
         }
+
+    def read(self, source: Path) -> PointCloud:
+        """The points of a file; of a mesh, its surface (`salanet.sampling.surface`)."""
+        cloud = io.read(source, columns=self.columns)
+        surface = None if self.vertices else of_mesh(cloud, self.grid, source)
+        return cloud if surface is None else surface
 
 
 @dataclass(frozen=True)
@@ -237,8 +246,8 @@ def prepare_parts(jobs: Sequence[Job], settings: Settings) -> list[Prepared]:
 def _subsample(source: Path, settings: Settings) -> tuple[Cells, NDArray[np.int16], dict[str, Any]]:
     """The cells of a file, the class of each of their points, and what to note of the file."""
     where = str(source)
-    cloud = io.read(source, columns=settings.columns)
-    system = crs.of_source(cloud.source)
+    cloud = settings.read(source)
+    system = cloud.crs
     cloud, others = usable(cloud, settings, where)
     missing = sorted(set(settings.keep) - set(cloud.attributes))
     if missing:

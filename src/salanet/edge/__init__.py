@@ -1,10 +1,13 @@
-"""Segmentation without PyTorch: NumPy and the native kernels, or ONNX Runtime.
+"""The former name of `salanet.engine`."""
 
-from salanet.edge import Segmenter
+import warnings
 
-labels = Segmenter("model.safetensors").predict(xyz, rgb=rgb)
-"""
+from salanet.engine import Segmenter
 
-from salanet.edge.segmenter import Segmenter
+warnings.warn(
+    "salanet.edge is now salanet.engine; salanet.Segmenter is there too",
+    DeprecationWarning,
+    stacklevel=2,
+)
 
 __all__ = ["Segmenter"]

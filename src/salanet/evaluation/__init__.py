@@ -1,4 +1,10 @@
-"""Pooled confusion, per-class IoU, part IoU, reports, tables and submissions."""
+"""Pooled confusion, per-class IoU, part IoU, protocols, reports, tables and submissions.
+
+What runs a network is loaded when first used: figures and tables need no PyTorch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from salanet.evaluation.confusion import IGNORE, Confusion
 from salanet.evaluation.folds import merge_folds
@@ -15,11 +21,39 @@ from salanet.evaluation.report import (
     write_json,
 )
 
+if TYPE_CHECKING:
+    from salanet.evaluation.scenes import Whole, evaluate, on_raw_points, to_points
+    from salanet.evaluation.shapes import ShapeVotes, evaluate_shapes
+    from salanet.evaluation.voting import Voting
+
+_LAZY = {
+    "ShapeVotes": "salanet.evaluation.shapes",
+    "Voting": "salanet.evaluation.voting",
+    "Whole": "salanet.evaluation.scenes",
+    "evaluate": "salanet.evaluation.scenes",
+    "evaluate_shapes": "salanet.evaluation.shapes",
+    "on_raw_points": "salanet.evaluation.scenes",
+    "to_points": "salanet.evaluation.scenes",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(import_module(_LAZY[name]), name)
+
+
 __all__ = [
     "IGNORE",
     "Confusion",
     "PartScores",
+    "ShapeVotes",
+    "Voting",
+    "Whole",
+    "evaluate",
+    "evaluate_shapes",
     "merge_folds",
+    "on_raw_points",
     "parts_summary",
     "parts_table",
     "percent",
@@ -29,5 +63,6 @@ __all__ = [
     "result",
     "summary",
     "table",
+    "to_points",
     "write_json",
 ]

@@ -10,27 +10,29 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from salanet import __version__
+from salanet import __version__, geometry
 
 
 def provenance() -> dict[str, Any]:
     """Command, time (UTC), versions, machine and git state, as plain JSON values."""
     import numpy
-    import torch
 
+    torch = sys.modules.get("torch")  # where nothing has loaded it, it had no part
+    threads = torch.get_num_threads() if torch else geometry.threads()
+    cuda = torch is not None and torch.cuda.is_available()
     return {
         "command": command(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {
             "salanet": __version__,
-            "torch": torch.__version__,
+            "torch": torch.__version__ if torch else None,
             "numpy": numpy.__version__,
             "python": platform.python_version(),
         },
         "machine": {
             "platform": platform.platform(),
-            "threads": torch.get_num_threads(),
-            "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+            "threads": threads,
+            "cuda": torch.cuda.get_device_name() if torch and cuda else None,
         },
         "git": git_state(),
     }

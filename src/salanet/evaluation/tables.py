@@ -47,17 +47,22 @@ class Row:
         values: one for each column; None where there is none.
         source: table of the paper, or files and protocol of the result.
         ours: whether it was measured with this software.
+        rerun: what `salanet train` takes to train a published system here.
     """
 
     method: str
     values: tuple[float | None, ...]
     source: str
     ours: bool
+    rerun: str = ""
 
 
 @dataclass(frozen=True)
 class PaperTable:
-    """A table of the paper: its columns, and rows that may be followed by ours."""
+    """A table of the paper: its columns, and rows that may be followed by ours.
+
+    `further` says which recipes of further columns or folds the one in `rerun` stands for.
+    """
 
     name: str
     number: int
@@ -65,6 +70,7 @@ class PaperTable:
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     paper: str
+    further: str = ""
 
 
 def published(layout: str) -> PaperTable:
@@ -75,18 +81,29 @@ def published(layout: str) -> PaperTable:
         raise ConfigError(f"no layout named '{layout}'; there are {', '.join(content['tables'])}")
     found = content["tables"][layout]
     source = f"Table {found['number']}"
-    rows = tuple(
-        Row(
-            method,
-            tuple(None if v == "-" else float(v) for v in str(values).split()),
-            source,
-            False,
-        )
-        for method, values in found["rows"].items()
-    )
+    rows = []
+    for method, printed in found["rows"].items():
+        values = tuple(_number(text) for text in str(printed).split())
+        rerun = _command(found["recipe"], values, content["reruns"][method])
+        rows.append(Row(method, values, source, False, rerun))
     return PaperTable(
-        layout, found["number"], found["title"], tuple(found["columns"]), rows, content["source"]
+        layout,
+        found["number"],
+        found["title"],
+        tuple(found["columns"]),
+        tuple(rows),
+        content["source"],
+        found.get("further", ""),
     )
+
+
+def _command(recipe: str | list[str], values: tuple[float | None, ...], rerun: str) -> str:
+    """Options for the table's recipe, that of the first column with a value, or another recipe."""
+    if rerun and not rerun.startswith("-"):
+        return rerun
+    if not isinstance(recipe, str):
+        recipe = next(r for r, value in zip(recipe, values, strict=True) if value is not None)
+    return f"{recipe} {rerun}".strip()
 
 
 def with_results(table: PaperTable, results: Iterable[tuple[Path, dict[str, Any]]]) -> PaperTable:
@@ -258,17 +275,20 @@ def _joined(rows: Sequence[Row]) -> list[Row]:
 
 def _cells(table: PaperTable) -> list[list[str]]:
     """The header and every row as text."""
-    cells = [["whose", "method", *table.columns, "source"]]
+    cells = [["whose", "method", *table.columns, "source", "rerun"]]
     for row in table.rows:
         values = ["-" if value is None else f"{value:.1f}" for value in row.values]
-        cells.append(["ours" if row.ours else "paper", row.method, *values, row.source])
+        whose = "ours" if row.ours else "paper"
+        cells.append([whose, row.method, *values, row.source, row.rerun])
     return cells
 
 
 def _note(table: PaperTable) -> str:
     return (
         f'Layout of Table {table.number} of the paper. Rows of "paper" are as printed in: '
-        f'{table.paper}. Rows of "ours" were measured with this software.'
+        f'{table.paper}. Rows of "ours" were measured with this software. "Rerun" is what '
+        "`salanet train`, with --data, takes to train the system here"
+        + (f"; {table.further}." if table.further else ".")
     )
 
 
@@ -278,7 +298,7 @@ def _markdown(table: PaperTable) -> str:
         [f"**{cell}**" if i < 2 and row[0] == "ours" else cell for i, cell in enumerate(row)]
         for row in ([c.replace("*", "\\*") for c in row] for row in rows)
     ]
-    rule = [":---", ":---", *["---:"] * len(table.columns), ":---"]
+    rule = [":---", ":---", *["---:"] * len(table.columns), ":---", ":---"]
     lines = [f"| {' | '.join(line)} |" for line in (head, rule, *rows)]
     return "\n".join([f"**{table.title}**", "", *lines, "", _note(table)]) + "\n"
 
@@ -292,7 +312,11 @@ def _csv(table: PaperTable) -> str:
 def _latex(table: PaperTable) -> str:
     head, *rows = [[_tex(cell) for cell in line] for line in _cells(table)]
     first = next((i for i, row in enumerate(rows) if row[0] == "ours"), len(rows))
-    lines = [f"% {_note(table)}", rf"\begin{{tabular}}{{ll{'r' * len(table.columns)}l}}", r"\hline"]
+    lines = [
+        f"% {_note(table)}",
+        rf"\begin{{tabular}}{{ll{'r' * len(table.columns)}ll}}",
+        r"\hline",
+    ]
     lines += [" & ".join(head) + r" \\", r"\hline"]
     lines += [" & ".join(row) + r" \\" for row in rows[:first]]
     if rows[first:]:
@@ -303,4 +327,4 @@ def _latex(table: PaperTable) -> str:
 def _tex(text: str) -> str:
     for character in "&%$#_{}":
         text = text.replace(character, "\\" + character)
-    return text.replace("·", r"$\cdot$").replace("*", "$^*$")
+    return text.replace("·", r"$\cdot$").replace("*", "$^*$").replace("--", "-{}-")

@@ -22,7 +22,7 @@ from salanet.export.flat import FlatNetwork, flat_inputs
 from salanet.export.smaller import halve, quantise
 from salanet.export.verify import sample_input
 from salanet.io import atomic_path
-from salanet.io.model_header import KEY
+from salanet.model_file import KEY
 from salanet.models import Network
 from salanet.models.files import header
 from salanet.pyramid import Pyramid

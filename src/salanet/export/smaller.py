@@ -15,7 +15,7 @@ from torch import Tensor
 from salanet.errors import ConfigError, MissingExtraError
 from salanet.export.flat import flat_inputs
 from salanet.io import atomic_path
-from salanet.io.model_header import KEY
+from salanet.model_file import KEY
 from salanet.models import Network
 from salanet.models.files import header
 from salanet.pyramid import Pyramid

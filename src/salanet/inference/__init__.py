@@ -1,67 +1,33 @@
-"""Whole clouds and scenes through a network, in one pass or in tiles, with votes.
+"""The former name of what is now `salanet.engine`, `salanet.adapt`, `salanet.labelling` and
+`salanet.evaluation`."""
 
-The names below are loaded when first used: `salanet.edge` takes what needs no PyTorch from here
-(`salanet.inference.fit`), and must not load it.
-"""
-
-from __future__ import annotations
-
-import sys
+import warnings
 from importlib import import_module
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from salanet.inference.evaluate import Whole, evaluate, on_raw_points, to_points
-    from salanet.inference.network import point_logits
-    from salanet.inference.segment import Segmentation, segment
-    from salanet.inference.shapes import ShapeVotes, evaluate_shapes
-    from salanet.inference.voting import Voting
-    from salanet.sampling.boxes import TILE_POINTS
+warnings.warn(
+    "salanet.inference is now salanet.engine, salanet.labelling, salanet.adapt and "
+    "salanet.evaluation",
+    DeprecationWarning,
+    stacklevel=2,
+)
 
-_LAZY = {
+_MOVED = {
     "TILE_POINTS": "salanet.sampling.boxes",
-    "Segmentation": "salanet.inference.segment",
-    "ShapeVotes": "salanet.inference.shapes",
-    "Voting": "salanet.inference.voting",
-    "Whole": "salanet.inference.evaluate",
-    "evaluate": "salanet.inference.evaluate",
-    "evaluate_shapes": "salanet.inference.shapes",
-    "on_raw_points": "salanet.inference.evaluate",
-    "point_logits": "salanet.inference.network",
-    "segment": "salanet.inference.segment",
-    "to_points": "salanet.inference.evaluate",
+    "Segmentation": "salanet.engine",
+    "ShapeVotes": "salanet.evaluation",
+    "Voting": "salanet.evaluation",
+    "Whole": "salanet.evaluation",
+    "evaluate": "salanet.evaluation",
+    "evaluate_shapes": "salanet.evaluation",
+    "on_raw_points": "salanet.evaluation",
+    "point_logits": "salanet.engine",
+    "segment": "salanet.engine",
+    "to_points": "salanet.evaluation",
 }
 
-__all__ = [
-    "TILE_POINTS",
-    "Segmentation",
-    "ShapeVotes",
-    "Voting",
-    "Whole",
-    "evaluate",
-    "evaluate_shapes",
-    "on_raw_points",
-    "point_logits",
-    "segment",
-    "to_points",
-]
 
-
-class _Package(ModuleType):
-    """`segment` and `evaluate` are functions, whether or not their modules are loaded."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in _LAZY:
-            raise AttributeError(f"module '{self.__name__}' has no attribute '{name}'")
-        return getattr(import_module(_LAZY[name]), name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in _LAZY and isinstance(value, ModuleType)):  # as importing a module does
-            super().__setattr__(name, value)
-
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *_LAZY})
-
-
-sys.modules[__name__].__class__ = _Package
+def __getattr__(name: str) -> Any:
+    if name not in _MOVED:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(import_module(_MOVED[name]), name)

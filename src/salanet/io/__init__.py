@@ -30,7 +30,6 @@ FORMATS = {
     **dict.fromkeys([".xyz", ".csv", ".txt", ".asc", ".pts"], "text"),
 }
 SUFFIXES = tuple(FORMATS)
-COPC = ".copc.laz"  # promises an octree, which nothing here makes
 WRITABLE = tuple(suffix for suffix in SUFFIXES if suffix not in (".e57", ".ptx"))
 
 __all__ = [
@@ -160,21 +159,30 @@ def write(
         cloud = replace(cloud, label=codes[cloud.label], class_names=names)
     with atomic_path(path) as temporary:
         remarks: list[str] = module.write(temporary, cloud)
+        if path.name.lower().endswith(".copc.laz"):
+            from salanet.io import copcfile, las
+
+            remarks += copcfile.make(temporary, las.kept_tree(cloud))
     return remarks
 
 
-def require_writable(path: Path) -> None:
-    """Raise FileError unless files of this suffix can be written."""
+def require_writable(path: Path, source: Path | None = None) -> None:
+    """Raise FileError unless files of this suffix can be written.
+
+    `source` is the file whose points are to be written, where it is known: COPC cannot hold those
+    of every LAS file.
+    """
     _module(path)
-    if path.name.lower().endswith(COPC):
-        plain = path.name[: -len(COPC)] + ".laz"
-        raise FileError(
-            path,
-            f"COPC is read only: write {plain}, and make COPC of it by "
-            f"'pdal translate {plain} {path.name}' or with untwine",
-        )
     if path.suffix.lower() not in WRITABLE:
         raise FileError(path, f"{path.suffix} is read only; write to .laz or .ply instead")
+    if source is not None and source.suffix.lower() in (".las", ".laz"):
+        from salanet.io import copcfile, lasfile
+
+        if copcfile.named(path) and source.is_file():
+            with reading(source), source.open("rb") as file:
+                head = lasfile.read_head(source, file, source.stat().st_size)
+            if why := copcfile.unfit(head):
+                raise FileError(path, f"{why}: write .laz instead")
 
 
 def _module(path: Path) -> Any:

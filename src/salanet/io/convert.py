@@ -10,9 +10,10 @@ import numpy as np
 
 from salanet import io
 from salanet.cloud import PointCloud
-from salanet.io import copc, crs, lasfile, lookup
+from salanet.io import copc, copcfile, lasfile, lookup
 from salanet.io.asprs import is_standard
 from salanet.io.atomic import spare
+from salanet.io.crs import Crs
 from salanet.io.describe import meanings, remarks
 from salanet.io.las import LasSource
 
@@ -46,7 +47,7 @@ def convert(
         DataError: values that the new format cannot hold at all.
     """
     source, target = Path(source), Path(target)
-    io.require_writable(target)
+    io.require_writable(target, source)
     spare(target, [source])
     if bounds is None and resolution is None:
         cloud = io.read(source, columns=columns, scan=scan)
@@ -54,8 +55,17 @@ def convert(
         cloud = copc.read_part(source, bounds, resolution)
     said = [*remarks(cloud), *io.write(target, _named(cloud, target))]
     back = io.read(target)
+    if copcfile.OTHER_ORDER in said:
+        cloud, back = _sorted(cloud), _sorted(back)
     lost = [r for r in losses(cloud, back) if not any(r.split("' ")[0] + "'" in s for s in said)]
     return [*said, *lost]
+
+
+def _sorted(cloud: PointCloud) -> PointCloud:
+    """The cloud in an order that depends on nothing but its points."""
+    arrays = [*cloud.arrays().values(), cloud.xyz]
+    columns = [column for array in arrays for column in array.reshape(len(cloud), -1).T]
+    return replace(cloud.rows(np.lexsort(columns)), source=cloud.source)
 
 
 def _named(cloud: PointCloud, target: Path) -> PointCloud:
@@ -114,8 +124,8 @@ def _equal(a: Any, b: Any) -> bool:
 def _lost_beside(before: Any, after: Any) -> list[str]:
     """What is not per point, or finer than a cloud holds it, and only its own format keeps."""
     found = []
-    system = crs.of_source(before)
-    if system is not None and crs.of_source(after) is None:
+    system: Crs | None = getattr(before, "crs", None)
+    if system is not None and getattr(after, "crs", None) is None:
         found.append(f"the reference system ({system.name}) is not kept")
     if type(before) is type(after):
         return found

@@ -191,11 +191,17 @@ def of_records(records: dict[tuple[bytes, int], bytes]) -> Crs | None:
     return from_geotiff(records[KEYS], records.get(TEXTS, b""), records.get(NUMBERS, b""))
 
 
-def of_source(source: Any) -> Crs | None:
-    """The reference system of a cloud by its `source`; None if its format or file has none."""
+def text_of_source(source: Any) -> str | None:
+    """The reference system as other programs take it: well-known text, or "EPSG:2154"."""
+    texts = [getattr(source, "system", "")]
     if hasattr(source, "file"):  # LAS
-        return of_records(source.file.records())
-    return from_text(getattr(source, "crs", ""))
+        records = source.file.records()
+        texts = [records.get(key, b"").decode("utf-8", "replace") for key in (WKT, OLD_WKT)]
+    for text in texts:
+        if from_text(text) is not None:
+            return str(text).strip("\0 \r\n\t")
+    found: Crs | None = getattr(source, "crs", None)
+    return f"EPSG:{found.epsg}" if found is not None and found.epsg else None
 
 
 def _system(

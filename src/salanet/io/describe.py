@@ -83,7 +83,7 @@ def describe(
     path = Path(path)
     cloud = io.read(path, columns=columns) if cloud is None else cloud
     finite = cloud.xyz[np.isfinite(cloud.xyz).all(axis=1)]
-    system = crs.of_source(cloud.source)
+    system = cloud.crs
     types, classes = _stored_types(cloud.source), _classes(cloud.label)
     return Description(
         path=str(path),

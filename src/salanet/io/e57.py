@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from salanet.cloud import PointCloud
 from salanet.errors import FileError, MissingExtraError
+from salanet.io.crs import Crs, from_text
 from salanet.io.limits import check_unpacked
 
 CARTESIAN = ("cartesianX", "cartesianY", "cartesianZ")
@@ -51,12 +52,17 @@ class E57Source:
     Attributes:
         scans: name and number of points of each scan.
         remarks: what could not be read as it is, one line each.
-        crs: the coordinate reference system as the file has it, mostly WKT or empty.
+        system: the coordinate reference system as the file has it, mostly WKT or empty.
     """
 
     scans: list[tuple[str, int]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
-    crs: str = ""
+    system: str = ""
+
+    @property
+    def crs(self) -> Crs | None:
+        """The reference system, if the file names one."""
+        return from_text(self.system)
 
 
 def read(path: Path, columns: str | None = None, scan: int | None = None) -> PointCloud:
@@ -107,7 +113,7 @@ def _read(path: Path, library: ModuleType, file: Any, scan: int | None) -> Point
     root = file.root()
     source = E57Source()
     if root.isDefined("coordinateMetadata"):
-        source.crs = root["coordinateMetadata"].value()
+        source.system = root["coordinateMetadata"].value()
     nodes = _scans(path, file)
     count = nodes.childCount()
     if scan is not None and not 0 <= scan < count:

@@ -11,8 +11,8 @@ Every other dimension is an attribute under laspy's name for it, also one called
 somebody else has made. A cloud read from LAS is written
 over its own records: what the cloud does not change stays bit for bit, stored integers, records
 (VLRs, EVLRs), reference system, scales and offsets included. Attributes that the point format
-does not know become extra dimensions. Names of classes are records (`salanet.io.lookup`). COPC is
-read, and written as plain LAZ.
+does not know become extra dimensions. Names of classes are records (`salanet.io.lookup`). COPC
+is read with its tree, which `salanet.io.copcfile` puts back.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ from salanet import __version__
 from salanet.cloud import PointCloud
 from salanet.errors import DataError, FileError
 from salanet.io import lasdims, lasfile, lookup
+from salanet.io.crs import Crs, of_records
 from salanet.io.lasfile import LasFile
+from salanet.io.octree import Tree, tree_of
 
 COLOURS = ("red", "green", "blue")
 FIELDS = {"X", "Y", "Z", "intensity", *COLOURS}
@@ -47,6 +49,14 @@ class LasSource:
     described: bytes  # what the file's records say of its extra dimensions, as far as it is sound
     rest: int  # bytes of a point that nothing describes
     names: dict[int, str] = field(default_factory=dict)  # of label codes
+    tree: Tree | None = None  # of COPC
+
+    upright = True  # by the standard
+
+    @property
+    def crs(self) -> Crs | None:
+        """The reference system, if the file names one."""
+        return of_records(self.file.records())
 
     @property
     def remarks(self) -> list[str]:
@@ -74,7 +84,11 @@ def read(path: Path, columns: str | None = None) -> PointCloud:
     """Raises FileError if the file is no LAS or LAZ, damaged or cut short."""
     if columns is not None:
         raise FileError(path, "a LAS file names its own dimensions; leave columns out")
-    return to_cloud(source_of(lasfile.read(path)))
+    with path.open("rb") as stream:
+        reader = lasfile.Reader(path, stream)
+        reader.las.points = reader.read(reader.count)
+        tree = tree_of(path, stream, reader)
+    return to_cloud(replace(source_of(reader.las), tree=tree))
 
 
 def to_cloud(
@@ -193,6 +207,17 @@ def write(path: Path, cloud: PointCloud) -> list[str]:
     add_extras(source, placed)
     lasfile.write(path, file, compress=path.suffix.lower() == ".laz")
     return [*left_out, *placed.remarks]
+
+
+def kept_tree(cloud: PointCloud) -> Tree | None:
+    """The tree that a cloud was read with, if its points are where and in which order they were."""
+    source = cloud.source
+    if not isinstance(source, LasSource) or source.tree is None:
+        return None
+    if len(source.file.points) != len(cloud):
+        return None
+    same = np.array_equal(cloud.xyz, _coordinates(source.file, source.record()))
+    return source.tree if same else None
 
 
 def _with_places(cloud: PointCloud) -> tuple[PointCloud, list[str]]:

@@ -15,7 +15,8 @@ from salanet.io import las, lasdims, lasfile
 from salanet.io.ahead import ahead
 from salanet.io.las import LasSource
 from salanet.io.lasfile import LasFile
-from salanet.io.stream import Labelled
+from salanet.io.octree import tree_of
+from salanet.io.streams import Again, Labelled
 
 SCAN = 1 << 18  # points at once when looking for colours
 
@@ -31,6 +32,7 @@ class LasStream:
         self.path = path
         with path.open("rb") as file:
             reader = lasfile.Reader(path, file)
+            self.tree = tree_of(path, file, reader)
         self.count = reader.count
         self.source = las.source_of(reader.las)
         self.point_bytes = reader.las.points.shape[1]
@@ -48,6 +50,26 @@ class LasStream:
             keep = {*keep} - {"rgb"}
         for source in self.sources(size):
             yield las.to_cloud(source, keep, deep)
+
+    def first_clouds(self, size: int, keep: Collection[str]) -> Generator[PointCloud, None, None]:
+        if "_deep" in vars(self) or not {"rgb"} <= {*keep} & {*self.names}:
+            yield from self.clouds(size, keep)
+            return
+        bright = deep = False
+        for source in self.sources(size):
+            colours = las.stored_colours(source.record())
+            assert colours is not None  # it has names for them
+            top = int(colours.max(initial=0))
+            if top > 255 and bright and not deep:  # what was given was not of 8 bits
+                self._deep = True
+                raise Again
+            deep, bright = deep or top > 255, bright or top > 0
+            yield las.to_cloud(source, keep, deep)
+        self._deep = deep if bright else None
+
+    @property
+    def black(self) -> bool:
+        return "rgb" in self.names and self._deep is None
 
     def copy(self, to: Path, size: int, sample: PointCloud, labelled: Labelled) -> Iterator[int]:
         head, unfit, remarks = _plan(self.source, sample)

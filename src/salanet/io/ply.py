@@ -76,7 +76,7 @@ def read(path: Path, columns: str | None = None) -> PointCloud:
     points = point_element(path, elements)
     if encoding == "ascii" and data[start - 1 : start] == b"\r":
         data = data.replace(b"\r", b"\n")
-    body = _Body(path, data, start, ORDERS[encoding])
+    body = Body(path, data, start, ORDERS[encoding])
     found: dict[str, Any] = {}
     begin = end = start
     for element in elements:
@@ -155,7 +155,7 @@ class _Row(NamedTuple):
     lengths: dict[int, int]
 
 
-class _Body:
+class Body:
     """Walks over the elements behind the header; never reads past the end of the file."""
 
     def __init__(self, path: Path, data: bytes, position: int, order: str) -> None:

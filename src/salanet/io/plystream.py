@@ -19,7 +19,8 @@ from salanet.errors import FileError
 from salanet.io import ply, table
 from salanet.io.ahead import ahead
 from salanet.io.names import from_latin
-from salanet.io.stream import Labelled
+from salanet.io.octree import Tree
+from salanet.io.streams import Labelled
 
 COLOUR, LABELS = "u1", ("u1", "i1", "u2", "i2", "i4")
 
@@ -29,6 +30,7 @@ class PlyStream:
 
     def __init__(self, path: Path) -> None:
         self.path, self.remarks = path, list[str]()
+        self.tree: Tree | None = None
         with path.open("rb") as file:
             data = file.read(ply.HEADER_LIMIT + 64)
         encoding, self._header, elements, self._begin = ply.parse_header(path, data)
@@ -51,6 +53,11 @@ class PlyStream:
     @property
     def names(self) -> list[str]:
         return [*self._cloud(np.empty(0, self._row))[0].arrays()]
+
+    black = False
+
+    def first_clouds(self, size: int, keep: Collection[str]) -> Generator[PointCloud, None, None]:
+        return self.clouds(size, keep)
 
     def clouds(self, size: int, keep: Collection[str]) -> Generator[PointCloud, None, None]:
         for rows in self._rows(size):

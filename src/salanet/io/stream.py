@@ -1,62 +1,18 @@
-"""Files too large for the memory: their points a few at a time, in and out again.
-
-A stream knows one file. It gives its points as clouds of a bounded size, in the file's order, and
-copies the file with labels and further attributes put in; the copy is the one that `read`,
-changing the cloud, and `write` would give.
-"""
+"""A file as a stream, where its format allows that."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterator
 from pathlib import Path
-from typing import Protocol
 
-from salanet.cloud import PointCloud
-from salanet.io import reading
+from salanet.io import copcfile, reading
+from salanet.io.streams import Stream
 
-# Gives the labels and new attributes of the points from one number to another, as a cloud whose
-# coordinates do not matter.
-Labelled = Callable[[int, int], PointCloud]
+__all__ = ["Stream", "complete", "open_stream"]
 
 
-class Stream(Protocol):
-    """A file, its points a few at a time.
-
-    Attributes:
-        path: the file.
-        count: number of points.
-        point_bytes: of one point in memory as it is stored.
-        names: the arrays its clouds can have.
-        remarks: on the last copy; see `salanet.io.write`.
-    """
-
-    path: Path
-    count: int
-    point_bytes: int
-    remarks: list[str]
-
-    @property
-    def names(self) -> list[str]: ...
-
-    def clouds(self, size: int, keep: Collection[str]) -> Generator[PointCloud, None, None]:
-        """All points in clouds of `size`, the last one smaller, with the arrays named only.
-
-        Raises FileError if the file is damaged.
-        """
-
-    def copy(self, to: Path, size: int, sample: PointCloud, labelled: Labelled) -> Iterator[int]:
-        """Write the file with other labels and with the attributes of `labelled`.
-
-        Args:
-            to: the copy, which is made; its suffix is one of the same format.
-            size: points at once.
-            sample: labels that hold every code that occurs, the names of codes, and attributes
-                of the same names and types as in `labelled`.
-            labelled: what to put in.
-
-        Yields:
-            The number of points written so far.
-        """
+def complete(stream: Stream, copy: Path, to: Path) -> list[str]:
+    """Make a copy with labels, whole but for this, what the name `to` promises; returns remarks."""
+    return copcfile.make(copy, stream.tree) if copcfile.named(to) else []
 
 
 def open_stream(path: Path, to: Path) -> Stream | None:

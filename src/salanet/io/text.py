@@ -207,7 +207,7 @@ def column_names(path: Path, spec: str | None, header: list[str] | None, width: 
     else:
         known = BY_COUNT_PTS if path.suffix.lower() == ".pts" else BY_COUNT
         if width not in known:
-            hint = "name them with columns= or --columns, as in 'x,y,z,r,g,b,label'"
+            hint = "name its columns, as in 'x,y,z,r,g,b,label'"
             raise FileError(path, f"{width} columns and no header: {hint}")
         names = known[width].split(",")
     names = [f"column_{i}" if n in ("", "_") else n for i, n in enumerate(names, 1)]

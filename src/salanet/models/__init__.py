@@ -1,33 +1,52 @@
-"""Networks: build, save, load."""
+"""Networks: build, save, load. Needs PyTorch, which is imported when a network is first used.
+
+`salanet.models()`, called, lists the models that come with the package.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from salanet.models.config import (
+from salanet.model_config import (
     PARTNET_NEIGHBOURS,
     PARTNET_PARTS,
     SCENE_NEIGHBOURS,
     ModelConfig,
     new_config,
 )
-from salanet.models.files import save
-from salanet.models.network import Network
-from salanet.models.networks import create_network
-from salanet.models.unet import SalaNet
-from salanet.models.zoo import load
+
+if TYPE_CHECKING:
+    from salanet.models.create import create_model
+    from salanet.models.files import load, save
+    from salanet.models.network import Network
+    from salanet.models.unet import SalaNet
+
+_LAZY = {
+    "Network": "salanet.models.network",
+    "SalaNet": "salanet.models.unet",
+    "create_model": "salanet.models.create",
+    "load": "salanet.models.files",
+    "save": "salanet.models.files",
+}
 
 
-def create_model(
-    config: ModelConfig | None = None, metadata: dict[str, object] | None = None, **options: Any
-) -> Network:
-    """A freshly initialised network, from a `ModelConfig` or from its fields as keywords.
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(import_module(_LAZY[name]), name)
 
-    Raises:
-        ConfigError: the configuration is impossible; the message names the field.
-    """
-    return create_network(config or new_config(**options), metadata)
 
+class _Package(ModuleType):
+    """The package is what `salanet.models` names, whether or not anybody has imported it."""
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return import_module("salanet._front").models(*arguments, **named)
+
+
+sys.modules[__name__].__class__ = _Package
 
 __all__ = [
     "PARTNET_NEIGHBOURS",

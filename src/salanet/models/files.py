@@ -5,12 +5,10 @@ Loading executes nothing.
 
 from __future__ import annotations
 
-import json
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from pydantic import ValidationError
@@ -18,11 +16,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from salanet import __version__
+from salanet import model_file
 from salanet.errors import ConfigError, FileError
 from salanet.io.atomic import atomic_path
-from salanet.io.model_header import KEY, parse
-from salanet.models.config import ModelConfig
+from salanet.model_card import document
+from salanet.model_config import ModelConfig
+from salanet.model_file import KEY, current, locate, misfit
 from salanet.models.network import Network
 from salanet.models.networks import create_network
 
@@ -46,22 +45,20 @@ def save(model: Network, path: str | Path, metadata: dict[str, object] | None = 
 
 def header(model: Network, metadata: dict[str, object] | None = None) -> str:
     """The JSON document a model file carries: version, architecture, metadata."""
-    document = {
-        "version": __version__,
-        "config": model.config.model_dump(mode="json"),
-        "metadata": model.metadata | (metadata or {}),
-    }
-    return json.dumps(document)
+    return model_file.header(model.config, model.metadata | (metadata or {}))
 
 
-def load(path: str | Path) -> Network:
-    """Read a model written by `save`, on the CPU, in evaluation mode.
+def load(model: str | Path) -> Network:
+    """Read a model from a `.safetensors` file, or one that comes with the package by its name.
+
+    Returns it on the CPU, in evaluation mode. A file of that name is preferred.
 
     Raises:
         FileError: the file is absent, damaged, not one of ours, or from an incompatible version.
+        ConfigError: it is no file, and no model of that name comes with the package.
         MemoryError or RuntimeError: there is too little memory for the tensors in the file.
     """
-    path = Path(path)
+    path = locate(model)
     if not path.is_file():
         raise FileError(path, "no such model file")
     try:
@@ -73,16 +70,16 @@ def load(path: str | Path) -> Network:
     if text is None:
         raise FileError(path, "a safetensors file, but not a SalaNet model")
     with _told(path):
-        document, metadata = parse(text)
-        config = ModelConfig(**current(document, tensors))
+        architecture, metadata = document(text)
+        config = ModelConfig(**current(architecture, tensors))
     outline(path, config, {name: tensor.shape for name, tensor in tensors.items()})
-    model = create_network(config, metadata)  # of the size of the file's tensors
+    network = create_network(config, metadata)  # of the size of the file's tensors
     with torch.no_grad(), _told(path):
-        for name, tensor in model.state_dict().items():
+        for name, tensor in network.state_dict().items():
             if tensors[name].is_floating_point() != tensor.is_floating_point():
                 raise ValueError(f"{name} is of the type {tensors[name].dtype}")
             tensor.copy_(tensors[name])
-    return model.eval()
+    return network.eval()
 
 
 def outline(path: Path, config: ModelConfig, shapes: Mapping[str, Sequence[int]]) -> Network:
@@ -115,10 +112,7 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except (*kinds, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise FileError(
-            path, f"the model does not fit this version of SalaNet: {reason}"
-        ) from error
+        raise FileError(path, misfit(error)) from error
 
 
 @contextmanager
@@ -137,13 +131,3 @@ def _at_most(count: int) -> Iterator[None]:
         yield
     finally:
         hook.remove()
-
-
-def current(config: Any, tensors: Iterable[str]) -> Any:
-    """The architecture as this version writes it: SALA's perceptrons once had no batch norms."""
-    if not isinstance(config, dict) or config.get("operator", "sala") != "sala":
-        return config
-    options = config.get("operator_options", {})
-    if "encoder.first.lift.bias" not in tensors or not isinstance(options, dict):
-        return config
-    return config | {"operator_options": {"perceptrons": "linear"} | options}

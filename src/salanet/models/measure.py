@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from salanet.models.config import ModelConfig
+from salanet.model_config import ModelConfig
 from salanet.models.networks import create_network
 from salanet.ops import grid_subsample
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
 from salanet import pyramid
-from salanet.models.config import ModelConfig
+from salanet.model_card import ModelCard
+from salanet.model_config import ModelConfig
 from salanet.models.layers import Dense
 from salanet.operators.pairs import PairDense
 from salanet.pyramid import Pyramid
+from salanet.sampling.boxes import HALO_RADII
+from salanet.sampling.partition import PartitionOptions, Superpoints
 
 
 class Network(nn.Module, ABC):
@@ -27,12 +30,22 @@ class Network(nn.Module, ABC):
         config: the architecture.
         metadata: what a user needs to know to use the weights: class names, codes and colours,
             feature normalisation, training data and its licence, measured metrics.
+        pass_points: most points of a pass, for a network whose time grows faster than they do.
+        halo_radii: how far a tile sees beyond its core, in radii of the finest level.
     """
+
+    pass_points: ClassVar[int | None] = None
+    halo_radii: ClassVar[float] = HALO_RADII
 
     def __init__(self, config: ModelConfig, metadata: dict[str, object] | None = None) -> None:
         super().__init__()
         self.config = config
         self.metadata: dict[str, object] = metadata or {}
+
+    @property
+    def card(self) -> ModelCard:
+        """The metadata, typed."""
+        return ModelCard.of(self.metadata)
 
     def add_heads(self, head: Callable[[int], nn.Module]) -> None:
         """Set `self.head`: one for the classes, or one for each category's parts."""
@@ -50,12 +63,18 @@ class Network(nn.Module, ABC):
         """
         x = self.embed(features, pyramid)
         if isinstance(self.head, nn.ModuleList):
-            return [head(x) for head in self.head]
-        return self.head(x)
+            return [self.classify(head, x, features, pyramid) for head in self.head]
+        return self.classify(self.head, x, features, pyramid)
 
     @abstractmethod
     def embed(self, features: Tensor, pyramid: Pyramid) -> Tensor:
         """What the heads see of each point: (N, in_channels) -> (N, channels)."""
+
+    def classify(self, head: nn.Module, x: Tensor, features: Tensor, pyramid: Pyramid) -> Tensor:
+        """Logits (N, classes) of one head for what `embed` made of the points."""
+        del features, pyramid  # for heads that see more than a point at a time
+        logits: Tensor = head(x)
+        return logits
 
     def pyramid(self, points: Tensor, splits: Tensor | None = None) -> Pyramid:
         """The pyramid this network expects: points float32 (N, 3), one per cell of `grid`."""
@@ -100,6 +119,35 @@ class Network(nn.Module, ABC):
             for multiplier, parameters in sorted(groups.items(), reverse=True)
             if parameters
         ]
+
+
+class Partitioned(Network):
+    """A network that sees a cloud in parts, which prepared scenes keep.
+
+    Attributes:
+        partition: how clouds are parted.
+    """
+
+    partition: PartitionOptions
+
+    @abstractmethod
+    def pyramid(
+        self,
+        points: Tensor,
+        splits: Tensor | None = None,
+        superpoints: Superpoints | None = None,
+    ) -> Pyramid:
+        """As that of any network; `superpoints` of all points where they are known."""
+
+
+def pyramid_of(
+    model: Network, points: Tensor, splits: Tensor | None, superpoints: Superpoints | None
+) -> Pyramid:
+    """The pyramid of a network, on known parts if there are any."""
+    if superpoints is None:
+        return model.pyramid(points, splits)
+    assert isinstance(model, Partitioned)
+    return model.pyramid(points, splits, superpoints)
 
 
 def clouds(splits: Tensor) -> list[slice]:

@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from salanet.models.config import ModelConfig
+from salanet.model_config import ModelConfig
 from salanet.models.layers import Dense
 from salanet.models.network import Network
 from salanet.models.selection import farthest_points, nearest_neighbours

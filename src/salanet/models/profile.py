@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from salanet.models.config import ModelConfig
+from salanet.model_config import ModelConfig
 from salanet.models.kpfcnn import KPFCNN, Block
 from salanet.models.layers import Dense
 from salanet.models.measure import Measurement, surface_cloud
@@ -134,16 +135,30 @@ def macs(model: Network, points: tuple[int, ...]) -> tuple[int, int]:
 
 
 def macs_of_a_run(model: Network, points: int) -> tuple[int, int]:
-    """The same for a network of dense layers alone, counted while it labels a cloud."""
+    """The same for networks with levels of their own, counted while one labels a cloud.
+
+    Modules that multiply otherwise say how much by a method `macs_of` of what they are given.
+    """
     total = Total()
 
-    def count(module: nn.Module, inputs: tuple[Tensor], _: Tensor) -> None:
-        total.layers(module, len(inputs[0]))
+    def count(module: nn.Module, inputs: tuple[Tensor, ...], _: Tensor) -> None:
+        if isinstance(module, Operator):
+            queries, supports, neighbours, _ = inputs
+            total.operator(module, len(queries), len(supports), neighbours.shape[1])
+        else:
+            total.layers(module, len(inputs[0]))
 
-    normalised = {m.linear for m in model.modules() if isinstance(m, Dense)}
+    def count_own(module: nn.Module, inputs: tuple[Any, ...], _: Tensor) -> None:
+        macs_of: Any = module.macs_of
+        total.add(*macs_of(*inputs))
+
+    counted = [m for m in model.modules() if isinstance(m, Dense | Operator)]
+    within = {part for m in counted for part in m.modules() if part is not m}
     for module in model.modules():
-        if isinstance(module, Dense | nn.Linear) and module not in normalised:
+        if isinstance(module, Dense | Operator | nn.Linear) and module not in within:
             module.register_forward_hook(count)
+        elif callable(getattr(module, "macs_of", None)):
+            module.register_forward_hook(count_own)
     cloud = surface_cloud(points, model.config.grid)
     with torch.no_grad():
         model.eval()(torch.zeros(points, model.config.in_channels), model.pyramid(cloud))

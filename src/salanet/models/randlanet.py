@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from salanet.models.config import ModelConfig
+from salanet.model_config import ModelConfig
 from salanet.models.layers import Dense
 from salanet.models.network import Network, centred
 from salanet.models.selection import nearest_neighbours, random_points

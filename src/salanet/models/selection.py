@@ -11,14 +11,15 @@ from salanet.models.network import clouds
 from salanet.ops.aggregation.weighted_native import farthest
 
 
-def farthest_points(points: Tensor, splits: Tensor, ratio: int) -> tuple[Tensor, Tensor]:
+def farthest_points(points: Tensor, splits: Tensor, ratio: float) -> tuple[Tensor, Tensor]:
     """One point in `ratio` of each cloud, each time the one farthest from those chosen before.
 
     Args:
         points: float32 (N, 3).
         splits: int64 (B + 1,).
-        ratio: a cloud of n points keeps n // ratio of them, at least one, starting with its first.
-            The time grows with n² / ratio: two seconds for 200,000 points and a ratio of 8.
+        ratio: a cloud of n points keeps n / ratio of them, rounded down, but at least one,
+            starting with its first. The time grows with n² / ratio: two seconds for 200,000 points
+            and a ratio of 8.
 
     Returns:
         rows int64 (M,) and their splits (B + 1,).
@@ -62,9 +63,9 @@ def nearest_neighbours(
     return torch.from_numpy(out).to(queries.device)
 
 
-def _kept(rows: slice, ratio: int) -> int:
+def _kept(rows: slice, ratio: float) -> int:
     size = rows.stop - rows.start
-    return min(size, max(1, size // ratio))
+    return min(size, max(1, int(size // ratio)))
 
 
 def _stacked(chosen: list[np.ndarray]) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from salanet.models.config import ModelConfig
+from salanet.model_config import ModelConfig
 from salanet.models.layers import Dense, Head
 from salanet.models.network import Network
 from salanet.operators import create_operator

@@ -8,6 +8,7 @@ from typing import Any
 from salanet.errors import ConfigError
 from salanet.operators.adaptive_weight import AdaptiveWeight
 from salanet.operators.base import Operator
+from salanet.operators.graph_attention import GraphAttention
 from salanet.operators.kpconv import KPConv, KPConvDeformable
 from salanet.operators.norm import PointNorm
 from salanet.operators.pointwise_mlp import PointwiseMLP
@@ -16,6 +17,7 @@ from salanet.operators.pseudo_grid import PseudoGrid
 from salanet.operators.sala import SALA
 from salanet.operators.sala_g4 import SALAG4
 from salanet.operators.spherical import Spherical, SphericalFuzzy
+from salanet.operators.xconv import XConv
 
 OPERATORS: dict[str, type[Operator]] = {
     "sala": SALA,
@@ -29,6 +31,8 @@ OPERATORS: dict[str, type[Operator]] = {
     "kpconv_deformable": KPConvDeformable,
     "spherical": Spherical,
     "spherical_fuzzy": SphericalFuzzy,
+    "xconv": XConv,
+    "graph_attention": GraphAttention,
 }
 
 
@@ -71,6 +75,7 @@ __all__ = [
     "SALA",
     "SALAG4",
     "AdaptiveWeight",
+    "GraphAttention",
     "KPConv",
     "KPConvDeformable",
     "Operator",
@@ -81,5 +86,6 @@ __all__ = [
     "PseudoGrid",
     "Spherical",
     "SphericalFuzzy",
+    "XConv",
     "create_operator",
 ]

@@ -2,43 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch
 from torch import Tensor, nn
 
 from salanet.operators.base import Operator
-from salanet.operators.norm import PointNorm
+from salanet.operators.rows import CHUNK, Rows, repeated
 from salanet.ops.aggregation.weighted import offsets
-
-# Queries whose (K, C) rows are held at once when the statistics are fixed.
-CHUNK = 2048
-
-
-class Rows(nn.Sequential):
-    """Linear maps with batch norm and ReLU between them, on rows (P, C)."""
-
-    def __init__(self, widths: list[int], momentum: float, *, last_plain: bool = False) -> None:
-        layers: list[nn.Module] = []
-        for i, (inputs, outputs) in enumerate(pairwise(widths)):
-            if last_plain and i == len(widths) - 2:
-                layers.append(nn.Linear(inputs, outputs))
-            else:
-                layers.append(nn.Linear(inputs, outputs, bias=False))
-                layers += [PointNorm(outputs, momentum=momentum), nn.ReLU(inplace=True)]
-        super().__init__(*layers)
-
-    def macs(self, *, folded: bool) -> int:
-        """Per row: products, biases, and two per normalised element, or one once folded."""
-        total = 0
-        for layer in self:
-            if isinstance(layer, nn.Linear):
-                total += layer.weight.numel() + (
-                    layer.out_features if layer.bias is not None else 0
-                )
-            elif isinstance(layer, PointNorm):
-                total += layer.num_features * (1 if folded else 2)
-        return total
 
 
 class SALAG4(Operator):
@@ -91,9 +60,8 @@ class SALAG4(Operator):
     def _aggregate(
         self, queries: Tensor, supports: Tensor, neighbours: Tensor, features: Tensor
     ) -> Tensor:
-        present = neighbours < len(supports)
         # Missing neighbours repeat the nearest one, which changes no maximum.
-        rows = neighbours.where(present, neighbours[:, :1]).clamp(max=len(supports) - 1)
+        rows, present = repeated(neighbours, len(supports))
         offset = offsets(queries, supports, rows, self.radius)
         r = self.lift(offset.to(features.dtype).flatten(0, 1))
         h = self.score(r).softmax(dim=1)

@@ -13,10 +13,11 @@ from salanet.ops.aggregation import (
     sala_aggregate,
 )
 from salanet.ops.dispatch import backend, current_backend, threads
-from salanet.ops.grid_subsample import GridSubsample, grid_subsample
+from salanet.ops.grid_subsample import grid_subsample
 from salanet.ops.nearest import nearest
 from salanet.ops.point_index import PointIndex
 from salanet.ops.radius_search import radius_search
+from salanet.ops.subsampled import GridSubsample
 
 __all__ = [
     "GridSubsample",

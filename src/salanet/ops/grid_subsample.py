@@ -2,41 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from salanet.errors import DataError
 from salanet.ops.checks import checked_points, checked_splits, positive, require_finite
 from salanet.ops.dispatch import current_backend, threads
+from salanet.ops.subsampled import GridSubsample
 
 _MEAN_DTYPES = (torch.uint8, torch.float32, torch.float64)
 _LABEL_DTYPES = (torch.uint8, torch.int16, torch.int32, torch.int64)
-
-
-@dataclass
-class GridSubsample:
-    """What is left of N points in B clouds when each of M occupied cells keeps one.
-
-    Cells are in the order of their cloud, then z, y, x.
-
-    Attributes:
-        points: (M, 3), the barycentre of each cell, in the dtype of the input.
-        splits: int64 (B + 1,).
-        cells: int32 (N,), the row of each input point's cell.
-        features: the mean of each feature, float32 (M,) or (M, C), by name.
-        labels: the majority label, (M,), in the dtype of the input; a dict of them by name if a
-            dict was given. The lowest label wins ties; a negative one (unlabelled) wins only
-            where all are negative.
-    """
-
-    points: Tensor
-    splits: Tensor
-    cells: Tensor
-    features: dict[str, Tensor]
-    labels: Any
 
 
 def grid_subsample(

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from salanet.errors import DataError
 from salanet.ops.checks import require_finite
-from salanet.ops.grid_subsample import GridSubsample
+from salanet.ops.subsampled import GridSubsample
 from salanet.ops.triton_runtime import launch, power_of_two, tl, triton
 
 

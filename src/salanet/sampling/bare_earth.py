@@ -20,9 +20,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
+
+from salanet.components import components
+from salanet.sampling import raster
 
 STEP = 0.1  # metres by which terrain may stick out at any scale
 SLOPE = 0.15  # rise per metre that convex terrain may have besides the plane
@@ -76,13 +76,14 @@ def nearest(values: Raster, known: Mask) -> Raster:
     """Values where known, elsewhere that of the nearest known cell."""
     if known.all() or not known.any():
         return np.where(np.isfinite(values), values, 0.0)
-    where = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
-    return values[tuple(where)]
+    filled = values.copy()
+    filled[~known] = values.ravel()[raster.nearest_known(known)]
+    return filled
 
 
 def strays(lowest: Raster) -> Mask:
     """Cells that hold a return from far below the ground."""
-    around = ndimage.rank_filter(lowest, STRAYS, size=5, mode="nearest")
+    around = raster.rank_around(lowest, STRAYS, 5)
     return around - lowest > PIT
 
 
@@ -149,9 +150,9 @@ def _opening(heights: Raster, radius: int) -> Raster:
     """The opening by an octagon: a square, then a diamond."""
     square = round(0.414 * radius)
     size, diamond = 2 * square + 1, radius - square
-    low = ndimage.minimum_filter(heights, size, mode="nearest")
+    low = raster.least_around(heights, size)
     low = -_diamond(-low, diamond)
-    return _diamond(ndimage.maximum_filter(low, size, mode="nearest"), diamond)
+    return _diamond(raster.greatest_around(low, size), diamond)
 
 
 def _diamond(heights: Raster, radius: int) -> Raster:
@@ -226,10 +227,8 @@ def _segments(chosen: Mask, level: list[Mask]) -> NDArray[np.int64]:
         starts.append(number[a][joined])
         ends.append(number[b][joined])
     start, end = np.concatenate(starts), np.concatenate(ends)
-    graph = coo_matrix((np.ones(len(start), bool), (start, end)), shape=(count, count))
     label = np.zeros(chosen.shape, np.int64)
-    if count:
-        label[chosen] = connected_components(graph, directed=False)[1] + 1
+    label[chosen] = components(count, start, end) + 1
     return label
 
 
@@ -252,6 +251,6 @@ def _pull_push(values: Raster, weight: Raster) -> Raster:
     step = max(1, ROWS // values.shape[1])
     for top in range(0, len(values), step):
         u, v = np.indices(values[top : top + step].shape)
-        at = [(u + top - 0.5) / 2, (v - 0.5) / 2]
-        filled[top : top + step] = ndimage.map_coordinates(coarse, at, order=1, mode="nearest")
+        at = np.stack([(u + top - 0.5) / 2, (v - 0.5) / 2], axis=-1)
+        filled[top : top + step] = raster.at(coarse, at.reshape(-1, 2)).reshape(u.shape)
     return weight * values + (1 - weight) * filled

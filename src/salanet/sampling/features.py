@@ -12,7 +12,7 @@
 | height_above_ground | 2        | height above the terrain / 0.5 m and / 3 m, clipped to -1…1   |
 | height_above_lowest | 2        | the same above the lowest points within metres: no filter     |
 | terrain_slope       | 1        | rise of the terrain per metre, clipped to 2                   |
-| cell_size           | 1        | log2(cell size / 0.25 m), clipped to -2…3                     |
+| cell_size           | 1        | log2(cell size / 0.25 m), clipped to -4…3                     |
 
 Heights, z among them, are in metres and taken *before* augmentation: callers hand over the heights
 of the real world, because classes such as low and medium vegetation are defined by them. `xyz` is
@@ -213,7 +213,7 @@ def _channels(name: str, arrays: dict[str, Array], intensity_scale: float) -> Ar
         ratio = np.minimum(np.maximum(arrays["return_number"], 1) / count, 1)
         return np.stack([ratio, np.minimum(count / 4, RETURNS_CLIP)], axis=1)
     if name == "cell_size":
-        octave = np.clip(np.log2(arrays[name] / USUAL_CELL), -2, 3)
+        octave = np.clip(np.log2(arrays[name] / USUAL_CELL), -4, 3)
         return np.full(len(arrays["xyz"]), octave, np.float32)
     if name == "terrain_slope":
         return np.clip(arrays[name], 0, STEEPEST)

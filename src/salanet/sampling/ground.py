@@ -24,9 +24,9 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from salanet.errors import DataError
+from salanet.sampling import raster
 from salanet.sampling.bare_earth import Mask, Raster, bare, nearest, smooth_fill, strays
 
 CELL = 1.0  # metres
@@ -97,8 +97,8 @@ class Ground:
     @cached_property
     def _faces(self) -> tuple[Raster, Raster]:
         """How far below and above the neighbouring cells are: 0 up to `RISE`, all from twice it."""
-        foot = ndimage.minimum_filter(self.surface, 3, mode="nearest") - self.surface
-        top = ndimage.maximum_filter(self.surface, 3, mode="nearest") - self.surface
+        foot = raster.least_around(self.surface, 3) - self.surface
+        top = raster.greatest_around(self.surface, 3) - self.surface
         share = np.clip((top - foot) / (2 * RISE * self.cell) - 1, 0, 1)
         return share * foot, share * top
 
@@ -254,9 +254,9 @@ def _plane(lowest: Raster, known: Mask, cell: float, window: float) -> Raster:
 def _lowest_nearby(lowest: Raster, known: Mask, cell: float) -> Raster:
     """The lowest known value within `NEARBY` of each cell; in wider gaps a smooth fill."""
     around = np.where(known, lowest, np.inf)
-    around = ndimage.minimum_filter(around, 2 * int(np.ceil(NEARBY / cell)) + 1, mode="nearest")
+    around = raster.least_around(around, 2 * int(np.ceil(NEARBY / cell)) + 1)
     return smooth_fill(around, np.isfinite(around))
 
 
 def _at(surface: Raster, uv: Raster) -> Raster:
-    return ndimage.map_coordinates(surface, uv.T, order=1, mode="nearest")
+    return raster.at(surface, uv)

@@ -60,8 +60,8 @@ def require_some(out: int, count: int, where: str) -> None:
     if 0 < count <= out:
         raise DataError(
             f"{where}: all {count:,} points are flagged as noise or withheld: nothing is left "
-            "to label (--noise labels them all the same)"
-        )
+            "to label"
+        ).about("only-flagged")
 
 
 def spread(values: NDArray[Any], out: NDArray[np.bool_], none: int) -> NDArray[Any]:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial import cKDTree
 
 from salanet.errors import ConfigError, DataError
 from salanet.scenes import Scene
@@ -41,8 +40,10 @@ class SphereIndex:
         self.axes = 2 if vertical == "cylinder" else 3
 
     @cached_property
-    def tree(self) -> cKDTree:
+    def tree(self) -> Any:
         # Built on first use: a large training set opens at once, and unused scenes cost nothing.
+        from scipy.spatial import cKDTree  # of the extra `train`
+
         return cKDTree(self.coord[:, : self.axes], balanced_tree=False, compact_nodes=False)
 
     def distances(self, rows: NDArray[np.int64], centre: ArrayLike) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
 """What a sample of a cloud tells of the whole: reference system, spacing, shape, empty attributes.
 
-Lengths are in the file's units; what they mean is for `salanet.inference.fit` to say.
+Lengths are in the file's units; what they mean is for `salanet.adapt.fit` to say.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
+from salanet import geometry
 from salanet.cloud import PointCloud
 from salanet.company import Company, Occupancy
 from salanet.io import crs
@@ -67,7 +67,9 @@ class Survey:
         """
         if len(self.xyz) < 2:
             return float("nan")
-        nearest = cKDTree(self.xyz).query(self.xyz, 2)[0][:, 1]
+        rows = geometry.neighbours(self.xyz, self.xyz, 2)
+        apart = np.linalg.norm(self.xyz[rows] - self.xyz[:, None], axis=2)
+        nearest = apart.max(axis=1)  # the other is the point itself, or as near
         nearest = nearest[nearest > 0]
         if not len(nearest):
             return float("nan")
@@ -90,7 +92,7 @@ class Survey:
         for neighbours in NEIGHBOURS:
             if len(self.xyz) < 10 * neighbours:
                 break
-            near = cKDTree(self.xyz).query(centres, neighbours)[1]
+            near = geometry.neighbours(self.xyz, centres, neighbours)
             patches = self.xyz[near] - self.xyz[near].mean(axis=1, keepdims=True)
             spread, axes = np.linalg.eigh(np.einsum("nki,nkj->nij", patches, patches))
             # The direction of least spread is the normal.
@@ -214,8 +216,8 @@ def restored(arrays: Mapping[str, NDArray[Any]], source: Any, points: int | None
     return Survey(
         points=max((points or int(arrays["count"])) - int(arrays["not_finite"]), 1),
         xyz=xyz[kept],
-        crs=crs.of_source(source),
-        upright=hasattr(source, "record"),
+        crs=getattr(source, "crs", None),
+        upright=getattr(source, "upright", False),
         arrays={
             name: sample[name][kept]
             for name in sorted(sample)

@@ -1,4 +1,4 @@
-"""Several operators under one recipe and one budget, and one table of how they did."""
+"""Operators and networks under one recipe and one budget, and one table of how they did."""
 
 from __future__ import annotations
 
@@ -12,40 +12,46 @@ from typing import Any
 
 import yaml
 from rich.console import Console
+from scipy.stats import ttest_rel
 
 from salanet.errors import ConfigError, FileError
-from salanet.evaluation import result, write_json
-from salanet.inference import evaluate
+from salanet.evaluation import evaluate, result, write_json
 from salanet.io import atomic_path
 from salanet.models import load
+from salanet.models.networks import NETWORKS
+from salanet.operators import OPERATORS
 from salanet.scenes import Scene
 from salanet.training.engine import Trainer
 from salanet.training.recipe import Recipe, parse_recipe
 from salanet.training.run import Run
 
 RESULT = "result.json"
+RIVALS = tuple(name for name in NETWORKS if name != "salanet")
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One contender: an operator and options of it.
+    """One contender: an operator and options of it in the U-Net all share, or another network.
 
     Attributes:
         name: as given, and as it appears in the table.
-        operator: name of the local aggregation.
+        network: "salanet", or a network of published size.
+        operator: name of the local aggregation; "" where the network has one of its own.
         options: the operator's own.
     """
 
     name: str
+    network: str
     operator: str
     options: dict[str, Any]
 
     @classmethod
     def parse(cls, text: str) -> Variant:
-        """From `kpconv`, or `sala:reduction=sum,groups=4`.
+        """From `kpconv`, `sala:reduction=sum,groups=4`, or the name of a network as `randlanet`.
 
         Raises:
-            ConfigError: an option is not of the form key=value.
+            ConfigError: an option is not of the form key=value, a network is given options, or
+                nothing is called so.
         """
         operator, _, tail = text.partition(":")
         options = {}
@@ -54,12 +60,24 @@ class Variant:
             if not equals:
                 raise ConfigError(f"'{text}': write options as {operator}:key=value,key=value")
             options[key.strip()] = yaml.safe_load(value)
-        return cls(text, operator.strip(), options)
+        name = operator.strip()
+        if name in OPERATORS:
+            return cls(text, "salanet", name, options)
+        if name not in RIVALS:
+            known = ", ".join([*OPERATORS, *RIVALS])
+            raise ConfigError(f"unknown operator '{name}'; known operators and networks: {known}")
+        if options:
+            raise ConfigError(f"'{text}': the network {name} has no options")
+        return cls(text, name, "", options)
 
     def recipe(self, base: Recipe, seed: int) -> Recipe:
-        """The base recipe with this operator and seed."""
+        """The base recipe with this network, operator and seed."""
         content = base.model_dump(mode="json")
-        content["model"] |= {"operator": self.operator, "operator_options": self.options}
+        content["model"] |= {
+            "network": self.network,
+            "operator": self.operator,
+            "operator_options": self.options,
+        }
         content["training"]["seed"] = seed
         return parse_recipe(content, self.name)
 
@@ -79,7 +97,7 @@ def compare(
     budget: float | None = None,
     console: Console,
 ) -> list[dict[str, Any]]:
-    """Train every variant with every seed, evaluate it, and write compare.csv and compare.md.
+    """Train every variant with every seed, evaluate it, and write compare.{csv,md,tex}.
 
     What is complete is kept and what was interrupted goes on, so that a comparison that was
     killed continues where it stopped. The table is rewritten after each run.
@@ -89,7 +107,7 @@ def compare(
         variants, seeds: the runs are their product; seeds count up from the recipe's.
         train, test: scenes to learn from and to be judged on; no run sees the latter before it
             is judged.
-        folder: one run folder for each run, and the two tables.
+        folder: one run folder for each run, and the tables.
         budget: seconds of each run; by default all epochs of the recipe.
         console: where progress is shown.
 
@@ -97,8 +115,8 @@ def compare(
         One row per variant, see `rows`.
 
     Raises:
-        ConfigError: two variants are the same, an operator is unknown, or the recipe's network
-            has no choice of operators.
+        ConfigError: two variants are the same, or the recipe's own network is no U-Net whose
+            operators could be exchanged.
         FileError: the folder holds a comparison with other settings, or cannot be written.
     """
     if len({v.name for v in variants}) < len(variants):
@@ -159,9 +177,11 @@ def trial(
 def rows(results: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """One row per variant: mean and spread (standard deviation) over its seeds, in percent.
 
-    The spread is nan for a single seed.
+    The spread is nan for a single seed. `p` is that of a two-sided paired t-test of the mIoU, seed
+    by seed, against the best variant: how likely so large a difference were without any.
     """
     table = []
+    best = max(results.values(), key=lambda found: statistics.mean(r["miou"] for r in found))
     for name, found in results.items():
         row: dict[str, Any] = {"operator": name, "seeds": len(found)}
         row["parameters"] = found[0]["parameters"]
@@ -170,6 +190,7 @@ def rows(results: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
             row[figure] = round(statistics.mean(values), 2)
             spread = statistics.stdev(values) if len(values) > 1 else float("nan")
             row[f"{figure}_spread"] = round(spread, 2)
+        row["p"] = _paired_p(found, best)
         for figure in ("points_per_second", "steps", "seconds"):
             row[figure] = round(statistics.mean(r[figure] for r in found))
         for cls in found[0]["classes"]:
@@ -180,8 +201,16 @@ def rows(results: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
     return sorted(table, key=lambda row: -row["miou"])
 
 
+def _paired_p(found: Sequence[dict[str, Any]], best: Sequence[dict[str, Any]]) -> float:
+    """Of the seeds both have; nan for fewer than two, or for the best itself."""
+    pairs = [(a["miou"], b["miou"]) for a, b in zip(found, best, strict=False)]
+    if found is best or len(pairs) < 2 or all(a == b for a, b in pairs):
+        return float("nan")
+    return round(float(ttest_rel(*zip(*pairs, strict=True)).pvalue), 4)
+
+
 def write_tables(folder: Path, table: Sequence[dict[str, Any]]) -> None:
-    """compare.csv with every column, compare.md to be read."""
+    """compare.csv with every column, compare.md to be read, compare.tex to be printed."""
     with (
         atomic_path(folder / "compare.csv") as temporary,
         temporary.open("w", newline="", encoding="utf-8") as file,
@@ -191,21 +220,39 @@ def write_tables(folder: Path, table: Sequence[dict[str, Any]]) -> None:
         writer.writerows(table)
     with atomic_path(folder / "compare.md") as temporary:
         temporary.write_text(markdown(table), encoding="utf-8")
+    with atomic_path(folder / "compare.tex") as temporary:
+        temporary.write_text(latex(table), encoding="utf-8")
+
+
+HEAD = ("operator", "parameters", "mIoU", "OA", "mAcc", "p", "training points/s", "steps", "seeds")
 
 
 def markdown(table: Sequence[dict[str, Any]]) -> str:
     """The table as Markdown, best mIoU first."""
-    lines = [
-        "| operator | parameters | mIoU | OA | mAcc | training points/s | steps | seeds |",
-        "|:---|---:|---:|---:|---:|---:|---:|---:|",
-    ]
-    for row in table:
-        figures = " | ".join(_with_spread(row, name) for name in ("miou", "oa", "macc"))
-        lines.append(
-            f"| {row['operator']} | {row['parameters']:,} | {figures} | "
-            f"{row['points_per_second']:,} | {row['steps']:,} | {row['seeds']} |"
-        )
-    return "\n".join(lines) + "\n"
+    lines = [HEAD, (":---", *["---:"] * (len(HEAD) - 1)), *map(_cells, table)]
+    return "\n".join(f"| {' | '.join(line)} |".replace("| :---", "|:---") for line in lines) + "\n"
+
+
+def latex(table: Sequence[dict[str, Any]]) -> str:
+    """The table as a LaTeX tabular, best mIoU first."""
+    lines = [" & ".join(line) + r" \\" for line in (HEAD, *map(_cells, table))]
+    body = "\n".join([lines[0], r"\midrule", *lines[1:]])
+    for plain, printed in (("_", r"\_"), ("±", r"$\pm$"), ("%", r"\%")):
+        body = body.replace(plain, printed)
+    columns = "l" + "r" * (len(HEAD) - 1)
+    return f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{body}\n\\bottomrule\n\\end{{tabular}}\n"
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        row["operator"],
+        f"{row['parameters']:,}",
+        *(_with_spread(row, name) for name in ("miou", "oa", "macc")),
+        "" if row["p"] != row["p"] else f"{row['p']:.3f}",
+        f"{row['points_per_second']:,}",
+        f"{row['steps']:,}",
+        str(row["seeds"]),
+    )
 
 
 def _with_spread(row: dict[str, Any], figure: str) -> str:

@@ -15,8 +15,6 @@ from salanet.sampling.cells import filled_cell
 from salanet.sampling.survey import survey
 from salanet.scenes import Scene
 
-# How much finer or coarser than `filled_cell` the cells of a sample may be.
-FINER, COARSER = 0.85, 1.25
 UNTHINNED = 1 / 3  # of the samples keep all their points
 LABELS = "labels"
 
@@ -33,6 +31,7 @@ class Cells:
         sizes: least and largest cell size in metres.
         grid: the network's own cells.
         point_drop: largest share of a sample's points left out.
+        spread: how much finer and coarser than `filled_cell` the cells of a sample may be.
 
     Attributes:
         ranges: least and largest cells of each scene.
@@ -44,18 +43,20 @@ class Cells:
         sizes: tuple[float, float],
         grid: float,
         point_drop: float,
+        spread: tuple[float, float] = (0.85, 1.25),
     ) -> None:
         self.grid = grid
+        self.spread = finer, coarser = spread
         self.spacing = [
             survey(PointCloud(scene.coord.astype(np.float64))).spacing for scene in scenes
         ]
         thinnest = 1 / np.sqrt(1 - point_drop)
-        most = [sizes[1] / COARSER / filled_cell(apart, 0.0) for apart in self.spacing]
+        most = [sizes[1] / coarser / filled_cell(apart, 0.0) for apart in self.spacing]
         self.thinner = [float(np.clip(times, 1, thinnest)) for times in most]
         self.ranges = [
             (
-                max(sizes[0], FINER * filled_cell(apart, grid)),
-                COARSER * filled_cell(apart * times, grid),
+                max(sizes[0], finer * filled_cell(apart, grid)),
+                coarser * filled_cell(apart * times, grid),
             )
             for apart, times in zip(self.spacing, self.thinner, strict=True)
         ]
@@ -66,7 +67,7 @@ class Cells:
         if rng.random() >= UNTHINNED:  # even on a logarithmic scale
             times = float(np.exp(rng.uniform(0, np.log(self.thinner[scene]))))
         size = filled_cell(self.spacing[scene] * times, self.grid)
-        size *= float(np.exp(rng.uniform(np.log(FINER), np.log(COARSER))))
+        size *= float(np.exp(rng.uniform(*np.log(self.spread))))
         return max(size, self.ranges[scene][0]), 1 / times**2
 
     @staticmethod
@@ -81,10 +82,12 @@ class Cells:
         labels: NDArray[np.integer],
         cell: float,
         limit: int,
+        axes: int = 2,
     ) -> tuple[dict[str, NDArray[Any]], NDArray[np.int64]]:
         """One point for each cell: mean arrays, the label of most; the `limit` nearest to 0.
 
-        `arrays` hold "xyz" (N, 3) about the sample's centre, and further ones of N rows.
+        `arrays` hold "xyz" (N, 3) about the sample's centre, and further ones of N rows. What is
+        nearest is measured along the first `axes` of x, y and z.
         """
         found = subsample(
             arrays["xyz"].astype(np.float64),
@@ -94,7 +97,7 @@ class Cells:
         )
         rows: NDArray[np.int64] | slice = slice(None)
         if len(found.points) > limit:
-            distance = np.square(found.points[:, :2]).sum(1)
+            distance = np.square(found.points[:, :axes]).sum(1)
             rows = np.sort(np.argsort(distance, kind="stable")[:limit])
         thinned: dict[str, NDArray[Any]] = {n: a[rows] for n, a in found.features.items()}
         thinned["xyz"] = found.points[rows].astype(np.float32)

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from salanet.errors import ConfigError
+from salanet.model_file import locate
 from salanet.models import Network, load
-from salanet.models.zoo import locate
 from salanet.training.recipe import Model, Recipe, parse_recipe
 
 # What is kept of a model learns at this part of the recipe's rate; a new head at the full one.
@@ -81,7 +81,11 @@ def _adopt_classes(model: Network, parent: Network) -> None:
     head, old = model.head, parent.head
     name = [name for name, module in head.named_modules() if isinstance(module, nn.Linear)][-1]
     known = {cls: row for row, cls in enumerate(parent.config.classes)}
+    # Layers on the logits know their classes by number.
+    anew = getattr(head, "on_logits", ()) if model.config.classes != parent.config.classes else ()
     for key, tensor in head.state_dict().items():
+        if key.startswith(anew):
+            continue
         source = old.state_dict()[key]
         if not key.startswith(f"{name}."):
             tensor.copy_(source)

@@ -18,7 +18,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from salanet.errors import ConfigError
 from salanet.io.yamlfile import read_yaml, shipped_folders
-from salanet.models import SCENE_NEIGHBOURS
+from salanet.model_config import SCENE_NEIGHBOURS
 from salanet.sampling.augment import Augmentation
 
 # A mapping that the command line takes as YAML: --operator-options '{groups: 4}'.
@@ -104,6 +104,7 @@ class Sampling(Section):
             geometry is then scaled to `Model.grid`, so that one network serves many densities;
             radius and jitter scale with it, heights and other features do not. Where the points of
             a scene are too sparse for it, so are the cells drawn.
+        cell_spread: how much finer and coarser cells are drawn than a file of that density gets.
         shares: how often scenes whose name matches a pattern are drawn, times the square root of
             their number of points; 1 where no pattern matches. Empty: all points alike.
     """
@@ -114,12 +115,15 @@ class Sampling(Section):
     centres: Literal["random", "potentials"] = "random"
     balance: float = Field(default=0.0, ge=0, le=1)
     cells: tuple[float, float] | None = None
+    cell_spread: tuple[float, float] = (0.85, 1.25)
     shares: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _possible(self) -> Sampling:
         if self.cells and not 0 < self.cells[0] <= self.cells[1]:
             raise ValueError(f"cells must be two positive sizes in order, not {self.cells}")
+        if not 0 < self.cell_spread[0] <= 1 <= self.cell_spread[1]:
+            raise ValueError(f"cell_spread must be two factors around 1, not {self.cell_spread}")
         if self.centres == "potentials" and (self.cells or self.shares):
             raise ValueError("centres by potentials know neither cells nor shares")
         if self.shape == "whole" and self.cells:
@@ -250,6 +254,20 @@ def parse_recipe(content: dict[str, Any], where: str) -> Recipe:
         return Recipe.model_validate(content)
     except ValidationError as error:
         raise ConfigError(f"{where}: {explain(error)}") from error
+
+
+def changed(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
+    """The recipe with other values; ConfigError names what is unknown or out of range.
+
+    Args:
+        settings: by section, such as {"training": {"epochs": 20}}.
+    """
+    content = recipe.model_dump(mode="json")
+    for section, values in settings.items():
+        known = content.get(section)
+        both = isinstance(known, dict) and isinstance(values, dict)
+        content[section] = known | values if both else values
+    return parse_recipe(content, "settings")
 
 
 def explain(error: ValidationError) -> str:

@@ -17,8 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from salanet.models import Network
+from salanet.models.network import Partitioned
 from salanet.pyramid import Pyramid
 from salanet.sampling import features
+from salanet.sampling.partition import Superpoints, stacked_superpoints
+from salanet.sampling.scene_partition import scene_partition
 from salanet.sampling.spheres import PotentialSampler, Sphere, SphereSampler
 from salanet.scenes import Scene
 from salanet.training.density import Cells, shares
@@ -80,13 +83,15 @@ class Batch:
 class Sample(NamedTuple):
     """Points (N, 3) about the centre, features (N, C), labels (N,), and where they are from.
 
-    Labels from the number of classes on are unions of classes, numbered over all scenes.
+    Labels from the number of classes on are unions of classes, numbered over all scenes. The parts
+    of the points are None where the network does not look at any, or finds them itself.
     """
 
     points: NDArray[np.float32]
     features: NDArray[np.float32]
     labels: NDArray[np.int64]
     origin: str
+    superpoints: Superpoints | None = None
 
 
 class Unions:
@@ -188,7 +193,7 @@ class Samples(Draws):
         self.cells = None
         if sampling.cells:
             drop = recipe.augmentation.point_drop
-            self.cells = Cells(scenes, sampling.cells, self.grid, drop)
+            self.cells = Cells(scenes, sampling.cells, self.grid, drop, sampling.cell_spread)
             self.sampler.limit = None  # of what is thinned after
         self.unions = Unions(scenes)
         self.scales = [intensity_scale] * len(scenes)
@@ -197,19 +202,22 @@ class Samples(Draws):
                 features.intensity_scale_of([s.arrays[n] for n in ("intensity",) if n in s.arrays])
                 for s in scenes
             ]
+        self.partitions: list[Superpoints] | None = None
+        if isinstance(model, Partitioned) and self.cells is None:
+            self.partitions = [scene_partition(s, model.partition) for s in scenes]
         self.potentials = Potentials(self)
 
     def batch(self, epoch: int, number: int) -> Batch:
         own = share_of(number, self.recipe.training, self.rank, self.processes)
         drawn = [self.sample(epoch, index) for index in own]
-        clouds, values, labels, origin = zip(*drawn, strict=True)
+        clouds, values, labels, origin, parts = zip(*drawn, strict=True)
         points = torch.from_numpy(np.concatenate(clouds))
         splits = torch.from_numpy(np.cumsum([0, *map(len, labels)]))
         known, unions = self.unions.split(torch.from_numpy(np.concatenate(labels)))
         return Batch(
             torch.from_numpy(np.concatenate(values)),
             known,
-            pyramid_of(self.model, points, splits, self.on_device),
+            pyramid_of(self.model, points, splits, self.on_device, stacked_superpoints(parts)),
             origin=origin,
             unions=unions,
         )
@@ -228,17 +236,20 @@ class Samples(Draws):
             sphere = self.sampler.at(number, centre, reach)
         scene = self.scenes[sphere.scene]
         rows = sphere.rows
+        parts = None
         if self.cells and cell is not None:
             rows = rows[self.cells.kept(len(rows), share, rng)]
         elif augmentation.point_drop:
             rows = rows[augmentation.kept(len(rows), rng)]
+        if self.partitions is not None:
+            parts = self.partitions[sphere.scene].of(rows)
         arrays = features.gather(scene, rows)
         arrays["xyz"] = arrays["xyz"] - sphere.centre.astype(np.float32)
         assert scene.segment is not None
         labels = self.unions.of(sphere.scene, scene.segment[rows])
         if self.cells and cell is not None:
-            most = self.recipe.sampling.max_points
-            arrays, labels = self.cells.thin(arrays, labels, cell, most)
+            most, axes = self.recipe.sampling.max_points, self.sampler.indices[0].axes
+            arrays, labels = self.cells.thin(arrays, labels, cell, most, axes)
         zoom = 1.0 if cell is None else self.grid / cell
         arrays["xyz"] = augmentation.points(arrays["xyz"] * np.float32(zoom), rng)
         scale = self.scales[sphere.scene]
@@ -253,7 +264,7 @@ class Samples(Draws):
         )
         x, y, z = sphere.centre + scene.offset
         origin = f"{scene.name} around ({x:.1f}, {y:.1f}, {z:.1f}), epoch {epoch}, sample {index}"
-        return Sample(arrays["xyz"], values, labels, origin)
+        return Sample(arrays["xyz"], values, labels, origin, parts)
 
     @property
     def grid(self) -> float:

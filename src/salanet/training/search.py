@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from salanet.models import Network
+from salanet.models.network import pyramid_of as built
 from salanet.pyramid import Pyramid
+from salanet.sampling.partition import Superpoints
 from salanet.training.workers import lone_threads
 
 # Times of each place; the first one compiles kernels and does not count.
@@ -27,17 +29,32 @@ class Draws(Protocol):
 class Unsearched(Pyramid):
     """Points whose pyramid is built where they are brought to."""
 
-    def __init__(self, model: Network, points: Tensor, splits: Tensor) -> None:
+    def __init__(
+        self,
+        model: Network,
+        points: Tensor,
+        splits: Tensor,
+        superpoints: Superpoints | None = None,
+    ) -> None:
         super().__init__([])
         self.model, self.points, self.splits = model, points, splits
+        self.superpoints = superpoints
 
     def to(self, device: torch.device | str) -> Pyramid:
-        return self.model.pyramid(self.points.to(device), self.splits)
+        return built(self.model, self.points.to(device), self.splits, self.superpoints)
 
 
-def pyramid_of(model: Network, points: Tensor, splits: Tensor, on_device: bool) -> Pyramid:
+def pyramid_of(
+    model: Network,
+    points: Tensor,
+    splits: Tensor,
+    on_device: bool,
+    superpoints: Superpoints | None = None,
+) -> Pyramid:
     """The pyramid of a batch, built now or on the device it is brought to."""
-    return Unsearched(model, points, splits) if on_device else model.pyramid(points, splits)
+    if on_device:
+        return Unsearched(model, points, splits, superpoints)
+    return built(model, points, splits, superpoints)
 
 
 def faster_on_device(samples: Draws, device: torch.device, workers: int) -> bool:

@@ -41,11 +41,12 @@ def model_for(recipe: Recipe, scenes: Sequence[Scene], intensity_scale: float) -
 
 def cell_range(scenes: Sequence[Scene], recipe: Recipe) -> tuple[float, float] | None:
     """The least and largest cells that samples are thinned to; None for those of the scenes."""
-    if recipe.sampling.cells is None:
+    sampling, drop = recipe.sampling, recipe.augmentation.point_drop
+    if sampling.cells is None:
         return None
     grid = recipe.model.grid or scenes[0].grid
     assert grid is not None  # checked before
-    drawn = Cells(scenes, recipe.sampling.cells, grid, recipe.augmentation.point_drop).ranges
+    drawn = Cells(scenes, sampling.cells, grid, drop, sampling.cell_spread).ranges
     return min(low for low, _ in drawn), max(high for _, high in drawn)
 
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from salanet.datasets.partnet import Shapes
-from salanet.inference.voting import stacked
+from salanet.evaluation.voting import stacked
 from salanet.models import Network
 from salanet.sampling import features
 from salanet.training.recipe import Recipe

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from salanet.datasets.partnet import Shapes
 from salanet.errors import ConfigError, DataError
-from salanet.evaluation import Confusion, PartScores
-from salanet.inference import evaluate, evaluate_shapes
+from salanet.evaluation import Confusion, PartScores, evaluate, evaluate_shapes
 from salanet.models import Network
 from salanet.sampling import features
 from salanet.scenes import Scene

@@ -161,7 +161,7 @@ def colour(sample: Sample, mode: Mode, classes: Classes) -> NDArray[np.uint8]:
 def values(sample: Sample, mode: Mode) -> NDArray[np.floating[Any]]:
     """What a ramp of colours stands for, (N,); heights are in the file's units."""
     if mode == "height":
-        return sample.xyz[:, 1 if sample.y_up else 2]
+        return sample.drawn[:, 2]
     found: NDArray[np.floating[Any]] = getattr(sample, mode)
     return found
 

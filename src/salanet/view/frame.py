@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from salanet.adapt.fit import FitOptions, strays
+from salanet.adapt.kind import USUAL_GRIDS, stance
+from salanet.adapt.units import NAMES, SIZES, plural
+from salanet.adapt.upright import WORDS
 from salanet.errors import DataError
-from salanet.inference.fit import FitOptions, strays
-from salanet.inference.kind import USUAL_GRIDS, stance
-from salanet.inference.units import NAMES, SIZES, plural
+from salanet.remark import Remark
 from salanet.sampling.survey import SAMPLE, Survey
 from salanet.view.sample import Sample, picked
 
@@ -21,7 +23,7 @@ def framed(sample: Sample, up: str = "auto", units: str = "auto") -> Sample:
     Its coordinates stay those of the file.
 
     Args:
-        up: "z", "y", or "auto": z, unless the cloud plainly lies on its side.
+        up: "z", "y", "-y", or "auto": z, unless the cloud plainly lies on its side.
         units: m, ft, us-ft, mm, cm, or "auto": what the reference system says, else found out.
 
     Raises:
@@ -38,17 +40,15 @@ def framed(sample: Sample, up: str = "auto", units: str = "auto") -> Sample:
     try:
         found = stance(asked.units, asked.up, survey, GRID, GRID, sample.name)
     except DataError:  # in degrees, which need not stop anybody from looking
-        return replace(sample, y_up=up == "y")
-    return replace(sample, y_up=found.y_up, unit=found.scale[0])
+        return replace(sample, up="z" if up == "auto" else up)
+    return replace(sample, up=found.up, unit=found.scale[0])
 
 
 def alike(samples: Sequence[Sample], up: str = "auto", units: str = "auto") -> list[Sample]:
     """All of them framed; those of the same points, whose truth is the first, like the first."""
     first = framed(samples[0], up, units)
     others = [
-        framed(one, up, units)
-        if one.truth is None
-        else replace(one, y_up=first.y_up, unit=first.unit)
+        framed(one, up, units) if one.truth is None else replace(one, up=first.up, unit=first.unit)
         for one in samples[1:]
     ]
     return [first, *others]
@@ -56,13 +56,14 @@ def alike(samples: Sequence[Sample], up: str = "auto", units: str = "auto") -> l
 
 def said(sample: Sample, up: str, units: str) -> list[str]:
     """What was found out about a sample, one line each."""
-    remarks = []
+    remarks: list[str] = []
     if sample.company is not None and sample.company.count:
         remarks.append(f"{sample.name}: {strays(sample.company, sample.unit)}: not shown")
-    if sample.y_up and up == "auto":
-        remarks.append(f"{sample.name}: y is up (--up z if this is wrong)")
+    if sample.up != "z" and up == "auto":
+        remarks.append(Remark(f"{sample.name}: {WORDS[sample.up]}", "up-guessed"))
     if sample.unit != 1 and units == "auto":
         name = next((n for n in NAMES.values() if SIZES[n] == sample.unit), None)
         unit = plural(name) if name else f"{sample.unit:g} m"
-        remarks.append(f"{sample.name}: coordinates are in {unit} (--units m if this is wrong)")
+        text = f"{sample.name}: coordinates are in {unit}"
+        remarks.append(Remark(text, "units-guessed", unit=unit))
     return remarks

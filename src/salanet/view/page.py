@@ -43,7 +43,11 @@ from salanet.view.sample import Sample
 STEPS = 65535  # of a coordinate
 CELLS = 192  # along the longest side, to find how far points are apart
 # Of the file's x, y and z: which drawn axis each is, and with which sign.
-FILE_AXES = {"z": ((0, 1), (1, 1), (2, 1)), "y": ((0, 1), (2, 1), (1, -1))}
+FILE_AXES = {
+    "z": ((0, 1), (1, 1), (2, 1)),
+    "y": ((0, 1), (2, 1), (1, -1)),
+    "-y": ((0, 1), (2, -1), (1, 1)),
+}
 SCRIPTS = ("data.js", "draw.js", "camera.js", "page.js")
 
 
@@ -174,8 +178,8 @@ def _panel(
         "shown": len(sample),
         "modes": modes(sample),
         "parts": [*parts],
-        "up": "y" if sample.y_up else "z",
-        "axes": FILE_AXES["y" if sample.y_up else "z"],
+        "up": sample.up,
+        "axes": FILE_AXES[sample.up],
         "low": low.tolist(),
         "base": (low - shift).tolist(),
         "step": step.tolist(),

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from salanet.evaluation import Confusion
 from salanet.evaluation.charts import bars_svg, confusion_svg
-from salanet.inference.outputs import make_folder
 from salanet.io import atomic_path
+from salanet.labelling.outputs import make_folder
 from salanet.scenes import Scene
 from salanet.view.colours import RIGHT, UNKNOWN, WRONG, Classes, Colour, Mode, colour
 from salanet.view.page import packaged

@@ -11,18 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet import io
+from salanet.adapt.upright import turned
 from salanet.cloud import PointCloud
 from salanet.company import Company
 from salanet.errors import ConfigError, FileError
-from salanet.inference.upright import turned
-from salanet.io import crs
 from salanet.io.asprs import contradictions
 from salanet.io.crs import Crs
 from salanet.io.stream import open_stream
 from salanet.io.unchanged import require_unchanged, states
+from salanet.sampling.surface import spread_over_faces
 from salanet.scenes import Scene
 from salanet.view.colours import asprs
 
+ON_FACES = 500_000  # points shown of a mesh beside its vertices
 AT_ONCE = 1 << 20  # points in memory at once of a file that can be read in pieces
 WANTED = {"rgb", "intensity", "label", "confidence"}
 LAS = (".las", ".laz")
@@ -42,7 +43,7 @@ class Sample:
         names: names of codes that the file itself gives.
         crs: the file's reference system, if it names one.
         upright: the format itself says that z points up.
-        y_up: the file's y points up, not its z (see `salanet.view.frame`).
+        up: what points up in the file, "z", "y" or "-y" (see `salanet.view.frame`).
         unit: metres that a unit of the coordinates is long.
         company: of these points and the strays that were left out; None if nobody looked.
     """
@@ -58,14 +59,14 @@ class Sample:
     names: dict[int, str] = field(default_factory=dict)
     crs: Crs | None = None
     upright: bool = False
-    y_up: bool = False
+    up: str = "z"
     unit: float = 1.0
     company: Company | None = None
 
     @property
     def drawn(self) -> NDArray[np.float64]:
         """The coordinates (N, 3) with z up, still in the file's units."""
-        return turned(self.xyz) if self.y_up else self.xyz
+        return turned(self.xyz, self.up)
 
     def __len__(self) -> int:
         return len(self.xyz)
@@ -120,13 +121,19 @@ def picked(total: int, limit: int) -> NDArray[np.int64]:
 
 
 def load(
-    path: Path, limit: int, *, truth: Path | None = None, columns: str | None = None
+    path: Path,
+    limit: int,
+    *,
+    truth: Path | None = None,
+    columns: str | None = None,
+    vertices: bool = False,
 ) -> Sample:
     """A sample of a file or prepared scene; LAS and LAZ are read in pieces.
 
     Args:
         limit: most points to keep.
         truth: a file of the same points in the same order, whose labels are the truth.
+        vertices: of meshes, show the vertices alone, not points all over their faces.
 
     Raises:
         FileError: a file that cannot be read, has no finite point, or `truth` has other points or
@@ -134,9 +141,9 @@ def load(
     """
     if limit < 1:
         raise ConfigError(f"at least one point is needed, not {limit}")
-    sample = _load(path, limit, columns)
+    sample = _load(path, limit, columns, vertices)
     if truth is not None:
-        sample = with_truth(sample, _load(truth, limit, columns), truth)
+        sample = with_truth(sample, _load(truth, limit, columns, vertices), truth)
     finite = _finite(sample.xyz)
     if not finite.any():
         raise FileError(path, "no point has finite coordinates")
@@ -169,7 +176,7 @@ def together(samples: Sequence[Sample], name: str) -> Sample:
     }
     names = {code: text for sample in samples for code, text in sample.names.items()}
     first = samples[0]
-    about: dict[str, Any] = {n: getattr(first, n) for n in ("crs", "upright", "y_up", "unit")}
+    about: dict[str, Any] = {n: getattr(first, n) for n in ("crs", "upright", "up", "unit")}
     return Sample(name, sum(s.total for s in samples), names=names, **arrays, **about)
 
 
@@ -177,12 +184,15 @@ def _finite(xyz: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(xyz).all(axis=1))
 
 
-def _load(path: Path, limit: int, columns: str | None) -> Sample:
+def _load(path: Path, limit: int, columns: str | None, vertices: bool) -> Sample:
     if (path / "coord.npy").is_file():
         return _of_scene(Scene.open(path), limit)
     if columns is None and path.suffix.lower() in LAS and path.is_file() and path.stat().st_size:
         return _of_las(path, limit)
     cloud = io.read(path, columns=columns)
+    further = min(limit - len(cloud), ON_FACES)
+    if not vertices and further > 0:
+        cloud = spread_over_faces(cloud, further, path)
     made = _of_rows(cloud, path.name)
     return made.rows(picked(len(cloud), limit)) if limit < len(cloud) else made
 
@@ -231,8 +241,8 @@ def _of_rows(cloud: PointCloud, name: str, truth: NDArray[np.integer] | None = N
         confidence=None if confidence is None else confidence.astype(np.float32),
         truth=None if truth is None else np.asarray(truth, np.int32),
         names=dict(cloud.class_names),
-        crs=crs.of_source(cloud.source),
-        upright=hasattr(cloud.source, "record"),
+        crs=cloud.crs,
+        upright=cloud.upright,
     )
 
 

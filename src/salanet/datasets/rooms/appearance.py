@@ -112,10 +112,51 @@ def light(xyz: Array, normal: Array, lights: list[Array], rng: Rng) -> Array:
     return shade[:, None] * tint
 
 
-def expose(colour: Array, rng: Rng) -> NDArray[np.uint8]:
-    """What a sensor makes of it: automatic exposure, white balance, contrast, noise."""
+class Film(NamedTuple):
+    """How a survey's camera sees.
+
+    Attributes:
+        balance: (3,) factors of white balance. gain: of the exposure. sways: of both, from one
+            position to the next.
+        gamma: contrast. grain: noise. vignette: how far corners are darker, 0 to 1.
+        haze: of lenses and bleeding colours, the share of the mean colour in every point.
+    """
+
+    balance: Array
+    gain: float
+    sways: float
+    gamma: float
+    grain: float
+    vignette: float
+    haze: float
+
+
+def film(rng: Rng, sways: float = 0.2) -> Film:
+    """That of a random camera; indoors, pictures are rather too warm than too cold."""
+    warm = rng.normal(0.03, 0.08)
+    return Film(
+        balance=rng.uniform(0.94, 1.06, 3) * (1 + warm * np.array([1, 0.1, -1.3])),
+        gain=float(rng.uniform(0.55, 1.1)),
+        sways=sways,
+        gamma=float(rng.uniform(0.75, 1.35)),
+        grain=float(rng.uniform(0.005, 0.04)),
+        vignette=float(rng.uniform(0, 1)),
+        haze=float(rng.uniform(0, 0.25)),
+    )
+
+
+def expose(colour: Array, film: Film, off_axis: Array | None, rng: Rng) -> NDArray[np.uint8]:
+    """What a camera makes of colours (N, 3): exposure, white balance, contrast, noise.
+
+    `off_axis` (N,) are the cosines to its axis; None for a scanner that looks all round.
+    """
     bright = np.percentile(colour, 90) if len(colour) else 1.0
-    gain = rng.uniform(0.6, 1.1) / max(bright, 0.05) * rng.uniform(0.92, 1.08, 3)
-    seen = np.clip(colour * gain, 0, 1) ** rng.uniform(0.75, 1.3)
-    seen += rng.normal(0, rng.uniform(0.005, 0.03), (len(colour), 1))
+    balance = film.balance * rng.normal(1, film.sways * 0.2, 3)
+    gain = film.gain / max(bright, 0.05) * balance * np.exp(rng.normal(0, film.sways))
+    if off_axis is not None:
+        colour = colour * (1 - film.vignette * (1 - off_axis**4))[:, None]
+    if len(colour):
+        colour = colour + film.haze * (colour.mean(axis=0) - colour)
+    seen = np.clip(colour * gain, 0, 1) ** film.gamma
+    seen += rng.normal(0, film.grain, (len(colour), 1))
     return np.rint(np.clip(seen, 0, 1) * 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Everything else that stands about: all of it is of the class clutter."""
+"""Everything that stands about and has no class of its own."""
 
 from __future__ import annotations
 
@@ -164,119 +164,8 @@ def floor_lamp(rng: Rng) -> Model:
     return model
 
 
-def cabinet(rng: Rng) -> Model:
-    """A filing cabinet or a sideboard."""
-    model, paint = Model(), materials.furniture(rng)
-    w, d, h = rng.uniform(0.2, 0.8), rng.uniform(0.2, 0.32), rng.uniform(0.5, 1.4)
-    model.box(C, paint, [-w, -d, 0.03], [w, d, h])
-    metal, rows = materials.metal(rng), int(rng.integers(1, 5))
-    for k in range(rows):
-        z = 0.05 + (h - 0.05) * (k + 0.75) / rows
-        model.box(C, metal, [-0.08, d, z], [0.08, d + 0.025, z + 0.015])
-    return model
-
-
-def wardrobe(rng: Rng) -> Model:
-    model, paint = Model(), materials.furniture(rng)
-    w, d, h = rng.uniform(0.4, 1.1), rng.uniform(0.25, 0.32), rng.uniform(1.75, 2.2)
-    model.box(C, paint, [-w, -d, 0], [w, d, h])
-    doors = max(2, round(2 * w / 0.5))
-    metal = materials.metal(rng)
-    for k in range(doors):
-        x0, x1 = -w + 2 * w * k / doors + 0.003, -w + 2 * w * (k + 1) / doors - 0.003
-        model.box(C, paint, [x0, d, 0.06], [x1, d + 0.018, h - 0.02])
-        x = x0 + 0.04 if k % 2 else x1 - 0.04
-        model.rod(C, metal, [x, d + 0.03, h * 0.45], [x, d + 0.03, h * 0.55], 0.008)
-    return model
-
-
-def bed(rng: Rng) -> Model:
-    model, frame, cloth = Model(), materials.furniture(rng), materials.fabric(rng)
-    w, d, h = rng.choice([0.45, 0.7, 0.8, 0.9]), 1.0, rng.uniform(0.3, 0.5)
-    model.box(C, frame, [-w - 0.03, -d - 0.04, 0.12], [w + 0.03, d + 0.03, h - 0.12])
-    model.box(C, cloth, [-w, -d, h - 0.15], [w, d, h])
-    model.box(C, frame, [-w - 0.03, -d - 0.06, 0], [w + 0.03, -d, h + rng.uniform(0.2, 0.7)])
-    for x in (-w * 0.9, w * 0.9):
-        model.box(C, frame, [x - 0.03, d - 0.05, 0], [x + 0.03, d, 0.15])
-    for x in (-w / 2, w / 2) if w > 0.5 else (0.0,):
-        white = materials.grey(rng, 0.7, 1)
-        model.ball(C, white, [x, -d + 0.25, h + 0.05], [min(w * 0.8, 0.36), 0.2, 0.08])
-    cover = materials.fabric(rng)
-    model.box(C, cover, [-w - 0.02, -d * 0.4, h - 0.1], [w + 0.02, d + 0.02, h + 0.05])
-    for _ in range(4):
-        x, y = rng.uniform(-w * 0.7, w * 0.7), rng.uniform(-0.2, 0.8)
-        model.ball(
-            C, cover, [x, y, h + 0.03], [rng.uniform(0.15, 0.4), rng.uniform(0.15, 0.4), 0.07]
-        )
-    return model
-
-
-def counter(rng: Rng) -> Model:
-    """A kitchen line: cupboards below and above, sink or hob, things on it."""
-    model, paint, top = Model(), materials.furniture(rng), materials.floor(rng)
-    w, d, h = rng.uniform(0.7, 1.6), 0.3, rng.uniform(0.86, 0.94)
-    model.box(C, paint, [-w, -d, 0.1], [w, d - 0.02, h - 0.04])
-    model.box(C, paint, [-w, -d, 0], [w, d - 0.08, 0.1])
-    model.box(C, top, [-w, -d, h - 0.04], [w, d, h])
-    if rng.random() < 0.7:
-        low = h + rng.uniform(0.5, 0.6)
-        model.box(C, paint, [-w, -d, low], [w, -d + 0.34, low + rng.uniform(0.5, 0.8)])
-    if rng.random() < 0.6:
-        x, steel = rng.uniform(-w + 0.3, w - 0.3), materials.metal(rng)
-        model.rod(C, steel, [x, -0.18, h], [x, -0.18, h + 0.25], 0.015)
-        model.rod(C, steel, [x, -0.18, h + 0.25], [x, 0, h + 0.2], 0.012)
-        model.box(C, steel, [x - 0.25, -0.15, h], [x + 0.25, 0.2, h + 0.003])
-    for _ in range(int(rng.integers(1, 6))):
-        thing = [cup, bottle, box_small, box_small][rng.integers(4)](rng)
-        model.add(
-            thing, [rng.uniform(-w + 0.15, w - 0.15), rng.uniform(-0.15, 0.1), h], rng.uniform(0, 6)
-        )
-    return model
-
-
-def fridge(rng: Rng) -> Model:
-    model, paint = Model(), materials.grey(rng, 0.5, 0.98)
-    h = rng.choice([0.85, rng.uniform(1.4, 2.0)])
-    model.box(C, paint, [-0.3, -0.32, 0.02], [0.3, 0.3, h])
-    model.rod(C, materials.metal(rng), [0.24, 0.34, h * 0.4], [0.24, 0.34, h * 0.6], 0.01)
-    return model
-
-
 def box_small(rng: Rng) -> Model:
     return box(rng, (0.06, 0.3))
-
-
-def toilet(rng: Rng) -> Model:
-    model, white = Model(), materials.grey(rng, 0.85, 1)
-    model.rod(C, white, [0, 0.02, 0], [0, 0.02, 0.36], 0.12, 0.19)
-    model.ball(C, white, [0, 0.08, 0.38], [0.18, 0.26, 0.04])
-    model.box(C, white, [-0.19, -0.34, 0.36], [0.19, -0.16, rng.uniform(0.7, 0.85)])
-    return model
-
-
-def basin(rng: Rng) -> Model:
-    """A wash basin on a column or a cupboard, a mirror above it."""
-    model, white = Model(), materials.grey(rng, 0.85, 1)
-    w = rng.uniform(0.22, 0.5)
-    model.box(C, white, [-w, -0.25, 0.72], [w, 0.2, 0.86])
-    if rng.random() < 0.5:
-        model.rod(C, white, [0, -0.1, 0], [0, -0.1, 0.72], 0.1)
-    else:
-        model.box(C, materials.furniture(rng), [-w, -0.25, 0.15], [w, 0.18, 0.72])
-    model.rod(C, materials.metal(rng), [0, -0.2, 0.86], [0, -0.08, 0.98], 0.015)
-    model.box(C, materials.grey(rng, 0.5, 0.9), [-w, -0.25, 1.1], [w, -0.24, 1.8])
-    return model
-
-
-def tub(rng: Rng) -> Model:
-    """A bath tub with thick rims, open above."""
-    model, white, w, d, h = Model(), materials.grey(rng, 0.85, 1), 0.8, 0.36, 0.56
-    model.box(C, white, [-w, -d, 0], [w, d, 0.2])
-    for side in (-1, 1):
-        x, y = sorted((side * w, side * (w - 0.1))), sorted((side * d, side * (d - 0.07)))
-        model.box(C, white, [x[0], -d, 0.2], [x[1], d, h])
-        model.box(C, white, [-w, y[0], 0.2], [w, y[1], h])
-    return model
 
 
 def stairs(rng: Rng) -> Model:
@@ -332,6 +221,72 @@ def person(rng: Rng) -> Model:
     return model
 
 
+def books(rng: Rng) -> Model:
+    """A pile, or a few that stand."""
+    model, z, x = Model(), 0.0, -0.1
+    upright = rng.random() < 0.4
+    for _ in range(int(rng.integers(2, 8))):
+        thick, w, d = rng.uniform(0.012, 0.05), rng.uniform(0.14, 0.22), rng.uniform(0.2, 0.3)
+        paint = materials.thing(rng)
+        if upright:
+            model.box(C, paint, [x, -w / 2, 0], [x + thick, w / 2, d])
+            x += thick
+        else:
+            turn = turn_z(rng.normal(0, 0.2))
+            model.box(C, paint, [-w / 2, -d / 2, z], [w / 2, d / 2, z + thick], turn)
+            z += thick
+    return model
+
+
+def small_plant(rng: Rng) -> Model:
+    return plant(rng, (0.15, 0.45))
+
+
+def shoes(rng: Rng) -> Model:
+    model, paint = Model(), materials.fabric(rng)
+    for x in (-0.07, rng.uniform(0.05, 0.12)):
+        y = rng.uniform(-0.08, 0.08)
+        model.ball(C, paint, [x, y, 0.04], [0.05, 0.14, 0.045])
+        model.rod(C, paint, [x, y - 0.08, 0.02], [x, y - 0.08, 0.1], 0.045)
+    return model
+
+
+def clothes(rng: Rng) -> Model:
+    """Dropped: flat and lumpy."""
+    model = Model()
+    for _ in range(int(rng.integers(1, 4))):
+        paint = materials.fabric(rng)
+        for _ in range(int(rng.integers(2, 5))):
+            x, y = rng.normal(0, 0.14, 2)
+            radii = [*rng.uniform(0.08, 0.25, 2), rng.uniform(0.02, 0.08)]
+            model.ball(C, paint, [x, y, radii[2] * 0.6], radii, turn_z(rng.uniform(0, 3)))
+    return model
+
+
+def cushion(rng: Rng) -> Model:
+    model, r = Model(), rng.uniform(0.18, 0.3)
+    model.ball(C, materials.fabric(rng), [0, 0, 0.09], [r, r, 0.09])
+    return model
+
+
+def suitcase(rng: Rng) -> Model:
+    model, paint = Model(), materials.plastic(rng)
+    w, d, h = rng.uniform(0.17, 0.26), rng.uniform(0.1, 0.15), rng.uniform(0.45, 0.75)
+    model.box(C, paint, [-w, -d, 0.03], [w, d, h])
+    if rng.random() < 0.4:
+        for x in (-0.07, 0.07):
+            model.rod(C, materials.metal(rng), [x, -d, h], [x, -d, h + 0.35], 0.008)
+    return model
+
+
+def fan(rng: Rng) -> Model:
+    model, paint, h = Model(), materials.plastic(rng), rng.uniform(0.5, 1.3)
+    model.rod(C, paint, [0, 0, 0], [0, 0, 0.03], 0.18)
+    model.rod(C, paint, [0, 0, 0.03], [0, 0, h], 0.015)
+    model.rod(C, paint, [0, -0.05, h], [0, 0.08, h], rng.uniform(0.14, 0.22))
+    return model
+
+
 def heap(rng: Rng) -> Model:
     """Boxes, bags and bottles, thrown together."""
     model = Model()
@@ -345,11 +300,10 @@ def heap(rng: Rng) -> Model:
 
 HEAPED: tuple[Callable[[Rng], Model], ...] = (box, box, bag, bottle, papers, bin_)
 ON_TABLES: tuple[Callable[[Rng], Model], ...] = (
-    laptop, papers, papers, cup, bottle, desk_lamp, phone, box_small, keyboard,
+    laptop, papers, papers, books, cup, bottle, desk_lamp, phone, box_small, keyboard, small_plant,
 )  # fmt: skip
 ON_FLOORS: tuple[Callable[[Rng], Model], ...] = (
-    box, bin_, bag, computer, plant, heap, floor_lamp, person, coat_stand,
+    box, bin_, bag, bag, shoes, clothes, computer, plant, heap, floor_lamp, fan, suitcase, person,
+    coat_stand, cushion,
 )  # fmt: skip
-AT_WALLS: tuple[Callable[[Rng], Model], ...] = (
-    cabinet, cabinet, wardrobe, copier, fridge, box, bin_, plant,
-)  # fmt: skip
+AT_WALLS: tuple[Callable[[Rng], Model], ...] = (copier, box, bin_, plant)

@@ -64,9 +64,26 @@ def desk(rng: Rng) -> Model:
         far = y1 + rng.uniform(0.5, 0.9)
         model.box("table", paint, [side, y0, h - 0.03], [side + 0.5, far, h])
         model.box("table", paint, [side, far - 0.03, 0], [side + 0.5, far, h - 0.03])
+    model.call("table", "desk")
     if rng.random() < 0.15:  # a screen at the back
         model.box("clutter", materials.fabric(rng), [x0, y0 - 0.03, h], [x1, y0, h + 0.4])
+    if rng.random() < 0.15:  # a hutch of shelves above it
+        _hutch(model, paint, x0, x1, y0, h, rng)
     return model
+
+
+def _hutch(
+    model: Model, paint: Paint, x0: float, x1: float, back: float, low: float, rng: Rng
+) -> None:
+    high, deep = low + rng.uniform(0.6, 0.9), rng.uniform(0.2, 0.3)
+    model.box("bookcase", paint, [x0, back, low], [x1, back + 0.012, high])
+    for x in (x0, x1 - 0.02):
+        model.box("bookcase", paint, [x, back, low], [x + 0.02, back + deep, high])
+    for z in (low + 0.35, high - 0.02):
+        model.box("bookcase", paint, [x0, back, z], [x1, back + deep, z + 0.02])
+    shelf = Model()
+    _books(shelf, x0 + 0.03, x1 - 0.03, deep / 2, 0.0, 0.3, rng.uniform(0.2, 0.9), rng)
+    model.add(shelf, [0, back + deep / 2, low + 0.37])
 
 
 def round_table(rng: Rng, high: Pair = (0.7, 0.76), radius: Pair = (0.35, 0.75)) -> Model:

@@ -66,6 +66,7 @@ class Room:
         model: all parts. taken: convex outlines (k, 2) of what stands there.
         used: stretches of walls that hold something: (edge, start, stop, bottom, top).
         lights: (3,) places of lamps and windows.
+        tops: where things may lie: corners (3,) of a level rectangle, its model's place and yaw.
     """
 
     kind: str
@@ -78,6 +79,7 @@ class Room:
     taken: list[Array] = field(default_factory=list)
     used: list[tuple[int, float, float, float, float]] = field(default_factory=list)
     lights: list[Array] = field(default_factory=list)
+    tops: list[tuple[Array, Array, Array, float]] = field(default_factory=list)
 
     @property
     def area(self) -> float:

@@ -84,10 +84,24 @@ def furniture(rng: Rng) -> Paint:
 
 
 def fabric(rng: Rng) -> Paint:
-    dark = rng.random() < 0.4
-    rgb = colour(rng, (0, 1), (0, 0.3), (0.05, 0.25)) if dark else colour(rng)
-    pattern = int(rng.choice([PLAIN, SPECKLE, SPECKLE, STRIPES]))
-    return Paint(rgb, pattern, rng.uniform(0.02, 0.15), rng.uniform(0.03, 0.2))
+    """Mostly muted: dark, grey, beige or blue; at times a strong colour or a print."""
+    kind = rng.random()
+    if kind < 0.35:
+        rgb = colour(rng, (0, 1), (0, 0.3), (0.05, 0.25))
+    elif kind < 0.8:
+        hue = (0.05, 0.13) if rng.random() < 0.5 else (0.55, 0.68)
+        rgb = colour(rng, hue, (0.03, 0.45), (0.25, 0.85))
+    else:
+        rgb = colour(rng)
+    pattern = int(rng.choice([PLAIN, PLAIN, SPECKLE, SPECKLE, SPECKLE, STRIPES, MARKS]))
+    return Paint(rgb, pattern, rng.uniform(0.02, 0.15), rng.uniform(0.03, 0.25))
+
+
+def cloth(rng: Rng) -> Paint:
+    """Sheets, curtains, towels: light, often white, at times printed."""
+    if rng.random() < 0.45:
+        return grey(rng, 0.65, 1)._replace(contrast=rng.uniform(0.02, 0.1))
+    return fabric(rng)
 
 
 def metal(rng: Rng) -> Paint:

@@ -21,13 +21,14 @@ def put(
         if other is not besides and overlaps(outline, other):
             return False
     room.model.add(model, [*place, 0], yaw)
+    room.tops += [(low, high, place, yaw) for low, high in model.tops]
     if solid:
         room.taken.append(footprint(model, place, yaw, 0.0))
     return True
 
 
 def at_wall(
-    room: Room, model: Model, rng: Rng, gap: float = 0.02, tries: int = 25
+    room: Room, model: Model, rng: Rng, gap: float = 0.02, tries: int = 60
 ) -> tuple[Array, float] | None:
     """Add the model with its back to a wall; where it is, or None if there is no room."""
     low, high = model.bounds()

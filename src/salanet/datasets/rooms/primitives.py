@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from salanet.datasets.s3dis import CLASS_OF
+from salanet.datasets.rooms.things import S3DIS, THING_OF
 
 Array = NDArray[np.float64]
 Vector = Sequence[float] | Array
@@ -42,18 +42,22 @@ class Part(NamedTuple):
     Attributes:
         axes: (3, 3), columns are the half axes; those of a cylinder: two radii, half the length.
         taper: of a cylinder: its radius is 1 + taper * u_z.
+        thing: index into `things.NAMES`.
     """
 
     kind: int
     centre: Array
     axes: Array
     taper: float
-    label: int
+    thing: int
     paint: Paint
 
 
 class Parts(NamedTuple):
-    """P solids as arrays: kind (P,), centre (P, 3), axes (P, 3, 3), inverse of axes, …"""
+    """P solids as arrays: kind (P,), centre (P, 3), axes (P, 3, 3), inverse of axes, …
+
+    `label` are classes of S3DIS, `thing` what they follow from.
+    """
 
     kind: NDArray[np.int64]
     centre: Array
@@ -61,6 +65,7 @@ class Parts(NamedTuple):
     inverse: Array
     taper: Array
     label: NDArray[np.int32]
+    thing: NDArray[np.int32]
     rgb: Array
     pattern: NDArray[np.int64]
     scale: Array
@@ -74,6 +79,7 @@ class Model:
 
     def __init__(self) -> None:
         self.parts: list[Part] = []
+        self.tops: list[tuple[Array, Array]] = []  # where things may lie: corners (3,), same z
         self._bounds = 0, np.zeros(3), np.zeros(3)  # of how many parts, lower and upper corner
 
     def box(self, label: str, paint: Paint, low: Vector, high: Vector, turn: Array | None = None):  # type: ignore[no-untyped-def]
@@ -120,6 +126,11 @@ class Model:
             centre = rotation @ part.centre + shift
             self.parts.append(part._replace(centre=centre, axes=rotation @ part.axes))
 
+    def call(self, old: str, new: str) -> None:
+        """Its parts called so are called otherwise."""
+        was, then = THING_OF[old], THING_OF[new]
+        self.parts = [p._replace(thing=then) if p.thing == was else p for p in self.parts]
+
     def bounds(self) -> tuple[Array, Array]:
         """The corners (3,) of the box around all parts; of nothing, a point."""
         if self._bounds[0] != len(self.parts):
@@ -132,13 +143,15 @@ class Model:
     def pack(self) -> Parts:
         axes = np.array([part.axes for part in self.parts])
         paints = [part.paint for part in self.parts]
+        thing = np.array([part.thing for part in self.parts], np.int32)
         return Parts(
             kind=np.array([part.kind for part in self.parts]),
             centre=np.array([part.centre for part in self.parts]),
             axes=axes,
             inverse=np.linalg.inv(axes),
             taper=np.array([float(part.taper) for part in self.parts]),
-            label=np.array([part.label for part in self.parts], np.int32),
+            label=S3DIS[thing],
+            thing=thing,
             rgb=np.array([paint.rgb for paint in paints], float),
             pattern=np.array([paint.pattern for paint in paints]),
             scale=np.array([paint.scale for paint in paints], float),
@@ -150,7 +163,7 @@ class Model:
     def _add(
         self, kind: int, centre: Array, axes: Array, taper: float, label: str, paint: Paint
     ) -> None:
-        self.parts.append(Part(kind, centre, axes, taper, CLASS_OF[label], paint))
+        self.parts.append(Part(kind, centre, axes, taper, THING_OF[label], paint))
 
 
 def extent(part: Part) -> Array:

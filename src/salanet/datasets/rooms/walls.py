@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from salanet.datasets.rooms import materials
-from salanet.datasets.rooms.layout import TALL, Edge, Room, inside
+from salanet.datasets.rooms import materials, soft
+from salanet.datasets.rooms.layout import TALL, Edge, Room
 from salanet.datasets.rooms.materials import Rng
-from salanet.datasets.rooms.primitives import Array, Model, Paint, turn_z
+from salanet.datasets.rooms.primitives import Model, Paint
 
 Opening = tuple[float, float, float, float]  # start, stop, bottom, top on a wall
 
@@ -154,6 +154,12 @@ def _leaf(width: float, height: float, paint: Paint, rng: Rng, *, pane: bool) ->
         model.box("door", glass, [x0 + margin, -0.025, low], [x1 - margin, -0.015, height - margin])
     else:
         model.box("door", paint, [x0, -0.04, 0.01], [x1, 0, height])
+        if rng.random() < 0.4:  # panels stand out or lie in a frame
+            rail, deep = rng.uniform(0.08, 0.14), rng.uniform(0.004, 0.012)
+            split = height * rng.uniform(0.35, 0.6)
+            for low, high in ((0.15, split), (split + rail, height - rail)):
+                panel = [x0 + rail, -0.04 - deep, low], [x1 - rail, deep, high]
+                model.box("door", paint, *panel)
     metal, x = materials.metal(rng), x1 - 0.07
     for y, side in ((0.0, 1), (-0.04, -1)):
         model.rod("door", metal, [x, y, 1.02], [x, y + side * 0.05, 1.02], 0.01)
@@ -183,8 +189,11 @@ def _windows(room: Room, rng: Rng) -> list[Opened]:
     top = min(rng.uniform(1.9, 2.6), room.height - 0.1)
     wide, gap = rng.uniform(0.6, 2.4), rng.uniform(0.05, 1.5)
     frame, thick = materials.grey(rng, 0.1, 0.95), rng.uniform(0.03, 0.08)
-    back, opacity = rng.uniform(0.04, 0.25), float(rng.choice([0.05, 0.15, 0.4, 0.9]))
-    blind = rng.choice(["none", "none", "none", "roller", "slats", "curtain"])
+    back, opacity = rng.uniform(0.04, 0.25), float(rng.choice([0.03, 0.08, 0.2, 0.5]))
+    soft_room = room.kind in ("living", "bedroom", "kitchen")
+    drapes = 0.45 if soft_room else 0.12
+    blind = rng.choice(["none", "roller", "slats", "curtain"], p=[0.75 - drapes, 0.1, 0.15, drapes])
+    paint = materials.cloth(rng)
     holes: list[Opened] = []
     for index in chosen:
         edge = room.edges[index]
@@ -194,8 +203,10 @@ def _windows(room: Room, rng: Rng) -> list[Opened]:
             if room.free_wall(index, s - 0.05, s + wide + 0.05, bottom, top):
                 model = _window(wide, bottom, top, frame, thick, back, opacity, rng)
                 _blind(model, str(blind), wide, bottom, top, rng)
-                room.model.add(model, *wall_frame(edge, s))
                 room.use_wall(index, s - 0.05, s + wide + 0.05, bottom - 0.05, top + 0.05)
+                if blind == "curtain":
+                    _drapes(room, model, int(index), s, wide, bottom, top, paint, rng)
+                room.model.add(model, *wall_frame(edge, s))
                 holes.append(Opened(int(index), (s, s + wide, bottom, top)))
                 seen = True
             s += wide + gap
@@ -232,19 +243,38 @@ def _window(
 
 
 def _blind(model: Model, kind: str, wide: float, bottom: float, top: float, rng: Rng) -> None:
-    """A blind covers a part of the window; a curtain hangs before it."""
+    """A blind covers a part of the window."""
     paint, low = materials.fabric(rng), top - (top - bottom) * rng.uniform(0.2, 1)
     if kind == "roller":
-        model.box("window", paint, *_across(0.02, wide - 0.02, -0.03, -0.02, low, top))
+        model.box("blind", paint, *_across(0.02, wide - 0.02, -0.03, -0.02, low, top))
     elif kind == "slats":
         tilt = rng.uniform(0.01, 0.03)
         for z in np.arange(low, top, rng.uniform(0.04, 0.08)):
-            model.box("window", paint, *_across(0.02, wide - 0.02, -0.04, -0.01, z, z + tilt))
-    elif kind == "curtain":
-        for start in (-0.1, wide - 0.3):
-            for k in range(5):
-                x, r = start + 0.1 * k, 0.05
-                model.rod("clutter", paint, [x, 0.08, max(0.05, bottom - 0.6)], [x, 0.08, top], r)
+            model.box("blind", paint, *_across(0.02, wide - 0.02, -0.04, -0.01, z, z + tilt))
+
+
+def _drapes(
+    room: Room, model: Model, index: int, s: float, wide: float, bottom: float, top: float,
+    paint: Paint, rng: Rng,
+) -> None:  # fmt: skip
+    """Curtains before a window, drawn to its sides or closed, down to the floor or the sill."""
+    edge, out = room.edges[index], rng.uniform(0.07, 0.16)
+    high = min(top + rng.uniform(0.03, 0.35), room.height - 0.02)
+    low = 0.02 if rng.random() < 0.65 else max(bottom - rng.uniform(0.02, 0.4), 0.02)
+    left, right = max(-0.45, 0.05 - s), min(wide + 0.45, edge.length - s - 0.05)
+    if not room.free_wall(index, s + left, s - 0.06) or not room.free_wall(
+        index, s + wide + 0.06, s + right
+    ):
+        left, right = 0.0, wide
+    drawn = rng.choice([0.18, 0.3, 0.5], p=[0.4, 0.3, 0.3]) * (right - left)
+    sheer = paint._replace(opacity=0.6) if rng.random() < 0.15 else paint
+    for start, stop in ((left, left + drawn), (right - drawn, right)):
+        if rng.random() < 0.93:
+            soft.curtain(model, "curtain", sheer, start, stop, out, low, high, rng)
+    if rng.random() < 0.7:
+        rail = materials.metal(rng)
+        model.rod("curtain", rail, [left, out, high + 0.02], [right, out, high + 0.02], 0.012)
+    room.use_wall(index, s + left, s + right, max(low, 1.1), high)  # low things stand before it
 
 
 def _outside(room: Room, edge: Edge, rng: Rng) -> None:
@@ -279,107 +309,3 @@ def _radiators(room: Room, index: int, holes: list[Opening], top: float, rng: Rn
             model.box("clutter", paint, *_across(a, b, 0.03, 0.03 + deep, 0.12, high))
         room.model.add(model, *wall_frame(edge, 0))
         room.use_wall(index, a, b, 0.1, high)
-
-
-def add_columns(room: Room, rng: Rng) -> None:
-    """Columns against walls and in corners, and free ones in big rooms."""
-    if rng.random() > (0.75 if room.area > 40 else 0.35):
-        return
-    round_ = rng.random() < 0.3
-    size = rng.uniform(0.2, 0.7)
-    paint = room.wall if rng.random() < 0.7 else materials.wall(rng)
-    for _ in range(int(rng.integers(1, 5))):
-        index = int(rng.integers(len(room.edges)))
-        edge = room.edges[index]
-        if edge.length < 2:
-            continue
-        s = float(
-            rng.choice([size / 2, edge.length - size / 2, rng.uniform(0.3, edge.length - 0.3)])
-        )
-        if room.free_wall(index, s - size / 2, s + size / 2):
-            deep = rng.uniform(0.1, size)
-            room.model.add(_column(paint, size, deep, round_=False), *wall_frame(edge, s))
-            room.use_wall(index, s - size / 2, s + size / 2, 0, TALL)
-            quad = [(-1, 0), (1, 0), (1, 1), (-1, 1)]
-            room.taken.append(np.array([edge.at(s + a * size / 2, b * deep) for a, b in quad]))
-    if room.area < 30:
-        return
-    low, high = room.outline.min(axis=0), room.outline.max(axis=0)
-    counts = np.maximum(((high - low) / rng.uniform(3.5, 6)).astype(int), 1)
-    for i in range(counts[0]):
-        for j in range(counts[1]):
-            place = low + (high - low) * (np.array([i, j]) + 0.5) / counts
-            if inside(place, room.outline, size + 0.6) and rng.random() < 0.8:
-                model = _column(paint, size, size, round_=round_)
-                room.model.add(model, [*(place - [0, size / 2]), 0])
-                h = size / 2
-                room.taken.append(place + np.array([[-h, -h], [h, -h], [h, h], [-h, h]]))
-
-
-def _column(paint: Paint, wide: float, deep: float, *, round_: bool) -> Model:
-    model = Model()
-    if round_:
-        model.rod("column", paint, [0, deep / 2, 0], [0, deep / 2, TALL], wide / 2)
-    else:
-        model.box("column", paint, [-wide / 2, 0, 0], [wide / 2, deep, TALL])
-    return model
-
-
-def hang(room: Room, rng: Rng) -> None:
-    """Boards, pictures, sockets, screens and coats on what is left of the walls."""
-    boards = {"office": 0.7, "meeting": 0.95, "classroom": 1.0}.get(room.kind, 0.3)
-    count = int(rng.integers(1, 4)) if rng.random() < boards else 0
-    for _ in range(count):
-        wide, high = rng.uniform(0.8, 3.0), rng.uniform(0.8, 1.3)
-        _hang_one(room, _board(wide, high, rng), wide, rng.uniform(0.7, 1.1), high, rng)
-    for _ in range(int(rng.integers(0, 7))):
-        wide, high = rng.uniform(0.15, 1.0, 2)
-        _hang_one(room, _picture(wide, high, rng), wide, rng.uniform(0.9, 1.6), high, rng)
-    for _ in range(int(rng.integers(0, 6))):
-        size = rng.uniform(0.08, 0.3, 2)
-        model = Model()
-        low, high3 = [-size[0] / 2, 0, 0], [size[0] / 2, rng.uniform(0.01, 0.15), size[1]]
-        model.box("clutter", materials.plastic(rng), low, high3)
-        _hang_one(room, model, size[0], rng.choice([0.25, 1.0, 1.4, 2.1]), size[1], rng)
-
-
-def _hang_one(room: Room, model: Model, wide: float, z: float, high: float, rng: Rng) -> None:
-    for _ in range(8):
-        index = int(rng.integers(len(room.edges)))
-        edge = room.edges[index]
-        if edge.length < wide + 0.2 or z + high > room.height - 0.05:
-            continue
-        s = rng.uniform(wide / 2 + 0.05, edge.length - wide / 2 - 0.05)
-        if room.free_wall(index, s - wide / 2, s + wide / 2, z, z + high):
-            room.model.add(model, *wall_frame(edge, s, z))
-            room.use_wall(index, s - wide / 2, s + wide / 2, z, z + high)
-            return
-
-
-def _board(wide: float, high: float, rng: Rng) -> Model:
-    model, w, deep = Model(), wide / 2, rng.uniform(0.015, 0.05)
-    model.box("board", materials.board(rng), [-w, 0, 0], [w, deep, high])
-    if rng.random() < 0.7:
-        frame, f = materials.metal(rng), rng.uniform(0.015, 0.05)
-        for low, top in (([-w - f, 0, -f], [w + f, deep + 0.01, 0]),
-                         ([-w - f, 0, high], [w + f, deep + 0.01, high + f]),
-                         ([-w - f, 0, 0], [-w, deep + 0.01, high]),
-                         ([w, 0, 0], [w + f, deep + 0.01, high])):  # fmt: skip
-            model.box("board", frame, low, top)
-        if rng.random() < 0.6:
-            model.box("board", frame, [-w * 0.8, 0, -0.04], [w * 0.8, deep + 0.07, -0.02])
-    return model
-
-
-def _picture(wide: float, high: float, rng: Rng) -> Model:
-    """In a frame it is clutter; a poster as thin as paint is the wall itself."""
-    model, w, deep = Model(), wide / 2, rng.uniform(0.015, 0.06)
-    label, deep = ("wall", 0.003) if rng.random() < 0.4 else ("clutter", deep)
-    model.box(label, materials.thing(rng), [-w, 0, 0], [w, deep, high])
-    return model
-
-
-def quad(centre: Array, half: Array, yaw: float) -> Array:
-    """The corners (4, 2) of a turned rectangle, counter-clockwise."""
-    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half
-    return corners @ turn_z(yaw)[:2, :2].T + centre

@@ -83,7 +83,7 @@ const cut = (panel) => { const v = +$("cut").value; return v >= 1 ? 1e30 : panel
 function captions() {
   $("captions").replaceChildren(...boxes().map(([x, y, w], i) => {
     const panel = panels[i], shown = panel.shown < panel.total ? `${count(panel.shown)} of ${count(panel.total)} points` : `${count(panel.total)} points`;
-    const mode = modeOf(panel), says = `${shown} · ${LABELS[mode].toLowerCase()}${panel.up === "y" ? " · y is up" : ""}`;
+    const mode = modeOf(panel), says = `${shown} · ${LABELS[mode].toLowerCase()}${panel.up === "z" ? "" : panel.up === "y" ? " · y is up" : " · y points down"}`;
     const room = innerWidth > 640 && x + w > innerWidth - 10 ? 290 : 0;
     return make("div", [make("b", panel.name), make("span", says)], { style: `left:${x}px;top:${y}px;width:${w - room}px`, class: i ? "edge" : "" });
   }));
@@ -151,7 +151,7 @@ function ask(x, y) {
   if (has("class")) rows.push(["class", `${head.classes[more[4 * index]].name} (${head.classes[more[4 * index]].code})`]);
   if (has("truth")) rows.push(["truth", head.classes[more[4 * index + 1]].name]);
   const digits = panel.axes.map(([k]) => Math.max(0, Math.min(6, Math.ceil(-Math.log10(panel.step[k])))));
-  "xyz".split("").forEach((axis, k) => rows.push([axis === panel.up ? `${axis} (up)` : axis, found.xyz[k].toLocaleString("en", { minimumFractionDigits: digits[k], maximumFractionDigits: digits[k] })]));
+  "xyz".split("").forEach((axis, k) => rows.push([axis === panel.up.at(-1) ? `${axis} (${panel.up.length > 1 ? "down" : "up"})` : axis, found.xyz[k].toLocaleString("en", { minimumFractionDigits: digits[k], maximumFractionDigits: digits[k] })]));
   if (has("rgb")) rows.push(["rgb", [...paint.slice(4 * index, 4 * index + 3)].join(" ")]);
   ["confidence", "intensity"].forEach((m, k) => has(m) && rows.push([m, "≈ " + brief(panel.ends[m][0] + (panel.ends[m][1] - panel.ends[m][0]) * more[4 * index + 2 + k] / 255)]));
   info.replaceChildren(make("table", rows.map((row) => make("tr", row.map((cell) => make("td", cell))))));

@@ -1,0 +1,434 @@
+// The passes of a network over its pyramid.
+//
+// A pass goes over the points of a level in chunks that stay in the second-level cache: it gathers
+// what the level's points have been offered, runs every dense layer up to the next gathering, and
+// offers again. So features are written to memory only where other points need them. Each point's
+// result depends on its own row and those it gathers alone, whatever the chunks and threads.
+//
+// Passes: 0 input; 1 the first aggregation; 2 the first residual block; 3 what that offers to the
+// first strided block; 4 + 3s the strided block from level s, 5 + 3s what it offers to the residual
+// block after it, 6 + 3s that block; 19 - s the decoder at level s. At the finest levels what is
+// offered has a pass of its own: the largest arrays of a network should not meet. Elsewhere it is
+// offered in the pass before, while its features are in the cache.
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <ctime>
+
+#include "common/parallel.h"
+#include "engine/arena.h"
+#include "engine/network.h"
+
+namespace salanet {
+namespace {
+
+constexpr int64_t kCached = 48 << 10;  // floats of a chunk in panels
+constexpr int64_t kMostRows = 512;
+constexpr int64_t kFewestChunks = 16;
+constexpr int kDeepest = kLevels - 1;
+
+constexpr int strided_pass(int level) { return 4 + 3 * level; }  // from that level
+constexpr int residual_pass(int level) { return level == 0 ? 2 : 3 + 3 * level; }
+constexpr int decoder_pass(int level) { return 19 - level; }
+
+// Rows of a chunk: whole panels, a function of the sizes alone.
+int64_t chunk_rows(int64_t rows, int64_t channels) {
+  const int64_t few = std::clamp(kCached / channels, kPanelRows, kMostRows);
+  const int64_t fair = std::max(rows / kFewestChunks, kPanelRows);
+  return std::min(few, fair) / kPanelRows * kPanelRows;
+}
+
+// Pieces of scratch memory, one for each thread at work.
+class Slots {
+ public:
+  explicit Slots(int count) : taken_(static_cast<size_t>(count)) {}
+
+  class Lease {
+   public:
+    explicit Lease(Slots& slots) : slots_(slots) {
+      while (slots_.taken_[slot_].exchange(true, std::memory_order_acquire))
+        slot_ = (slot_ + 1) % slots_.taken_.size();
+    }
+    ~Lease() { slots_.taken_[slot_].store(false, std::memory_order_release); }
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+    int64_t number() const { return static_cast<int64_t>(slot_); }
+
+   private:
+    Slots& slots_;
+    size_t slot_ = 0;
+  };
+
+ private:
+  std::vector<std::atomic<bool>> taken_;
+};
+
+// Nanoseconds that the calling thread has worked; where the system does not tell, of the clock.
+int64_t worked() {
+#if defined(CLOCK_THREAD_CPUTIME_ID)
+  timespec time;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return int64_t{time.tv_sec} * 1000000000 + time.tv_nsec;
+#else
+  const auto time = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(time).count();
+#endif
+}
+
+// Adds up what it sees of its life, where a profile is wanted.
+class Clock {
+ public:
+  explicit Clock(std::atomic<int64_t>* total) : total_(total), start_(total ? worked() : 0) {}
+  ~Clock() {
+    if (total_ != nullptr) *total_ += worked() - start_;
+  }
+  Clock(const Clock&) = delete;
+  Clock& operator=(const Clock&) = delete;
+
+ private:
+  std::atomic<int64_t>* total_;
+  int64_t start_;
+};
+
+struct Chunk {
+  int64_t begin, count;
+  int64_t panels() const { return panels_of(count); }
+};
+
+// Where the rows of an array lie.
+struct RowArray {
+  float* data;
+  int64_t stride;
+};
+
+class Run {
+ public:
+  Run(const Network& network, const Pyramid& pyramid, int threads)
+      : net_(network), pyramid_(pyramid), threads_(std::max(threads, 1)), slots_(threads_) {
+    plan();
+  }
+
+  int64_t bytes() const { return 4 * (arena_.size() + threads_ * scratch_floats_); }
+
+  ~Run() {
+    if (memory_.data() != nullptr) net_.spare->give(std::move(memory_));
+  }
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+
+  void start(bool profiled) {
+    memory_ = net_.spare->take(arena_.size() + threads_ * scratch_floats_);
+    profiled_ = profiled;
+  }
+
+  // Tables of `consumed`, the pyramid or null, are freed after the last pass that reads them.
+  void all(const float* features, float* logits, Pyramid* consumed) {
+    enter(features);
+    first();
+    residual(0);
+    if (consumed != nullptr) consumed->levels[0].neighbours.drop();
+    offer_first_strided();
+    for (int s = 0; s < kDeepest; ++s) {
+      strided(s);
+      if (consumed != nullptr) consumed->levels[s].pool.drop();
+      if (s == 0) offer_second_residual();
+      residual(s + 1);
+      if (consumed != nullptr) consumed->levels[s + 1].neighbours.drop();
+    }
+    for (int s = kDeepest - 1; s >= 0; --s) decode(s, logits);
+  }
+
+  void report(Shares& shares) const {
+    shares.products = 1e-9 * static_cast<double>(products_);
+    shares.aggregations = 1e-9 * static_cast<double>(aggregations_);
+    shares.rest = 1e-9 * static_cast<double>(whole_) - shares.products - shares.aggregations;
+  }
+
+ private:
+  const PyramidLevel& level(int s) const { return pyramid_.levels[static_cast<size_t>(s)]; }
+
+  // ---- What lies where ------------------------------------------------------------------------
+
+  int rows_array(int s, int64_t stride, int from, int to) {
+    return arena_.add(level(s).count * stride, from, to);
+  }
+  int panels_array(int s, int64_t channels, int from, int to) {
+    return arena_.add(panels_of(level(s).count) * panel_floats(channels), from, to);
+  }
+
+  void plan() {
+    offers_[0] = rows_array(0, net_.first->stride(), 0, 1);
+    offers_[1] = rows_array(0, net_.residual[0].aggregation->stride(), 1, 2);
+    entered_ = panels_array(0, net_.width / 2, 1, 2);
+    for (int s = 0; s < kDeepest; ++s) {
+      const int now = strided_pass(s), after = residual_pass(s + 1);
+      offers_[2 + 2 * s] = rows_array(s, net_.strided[s].aggregation->stride(), now - 1, now);
+      offers_[3 + 2 * s] = rows_array(s + 1, net_.residual[s + 1].aggregation->stride(),
+                                      s == 0 ? now + 1 : now, after);
+      reached_[s + 1] = panels_array(s + 1, net_.channels(s + 1), now, after);
+      kept_[s] = rows_array(s, row_stride(net_.channels(s)), residual_pass(s), decoder_pass(s));
+      coarse_[s + 1] = rows_array(s + 1, net_.decoded(s), s + 1 == kDeepest ? after : decoder_pass(s + 1),
+                                  decoder_pass(s));
+    }
+    arena_.plan();
+    measuring_ = true;
+    all(nullptr, nullptr, nullptr);
+    measuring_ = false;
+  }
+
+  float* at(int array) const {
+    return measuring_ ? nullptr : memory_.data() + arena_.offset(array);
+  }
+  Panels panels_at(int array, int64_t channels, const Chunk& chunk) const {
+    const int64_t stride = panel_floats(channels);
+    return {at(array) + chunk.begin / panel_width() * stride, stride};
+  }
+  RowArray kept(int s) const { return {at(kept_[s]), row_stride(net_.channels(s))}; }
+
+  // ---- How a pass runs ------------------------------------------------------------------------
+
+  // body(chunk, scratch) for all rows. While measuring, bodies only carve: for one chunk.
+  template <typename Body>
+  void pass(int64_t rows, int64_t channels, Body&& body) {
+    const int64_t grain = chunk_rows(rows, channels);
+    if (measuring_) {
+      Carver carver = Carver::measuring();
+      body(Chunk{0, std::min(grain, rows)}, carver);
+      scratch_floats_ = std::max(scratch_floats_, carver.used() / 4);
+      return;
+    }
+    parallel_for(rows, grain, threads_, [&](int64_t begin, int64_t end, int64_t) {
+      const Clock clock(profiled_ ? &whole_ : nullptr);
+      const Slots::Lease slot(slots_);
+      Carver carver(memory_.data() + arena_.size() + slot.number() * scratch_floats_);
+      body(Chunk{begin, end - begin}, carver);
+    });
+  }
+
+  void multiply(const Dense& dense, Panels in, Panels out, const Chunk& chunk,
+                const Panels* addend = nullptr) {
+    if (measuring_) return;
+    const Clock clock(profiled_ ? &products_ : nullptr);
+    dense.run(in, out, chunk.panels(), addend);
+  }
+
+  void gather(const Aggregation& aggregation, int array, const Around& around, Panels out,
+              const Chunk& chunk, Carver& scratch) {
+    const int64_t bytes = aggregation.scratch_bytes(chunk.count, around.K);
+    char* memory = scratch.take<char>(bytes);
+    if (measuring_) return;
+    const Clock clock(profiled_ ? &aggregations_ : nullptr);
+    aggregation.run(around.part(chunk.begin, chunk.count), at(array), out, Carver(memory));
+  }
+
+  // Offers features, in panels with room for three channels more, to an aggregation.
+  void offer(const Aggregation& to, int array, const PyramidLevel& level, Panels x,
+             int64_t channels, const Chunk& chunk, Carver& scratch) {
+    const int64_t wide = to.row_channels();
+    Panels rows = x;
+    if (to.offer() != nullptr) rows = take_panels(scratch, wide, chunk.count);
+    if (measuring_) return;
+    if (to.wants_positions()) {
+      const float away[3] = {-level.middle[0], -level.middle[1], -level.middle[2]};
+      const Affine centred{nullptr, away, false};
+      load_rows({level.points + 3 * chunk.begin, 3}, chunk.count, 3, from_channel(x, channels),
+                &centred);
+    }
+    if (to.offer() != nullptr) multiply(*to.offer(), x, rows, chunk);
+    store_rows(rows, chunk.count, wide, at(array) + chunk.begin * to.stride(), to.stride());
+  }
+
+  void reduce_and_offer(const Residual& to, int array, const PyramidLevel& level, Panels x,
+                        const Chunk& chunk, Carver& scratch) {
+    const int64_t inner = to.reduce.outputs();
+    const Panels reduced = take_panels(scratch, inner + 3, chunk.count);
+    multiply(to.reduce, x, reduced, chunk);
+    offer(*to.aggregation, array, level, reduced, inner, chunk, scratch);
+  }
+
+  static Around around(const PyramidLevel& level) {
+    return {level.points, level.points, level.middle, level.neighbours.data(),
+            level.count,  level.count,  level.k};
+  }
+  static Around around(const PyramidLevel& fine, const PyramidLevel& coarse) {
+    return {coarse.points, fine.points, fine.middle, fine.pool.data(),
+            coarse.count,  fine.count,  fine.k};
+  }
+
+  // ---- The passes -----------------------------------------------------------------------------
+
+  void enter(const float* features) {
+    const int64_t d = net_.in_channels, half = net_.width / 2;
+    pass(level(0).count, d + 4 * half, [&](const Chunk& chunk, Carver& scratch) {
+      const Panels seen = take_panels(scratch, d, chunk.count);
+      const Panels x = take_panels(scratch, half + 3, chunk.count);
+      if (!measuring_) load_rows({features + chunk.begin * d, d}, chunk.count, d, seen);
+      multiply(net_.input, seen, x, chunk);
+      offer(*net_.first, offers_[0], level(0), x, half, chunk, scratch);
+    });
+  }
+
+  void first() {
+    const int64_t half = net_.width / 2;
+    pass(level(0).count, 6 * half, [&](const Chunk& chunk, Carver& scratch) {
+      const Panels x = panels_at(entered_, half, chunk);
+      gather(*net_.first, offers_[0], around(level(0)), x, chunk, scratch);
+      reduce_and_offer(net_.residual[0], offers_[1], level(0), x, chunk, scratch);
+    });
+  }
+
+  void residual(int s) {
+    const Residual& block = net_.residual[s];
+    const int64_t inner = block.reduce.outputs(), wide = net_.channels(s);
+    const int64_t beside = s == 0 ? net_.width / 2 : 0;  // the shortcut's input
+    pass(level(s).count, inner + beside + 4 * wide, [&](const Chunk& chunk, Carver& scratch) {
+      const Panels in = take_panels(scratch, inner + beside, chunk.count);
+      const Panels x = take_panels(scratch, wide, chunk.count);
+      gather(*block.aggregation, offers_[s == 0 ? 1 : 1 + 2 * s], around(level(s)), in, chunk,
+             scratch);
+      if (s == 0) {
+        copy(panels_at(entered_, beside, chunk), from_channel(in, inner), beside, chunk);
+        multiply(block.expand, in, x, chunk);
+      } else {
+        const Panels shortcut = panels_at(reached_[s], wide, chunk);
+        multiply(block.expand, in, x, chunk, &shortcut);
+      }
+      if (s < kDeepest) keep(s, x, chunk);
+      if (s == kDeepest)
+        spread(s, x, chunk, scratch);
+      else if (s > 0)
+        reduce_and_offer(net_.strided[s], offers_[2 + 2 * s], level(s), x, chunk, scratch);
+    });
+  }
+
+  void offer_first_strided() {
+    const int64_t wide = net_.channels(0);
+    pass(level(0).count, 4 * wide, [&](const Chunk& chunk, Carver& scratch) {
+      const Panels x = take_panels(scratch, wide, chunk.count);
+      load_kept(0, x, chunk);
+      reduce_and_offer(net_.strided[0], offers_[2], level(0), x, chunk, scratch);
+    });
+  }
+
+  void strided(int s) {
+    const Residual& block = net_.strided[s];
+    const int64_t inner = block.reduce.outputs(), fine = net_.channels(s);
+    const Around near = around(level(s), level(s + 1));
+    const int64_t wide = net_.channels(s + 1);
+    pass(level(s + 1).count, inner + 2 * fine + 3 * wide, [&](const Chunk& chunk, Carver& scratch) {
+      const Panels in = take_panels(scratch, inner + fine, chunk.count);
+      gather(*block.aggregation, offers_[2 + 2 * s], near, in, chunk, scratch);
+      float* maxima = scratch.take<float>(chunk.count * fine);
+      char* memory = scratch.take<char>(block.maximum->scratch_bytes(near.K));
+      if (!measuring_) {
+        const Clock clock(profiled_ ? &aggregations_ : nullptr);
+        const RowArray rows = kept(s);
+        block.maximum->run(near.part(chunk.begin, chunk.count), rows.data, rows.stride, maxima,
+                           Carver(memory));
+        load_rows({maxima, fine}, chunk.count, fine, from_channel(in, inner));
+      }
+      const Panels x = panels_at(reached_[s + 1], wide, chunk);
+      multiply(block.expand, in, x, chunk);
+      if (s > 0)
+        reduce_and_offer(net_.residual[s + 1], offers_[3 + 2 * s], level(s + 1), x, chunk, scratch);
+    });
+  }
+
+  void offer_second_residual() {
+    const int64_t wide = net_.channels(1);
+    pass(level(1).count, 3 * wide, [&](const Chunk& chunk, Carver& scratch) {
+      reduce_and_offer(net_.residual[1], offers_[3], level(1), panels_at(reached_[1], wide, chunk),
+                       chunk, scratch);
+    });
+  }
+
+  void decode(int s, float* logits) {
+    const int64_t wide = net_.channels(s), out = net_.decoded(s);
+    pass(level(s).count, wide + 4 * out, [&](const Chunk& chunk, Carver& scratch) {
+      const Panels own = take_panels(scratch, wide, chunk.count);
+      const Panels x = take_panels(scratch, out, chunk.count);
+      load_kept(s, own, chunk);
+      if (!measuring_)
+        load_rows({at(coarse_[s + 1]), out, level(s).upsample.data() + chunk.begin}, chunk.count,
+                  out, x);
+      multiply(net_.up_own[s], own, x, chunk, &x);
+      if (s > 0)
+        spread(s, x, chunk, scratch);
+      else
+        classify(x, logits, chunk, scratch);
+    });
+  }
+
+  // The decoder's coarse product: made here, taken by every finer point nearest to this one.
+  void spread(int s, Panels x, const Chunk& chunk, Carver& scratch) {
+    const int64_t wide = net_.decoded(s - 1);
+    const Panels out = take_panels(scratch, wide, chunk.count);
+    multiply(net_.up_coarse[s - 1], x, out, chunk);
+    if (!measuring_)
+      store_rows(out, chunk.count, wide, at(coarse_[s]) + chunk.begin * wide, wide);
+  }
+
+  void classify(Panels x, float* logits, const Chunk& chunk, Carver& scratch) {
+    const Panels hidden = take_panels(scratch, net_.width / 2, chunk.count);
+    const Panels out = take_panels(scratch, net_.classes, chunk.count);
+    multiply(net_.head, x, hidden, chunk);
+    multiply(net_.classifier, hidden, out, chunk);
+    if (!measuring_)
+      store_rows(out, chunk.count, net_.classes, logits + chunk.begin * net_.classes,
+                 net_.classes);
+  }
+
+  void keep(int s, Panels x, const Chunk& chunk) const {
+    if (measuring_) return;
+    const RowArray rows = kept(s);
+    store_rows(x, chunk.count, net_.channels(s), rows.data + chunk.begin * rows.stride,
+               rows.stride);
+  }
+
+  void load_kept(int s, Panels out, const Chunk& chunk) const {
+    if (measuring_) return;
+    const RowArray rows = kept(s);
+    load_rows({rows.data + chunk.begin * rows.stride, rows.stride}, chunk.count, net_.channels(s),
+              out);
+  }
+
+  void copy(Panels from, Panels to, int64_t channels, const Chunk& chunk) const {
+    if (measuring_) return;
+    for (int64_t panel = 0; panel < chunk.panels(); ++panel)
+      std::memcpy(to.data + panel * to.stride, from.data + panel * from.stride,
+                  static_cast<size_t>(panel_floats(channels)) * sizeof(float));
+  }
+
+  const Network& net_;
+  const Pyramid& pyramid_;
+  const int threads_;
+  Slots slots_;
+  Arena arena_;
+  FloatArray memory_;
+  int64_t scratch_floats_ = 0;
+  bool measuring_ = false, profiled_ = false;
+  // Arrays of the arena: what aggregations are offered, in their order; panels after the first
+  // aggregation and after the strided block that reaches a level; rows of a level kept for the
+  // decoder; the decoder's coarse products of a level.
+  std::array<int, kAggregations> offers_{};
+  int entered_ = 0;
+  std::array<int, kLevels> reached_{}, kept_{}, coarse_{};
+  std::atomic<int64_t> products_{0}, aggregations_{0}, whole_{0};
+};
+
+}  // namespace
+
+void run(const Network& network, const float* features, Pyramid& pyramid, float* logits,
+         int threads, bool consume, Shares* shares) {
+  Run run(network, pyramid, threads);
+  run.start(shares != nullptr);
+  run.all(features, logits, consume ? &pyramid : nullptr);
+  if (shares != nullptr) run.report(*shares);
+}
+
+int64_t run_bytes(const Network& network, const Pyramid& pyramid, int threads) {
+  return Run(network, pyramid, threads).bytes();
+}
+
+}  // namespace salanet

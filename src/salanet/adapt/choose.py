@@ -1,0 +1,107 @@
+"""Which of several models a file is for, by what it looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from salanet.adapt.fit import FitOptions, examine, lacking, strays
+from salanet.adapt.kind import DOMAINS, USUAL_GRIDS, domain, stance
+from salanet.errors import ConfigError, SalaNetError
+from salanet.model_file import Entry, require_entries
+from salanet.remark import Remark
+from salanet.sampling.survey import Survey
+
+
+def choose(
+    survey: Survey,
+    where: str,
+    models: Sequence[Entry] | None = None,
+    options: FitOptions | None = None,
+) -> tuple[Entry, str]:
+    """The smallest model that is for such a file and can do with its attributes, and why.
+
+    Args:
+        survey: what the file looks like.
+        where: what messages call the file.
+        models: to choose from; by default those that come with the package.
+        options: what the user knows of the file's units and axes.
+
+    Raises:
+        ConfigError: no model fits, or the file could be either; the models are listed.
+        DataError: the file is in degrees.
+    """
+    options = options or FitOptions()
+    models = require_entries() if models is None else models
+    listed = ", ".join(f"{m.name} ({DOMAINS.get(m.domain, 'any scan')})" for m in models)
+    kind, reason = domain(survey, options.units, options.up, where)
+    if not kind:
+        raise ConfigError(
+            f"{where}: could be anything ({reason}); choose a model with -m, of {listed}"
+        )
+    fitting = [m for m in models if m.domain == kind]
+    if not fitting:
+        raise ConfigError(
+            f"{where}: looks like {DOMAINS[kind]} ({reason}), which no model here is for; choose "
+            f"one all the same with -m, of {listed}"
+        )
+    able = [m for m in fitting if not {*lacking(m, survey.arrays)} - {*m.card.optional}]
+    if not able:
+        missing = ", ".join(f"{m.name} needs {lacking(m, survey.arrays)[0]}" for m in fitting)
+        raise ConfigError(f"{where}: looks like {DOMAINS[kind]}, but lacks attributes ({missing})")
+    best = min(able, key=lambda m: m.parameters)
+    return best, f"taking the model {best.name}: this looks like {DOMAINS[kind]} ({reason})"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a file is to the models, in figures and words.
+
+    Attributes:
+        domain: "indoor", "airborne" or nothing.
+        scale: metres per unit along x, y, z; None in degrees.
+        spacing: metres between neighbouring points; None if unknown.
+        model: the shipped model that `salanet predict` would take; None if it would ask.
+        points_per_cell: of that model's grid.
+        remarks: what would be decided, and what is doubtful.
+    """
+
+    domain: str
+    scale: tuple[float, float, float] | None
+    spacing: float | None
+    model: str | None
+    points_per_cell: float | None
+    remarks: list[str]
+
+
+def findings(survey: Survey, where: str, options: FitOptions | None = None) -> Findings:
+    """What `salanet predict` would make of a file, with these options."""
+    options = options or FitOptions()
+    try:
+        kind, _ = domain(survey, options.units, options.up, where)
+    except SalaNetError as in_degrees:
+        return Findings("", None, None, None, None, [_bare(in_degrees, where)])
+    grid = USUAL_GRIDS.get(kind, USUAL_GRIDS["airborne"])
+    try:
+        model, why = choose(survey, where, options=options)
+        fit = examine(model, survey, options, where)
+    except SalaNetError as error:
+        found = stance(options.units, options.up, survey, grid, grid, where)
+        spacing = _finite(survey.spacing * found.scale[0])
+        remarks = [_bare(error, where), *found.remarks]
+        if survey.company is not None and survey.company.count:
+            remarks.append(strays(survey.company, max(found.scale)))
+        return Findings(kind, found.scale, spacing, None, None, remarks)
+    spacing = _finite(survey.spacing * fit.scale[0])
+    per_cell = (fit.grid / spacing) ** 2 if spacing else None
+    return Findings(kind, fit.scale, spacing, model.name, per_cell, [why, *fit.remarks])
+
+
+def _bare(error: SalaNetError, where: str) -> str:
+    return Remark(str(error).removeprefix(f"{where}: "), error.code)
+
+
+def _finite(number: float) -> float | None:
+    return number if np.isfinite(number) else None

@@ -1,0 +1,85 @@
+"""Which runner a model gets."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from salanet.engine.native_runner import NativeRunner
+from salanet.engine.network import obstacle
+from salanet.engine.onnx_runner import OnnxRunner
+from salanet.engine.runner import Model, Runner, require_scene_file
+from salanet.errors import ConfigError, FileError, MissingExtraError
+from salanet.model_file import describe, locate
+
+if TYPE_CHECKING:
+    from salanet.models import Network
+
+
+def as_runner(model: Model, device: str = "auto") -> Runner:
+    """What runs a model: a runner as it is, a network of PyTorch, or a file or name opened.
+
+    Raises:
+        FileError, ConfigError, MissingExtraError: see `open_runner`.
+    """
+    if isinstance(model, (str, Path)):
+        return open_runner(model, device)
+    if "torch" in sys.modules and isinstance(model, sys.modules["torch"].nn.Module):
+        from salanet.models.runner import TorchRunner
+
+        return TorchRunner(cast("Network", model))
+    if not hasattr(model, "logits"):
+        raise ConfigError(f"{model!r} is no model: give a file, or a name of `salanet models`")
+    return cast(Runner, model)
+
+
+def open_runner(model: str | Path, device: str = "auto", threads: int | None = None) -> Runner:
+    """Open a model file, or a model that comes with the package by its name.
+
+    A `.onnx` file runs by ONNX Runtime; a `.safetensors` file by the native kernels where its
+    operator has them, else by PyTorch, which another device than the processor needs as well.
+
+    Args:
+        model: the file, or the name.
+        device: auto, cpu, or what PyTorch calls a device, such as cuda.
+        threads: of ONNX Runtime; None for as many as `salanet.geometry.threads`.
+
+    Raises:
+        FileError: the file is absent, damaged or not one of ours.
+        ConfigError: there is no such model or device; or the model labels object parts.
+        MissingExtraError: ONNX Runtime or PyTorch is needed and not installed.
+    """
+    path = locate(model)
+    if not path.is_file():
+        raise FileError(path, "no such model file")
+    if path.suffix.lower() == ".onnx":
+        return tried(OnnxRunner(path, threads), path)
+    entry = describe(path)
+    require_scene_file(path, entry.config)
+    why = obstacle(entry.config) if device in ("auto", "cpu") else f"for the device '{device}'"
+    if not why:
+        return tried(NativeRunner(entry), path)
+    if find_spec("torch") is None:
+        raise MissingExtraError("torch", "train", why)
+    from salanet.models.runner import TorchRunner
+
+    return tried(TorchRunner.open(path, device), path)
+
+
+def tried(runner: Runner, path: Path) -> Runner:
+    """One point through the network: weights that do not fit show now, not in the middle."""
+    classes = len(runner.config.classes)
+    try:
+        points = np.zeros((1, 3), np.float32)
+        seen = np.zeros((1, runner.config.in_channels), np.float32)
+        shape: tuple[int, ...] = runner.logits(seen, runner.levels(points)).shape
+    except Exception as error:  # onnxruntime's own classes derive from nothing narrower
+        reason = " ".join(str(error).split())[:200]
+        raise FileError(path, f"its weights do not fit its architecture ({reason})") from error
+    if shape != (1, classes):
+        raise FileError(path, f"has {shape[-1]} outputs for {classes} classes")
+    return runner

@@ -1,0 +1,223 @@
+"""From a cloud, or a prepared scene, to a class for every original point."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salanet.adapt.fit import Fit, FitOptions, as_is, examine, intensity_scale
+from salanet.adapt.kind import implausible
+from salanet.adapt.units import USUAL
+from salanet.cloud import PointCloud
+from salanet.company import Company
+from salanet.engine.confidence import LEVELS, Certainty, levels
+from salanet.engine.confidence import probabilities as shares
+from salanet.engine.opening import as_runner
+from salanet.engine.runner import Model, Runner, require_scenes
+from salanet.engine.votes import Progress, point_logits
+from salanet.errors import FileError
+from salanet.model_file import Described
+from salanet.sampling import features
+from salanet.sampling.boxes import TILE_POINTS
+from salanet.sampling.cells import cell_features, to_cells
+from salanet.sampling.noise import NO_CLASS, company_of, left_out, require_some, spread
+from salanet.sampling.survey import survey
+from salanet.scenes import Scene
+from salanet.terminal import visible
+
+if TYPE_CHECKING:
+    from salanet.sampling.partition import Superpoints
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What `segment` found, in the order of the cloud's points.
+
+    Attributes:
+        labels: int64 (N,), index into the model's classes; -1 for points that are left out:
+            strays, and those that the file flags as noise.
+        probabilities: float32 (N, classes), or None if not asked for; those of points left out
+            are all alike.
+        cells: how many points the network saw.
+        remarks: what was decided about the cloud, and what is doubtful, one line each.
+        certainty: how sure the model is of the labels; None where no point has one.
+    """
+
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float32] | None
+    cells: int
+    remarks: tuple[str, ...] = ()
+    certainty: Certainty | None = None
+
+    def first(self, count: int) -> Segmentation:
+        """What was found for the first points alone, such as the vertices of a mesh."""
+        given = None if self.probabilities is None else self.probabilities[:count]
+        return replace(self, labels=self.labels[:count], probabilities=given)
+
+
+class Input(NamedTuple):
+    """What the network sees of a cloud, and the cell of each original point, -1 if left out.
+
+    The parts of its points are None where the network does not look at any, or finds them itself.
+    """
+
+    points: NDArray[np.float32]
+    features: NDArray[np.float32]
+    cell_of_point: NDArray[np.integer] | None
+    superpoints: Superpoints | None = None
+
+
+def segment(
+    model: Model,
+    cloud: PointCloud,
+    *,
+    probabilities: bool = False,
+    votes: int = 1,
+    tile_points: int = TILE_POINTS,
+    progress: Progress | None = None,
+    where: str = "point cloud",
+    fit: Fit | FitOptions | Literal["auto"] | None = "auto",
+    company: Company | None = None,
+) -> Segmentation:
+    """Give every point of a cloud one of the model's classes.
+
+    The cloud is reduced to one point per cell of the model's grid, the network labels those, and
+    each original point takes the result of its cell.
+
+    Args:
+        model: of scenes: a file, the name of one that comes with the package, or a runner of one
+            that is open (`salanet.open_model`), which many clouds share.
+        cloud: N >= 1 points, and the attributes the model's features need.
+        probabilities: also return those of the classes (`salanet.engine.confidence`).
+        votes, tile_points, progress: see `salanet.engine.point_logits`.
+        where: what errors call the cloud, such as its file.
+        fit: how the cloud becomes what the model expects: "auto" finds out, as `salanet predict`
+            does, and warns of what changes the result or is doubtful; `FitOptions` say what is
+            known already; a `Fit` is taken silently (`salanet.adapt.fit.examine`); None takes
+            the cloud as it is, in metres and with z up (`as_is`).
+        company: where the cloud's points have company, if that is known.
+
+    Raises:
+        DataError: the cloud is empty, has no finite coordinates, or lacks an attribute.
+        ConfigError: the model is not for scenes.
+    """
+    model = as_runner(model)
+    require_scenes(model.config)  # an error about the model comes before any about the cloud
+    asked = FitOptions() if fit == "auto" else fit
+    examined = isinstance(asked, FitOptions)
+    found: Fit | None
+    if isinstance(asked, FitOptions):
+        surveyed = survey(cloud)
+        company, found = surveyed.company, examine(model, surveyed, asked, where)
+    else:
+        found = asked
+    seen = cloud_input(model, cloud, where, found, company)
+    logits = point_logits(
+        model,
+        seen.points,
+        seen.features,
+        votes=votes,
+        tile_points=tile_points,
+        progress=progress,
+    )
+    labels = of_points(logits.argmax(axis=1), seen.cell_of_point, NO_CLASS)
+    sure = of_points(levels(model, logits), seen.cell_of_point, 0)
+    known = np.bincount(sure[labels >= 0], minlength=LEVELS + 1)
+    certainty = Certainty.of(model, known)
+    remarks: list[str] = []
+    if examined and found is not None:
+        counts = np.bincount(labels[labels >= 0], minlength=len(model.config.classes))
+        doubts = certainty.remarks() if certainty else []
+        remarks = [*found.remarks, *implausible(model, counts.tolist()), *doubts]
+        for remark in remarks:
+            if not remark.endswith(USUAL):
+                warnings.warn(visible(f"{where}: {remark}"), stacklevel=2)
+    return Segmentation(
+        labels=labels,
+        probabilities=(
+            of_points(shares(model, logits), seen.cell_of_point, 1 / logits.shape[1])
+            if probabilities
+            else None
+        ),
+        cells=len(logits),
+        remarks=tuple(remarks),
+        certainty=certainty,
+    )
+
+
+def of_points(
+    values: NDArray[Any], cell_of_point: NDArray[np.integer] | None, none: float
+) -> NDArray[Any]:
+    """The value of each point, from those of the cells; `none` for points without a cell."""
+    if cell_of_point is None:
+        return values
+    found = values[cell_of_point]
+    found[cell_of_point < 0] = none
+    return found
+
+
+def cloud_input(
+    model: Described,
+    cloud: PointCloud,
+    where: str,
+    fit: Fit | None = None,
+    company: Company | None = None,
+) -> Input:
+    """The cells of a cloud and their features, as the model was trained on them.
+
+    Points without company for far and wide or without finite coordinates are left out, and those
+    that the file flags as noise.
+    """
+    names = require_scenes(model.config)
+    # Black colours are colours to a fit, which has looked at them, and to models that need none.
+    black = fit is not None or "rgb" in model.card.optional
+    fit = fit or as_is(model, cloud.arrays())
+    keep = features.required(names)
+    cloud.finite(where)
+    out = left_out(cloud, company or company_of(cloud), fit.noise)
+    require_some(int(out.sum()), len(out), where)
+    seen = fit.cloud(cloud.rows(~out) if out.any() else cloud)
+    cells = to_cells(seen, fit.grid, keep=keep, black=black, where=where)
+    computed = cell_features(cells, names, fit.intensity_scale, fit.grid, where)
+    points = cells.coord * np.float32(fit.zoom)
+    return Input(points, computed, spread(cells.of_point, out, NO_CLASS))
+
+
+def scene_input(model: Described, scene: Scene) -> Input:
+    """The points of a prepared scene and their features.
+
+    Raises:
+        FileError: the scene's grid is not the model's.
+    """
+    require_grid(model, scene)
+    names = require_scenes(model.config)
+    arrays: dict[str, Any] = features.gather(scene)
+    computed = features.compute(
+        names,
+        intensity_scale=intensity_scale(model, arrays.get("intensity")),
+        cell_size=scene.grid,
+        where=str(scene.folder),
+        **arrays,
+    )
+    points = np.array(arrays["xyz"], dtype=np.float32)
+    partition = model.partition if isinstance(model, Runner) else None
+    parts = None
+    if partition is not None:
+        from salanet.sampling.scene_partition import scene_partition  # takes SciPy
+
+        parts = scene_partition(scene, partition)
+    return Input(points, computed, scene.raw.get("to_cell"), parts)
+
+
+def require_grid(model: Described, scene: Scene) -> None:
+    """Raise FileError unless the scene was prepared on the model's grid."""
+    if scene.grid is not None and abs(scene.grid - model.config.grid) > 1e-6 * scene.grid:
+        raise FileError(
+            scene.folder,
+            f"was prepared with cells of {scene.grid}, but the model works on {model.config.grid}; "
+            f"prepare it with cells of {model.config.grid}",
+        )

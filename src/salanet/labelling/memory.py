@@ -1,0 +1,126 @@
+"""What the machine has, how much memory labelling may take, and what that means for its pieces."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salanet.errors import ConfigError
+from salanet.io.streams import Stream
+from salanet.model_file import Described
+
+UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+BASE = 140 * 10**6  # Python, NumPy and the libraries
+DEFAULT, LEAST_DEFAULT = 1_200 * 10**6, 500 * 10**6
+LEAST_ROOM = 16 * 10**6
+# Of a cell of any level in a pass and in the next one, which waits; of each of its channels. Fitted
+# to dense and to sparse clouds and networks of 18 and 36 channels.
+LEVEL_BYTES, CHANNEL_BYTES = 750, 10.5
+COPIES, POINT_BYTES = 4, 200  # of a point in a cloud: how often as stored, and what is made of it
+LAZ_CHUNK, MOST_CHUNKS = 50_000, 20
+FEWEST_AT_ONCE = 2_000
+
+
+def parse_memory(text: str) -> int:
+    """Bytes of "1GB", "500M", "1.5 GiB" or "800000000"; ConfigError for anything else."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kKMGT]?)(i?)[bB]?", text.strip())
+    if match is None or not float(match[1]) > 0 or (match[3] and not match[2]):
+        raise ConfigError(f"memory {text}: write 500MB, 1GB or 1.5GiB")
+    step = UNITS[match[2].upper()]
+    if match[3]:
+        step = 1024 ** (list(UNITS).index(match[2].upper()))
+    return int(float(match[1]) * step)
+
+
+def default_memory() -> int:
+    """A quarter of what the machine has, between 500 MB and 1.2 GB, where more hardly helps."""
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return DEFAULT
+    return min(max(total // 4, LEAST_DEFAULT), DEFAULT)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Sizes of the pieces a file is worked on in.
+
+    Attributes:
+        chunk: points read or written at once.
+        group: points that are made into cells at once.
+        tile: bytes of a pass through the network.
+    """
+
+    chunk: int
+    group: int
+    tile: int
+
+    @classmethod
+    def of(cls, memory: int | None, point_bytes: int, overhead: int = 0) -> Plan:
+        """For files too large for the memory.
+
+        Args:
+            memory: that the process may take; None for what suits the machine.
+            point_bytes: of a point as stored.
+            overhead: of what runs the model; see `salanet.engine.Runner`.
+        """
+        room = room_in(memory, overhead)
+        chunk = room // (6 * point_bytes + 250)
+        if chunk > LAZ_CHUNK:
+            chunk = min(chunk // LAZ_CHUNK, MOST_CHUNKS) * LAZ_CHUNK
+        return cls(max(chunk, FEWEST_AT_ONCE), max(room // 800, FEWEST_AT_ONCE), room)
+
+
+def room_in(memory: int | None, overhead: int = 0) -> int:
+    """Bytes for points and passes out of what the process may take."""
+    return max((memory or default_memory()) - BASE - overhead, LEAST_ROOM)
+
+
+def cell_bytes(model: Described) -> NDArray[np.float64]:
+    """What a cell of each level of a pass takes."""
+    levels = np.arange(len(model.config.neighbours), dtype=np.float64)
+    channels = model.config.width * 2**levels
+    return np.asarray(LEVEL_BYTES + CHANNEL_BYTES * channels)
+
+
+def fits(memory: int | None, model: Described, points: int, point_bytes: int) -> bool:
+    """Whether a cloud can be worked on in memory at once, however sparse it is."""
+    each = COPIES * point_bytes + POINT_BYTES + cell_bytes(model).sum()
+    return bool(points * each <= room_in(memory, getattr(model, "overhead", 0)))
+
+
+def most_cells(memory: int | None, model: Described) -> int:
+    """Cells that pass through the network at once, however sparse they are."""
+    room = room_in(memory, getattr(model, "overhead", 0))
+    return max(int(room / cell_bytes(model).sum()), FEWEST_AT_ONCE)
+
+
+def points_bytes(stream: Stream) -> int:
+    """About what it takes to have all points of a file in memory."""
+    return BASE + stream.count * (COPIES * stream.point_bytes + POINT_BYTES)
+
+
+def peak_memory() -> int | None:
+    """Most bytes of memory this process has held; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def unstreamed_bytes(path: Path) -> int:
+    """About what a file of a format that cannot be streamed takes in memory."""
+    return BASE + 8 * path.stat().st_size

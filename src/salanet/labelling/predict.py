@@ -1,0 +1,263 @@
+"""One file in, the same file labelled out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from salanet.adapt.fit import Fit, FitOptions, examine
+from salanet.adapt.kind import implausible
+from salanet.cloud import PointCloud
+from salanet.engine.opening import as_runner
+from salanet.engine.runner import Model, Runner
+from salanet.engine.segmentation import cloud_input, segment
+from salanet.errors import FileError
+from salanet.io import read, require_writable, write
+from salanet.io.describe import remarks as reading_remarks
+from salanet.io.faces import has_faces
+from salanet.io.stream import Stream, open_stream
+from salanet.io.unchanged import require_unchanged, states
+from salanet.labelling.look import Look, look
+from salanet.labelling.memory import (
+    Plan,
+    default_memory,
+    fits,
+    most_cells,
+    peak_memory,
+    points_bytes,
+    unstreamed_bytes,
+)
+from salanet.labelling.outputs import class_codes, label_cloud, make_folder
+from salanet.labelling.report import Report
+from salanet.labelling.stream import Work, disk_bytes
+from salanet.remark import Remark
+from salanet.sampling.surface import of_mesh
+from salanet.sampling.survey import Survey, survey
+
+# Called with the name of the phase, what is done of it and all of it.
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """How a file is labelled, and what its result holds.
+
+    Attributes:
+        probabilities, confidence, entropy: what is written beside the classes.
+        votes: passes, the first as the points are, the others turned and scaled.
+        columns, scan: see `salanet.read`.
+        memory: bytes the process may take; None for what suits the machine.
+        resume: continue what a killed run left behind.
+        fit: what is known of the file's units, density and axes; the rest is found out.
+        border: neighbouring files; their points near this file's are seen, but not written.
+        vertices: of a mesh, see its vertices alone, not the surface between them.
+        strips: keep what lies near the edges of those beside the result, where other files with
+            the same neighbours find it (`salanet.labelling.strips.kept_for` removes it).
+    """
+
+    probabilities: bool = False
+    confidence: bool = False
+    entropy: bool = False
+    votes: int = 1
+    columns: str | None = None
+    scan: int | None = None
+    memory: int | None = None
+    resume: bool = False
+    fit: FitOptions = field(default_factory=FitOptions)
+    border: tuple[Path, ...] = ()
+    vertices: bool = False
+    strips: bool = False
+
+
+def predict_file(
+    model: Model,
+    path: Path,
+    to: Path,
+    options: PredictOptions | None = None,
+    progress: Progress | None = None,
+    seen: Look | None = None,
+) -> Report:
+    """Label the points of a file; the result appears under its name whole, or not at all.
+
+    Args:
+        model: of scenes; see `salanet.engine.segment`.
+        path: a point cloud in any format.
+        to: the result; its suffix chooses the format, its folder is made.
+        options: see `PredictOptions`.
+        progress: called with (phase, done, total).
+        seen: the file, if somebody has looked at it already.
+
+    Raises:
+        FileError: a file cannot be read or written.
+        DataError: the file holds nothing that the model could label.
+        ConfigError: the model is not for scenes.
+    """
+    options, progress = options or PredictOptions(), progress or _silent
+    require_writable(to, path)
+    model = as_runner(model)
+    stream = _stream(path, to, options)
+    if stream is not None and seen is not None and seen.stream is not None:
+        stream = seen.stream  # which knows more already
+    if stream is not None and not _at_once(model, stream, options):
+        make_folder(to)
+        plan = Plan.of(options.memory, stream.point_bytes, model.overhead)
+        return _judged(model, Work(model, stream, to, options, plan, progress, seen=seen).run())
+    remarks = _check_size(path, to, options) if stream is None else []
+    report = _judged(model, _whole(model, path, to, options, progress, seen))
+    return replace(report, remarks=(*report.remarks, *remarks))
+
+
+def _judged(model: Runner, report: Report) -> Report:
+    """The report, with a remark if the result cannot be right."""
+    doubts = implausible(model, list(report.classes.values()))
+    doubts += report.certainty.remarks() if report.certainty else []
+    remarks = (*report.remarks, *doubts)
+    return replace(report, remarks=remarks, peak_memory_bytes=peak_memory())
+
+
+def inspect_file(
+    model: Model, path: Path, to: Path, options: PredictOptions, seen: Look | None = None
+) -> Report:
+    """What `predict_file` would do, without doing it."""
+    model = as_runner(model)
+    stream = _stream(path, to, options)
+    if stream is not None and not _at_once(model, stream, options):
+        seen = seen or look(path)
+        fit = examine(model, seen.survey, options.fit, str(path))
+        return Report(
+            path,
+            to,
+            points=stream.count,
+            plan=Plan.of(options.memory, stream.point_bytes, model.overhead),
+            memory_bytes=options.memory or default_memory(),
+            disk_bytes=disk_bytes(stream, model, options),
+            remarks=fit.remarks,
+        )
+    cloud, known = _read(path, options, seen)
+    surface, known, fit = _surface(model, cloud, known, path, options)
+    cells = len(cloud_input(model, surface, str(path), fit, known.company).points)
+    return Report(path, to, points=len(cloud), cells=cells, remarks=fit.remarks)
+
+
+def _read(path: Path, options: PredictOptions, seen: Look | None) -> tuple[PointCloud, Survey]:
+    """All of a file, and what it looks like; neither is made twice."""
+    cloud = seen.cloud if seen else None
+    if cloud is None:
+        cloud = read(path, columns=options.columns, scan=options.scan)
+    cloud.finite(str(path))
+    return cloud, seen.survey if seen else survey(cloud)
+
+
+def _stream(path: Path, to: Path, options: PredictOptions) -> Stream | None:
+    """The file as a stream; None if it has to be read at once. Raises as `open_stream`."""
+    if options.columns is not None or options.scan is not None:
+        return None
+    if not options.vertices and path.is_file() and has_faces(path):
+        return None
+    return open_stream(path, to)
+
+
+def _at_once(model: Runner, stream: Stream, options: PredictOptions) -> bool:
+    """Whether the whole file is to be in memory, which is quicker for small ones."""
+    small = fits(options.memory, model, stream.count, stream.point_bytes)
+    return small and not options.border
+
+
+def _check_size(path: Path, to: Path, options: PredictOptions) -> list[str]:
+    """Remarks on a file that has to be read at once; FileError if it is known not to fit."""
+    remarks = []
+    if options.border:
+        remarks.append("read at once: what lies beyond the file's edge is not seen")
+    itself = _stream(path, path, options)
+    needed = unstreamed_bytes(path) if itself is None else points_bytes(itself)
+    if needed > (options.memory or default_memory()):
+        way = path.suffix if itself is None else f"{path.suffix} to {to.suffix}"
+        text = (
+            f"{way} goes through the memory at once, and this file takes about "
+            f"{needed / 1e9:.1f} GB; LAS, LAZ and binary PLY to the same format do with less"
+        )
+        if options.memory is not None:
+            raise FileError(path, text)
+        remarks.append(text)
+    return remarks
+
+
+def _surface(
+    model: Runner, cloud: PointCloud, known: Survey, path: Path, options: PredictOptions
+) -> tuple[PointCloud, Survey, Fit]:
+    """What the network is to see: the cloud, or the surface of a mesh, its vertices first."""
+    fit = examine(model, known, options.fit, str(path))
+    surface = None if options.vertices else of_mesh(cloud, fit.grid / max(fit.scale), path)
+    if surface is None:
+        return cloud, known, fit
+    further = len(surface) - len(cloud)
+    known = survey(surface)
+    fit = examine(model, known, options.fit, str(path))
+    remark = Remark(
+        f"a mesh: {further:,} points on its faces are seen beside its vertices, which alone are "
+        "labelled",
+        "mesh",
+        further=further,
+    )
+    return surface, known, replace(fit, remarks=(remark, *fit.remarks))
+
+
+def _silent(phase: str, done: int, total: int) -> None:
+    pass
+
+
+def _whole(
+    model: Runner,
+    path: Path,
+    to: Path,
+    options: PredictOptions,
+    progress: Progress,
+    seen: Look | None,
+) -> Report:
+    """Everything in memory: quick for small files."""
+    clock = [time.perf_counter()]
+    before = seen.before if seen else states([path])
+    cloud, known = _read(path, options, seen)
+    clock.append(time.perf_counter())
+    surface, known, fit = _surface(model, cloud, known, path, options)
+    extras = {
+        "probabilities": options.probabilities,
+        "confidence": options.confidence,
+        "entropy": options.entropy,
+    }
+    found = segment(
+        model,
+        surface,
+        probabilities=any(extras.values()),
+        votes=options.votes,
+        tile_points=most_cells(options.memory, model),
+        progress=lambda done, total: progress("network", done, total),
+        where=str(path),
+        fit=fit,
+        company=known.company,
+    ).first(len(cloud))
+    clock.append(time.perf_counter())
+    renamed = label_cloud(cloud, found, model, **extras)
+    make_folder(to)
+    require_unchanged(before)
+    remarks = [*reading_remarks(cloud), *fit.remarks, *renamed, *write(to, cloud)]
+    clock.append(time.perf_counter())
+    labelled = found.labels[found.labels >= 0]
+    counts = np.bincount(labelled, minlength=len(model.config.classes)).tolist()
+    spent = np.diff(clock).tolist()
+    return Report(
+        path,
+        to,
+        points=len(cloud),
+        cells=found.cells,
+        phases=dict(zip(("read", "network", "write"), spent, strict=True)),
+        seconds=clock[-1] - clock[0],
+        classes=dict(zip(model.config.classes, counts, strict=True)),
+        codes=tuple(class_codes(model).tolist()),
+        certainty=found.certainty,
+        remarks=tuple(remarks),
+    )

@@ -1,0 +1,81 @@
+"""What was done with one file."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from salanet.engine.confidence import Certainty
+from salanet.labelling.memory import Plan
+
+
+@dataclass(frozen=True)
+class Report:
+    """One file labelled, or why it was not.
+
+    Attributes:
+        input, output: the file, and its result.
+        points: in the file.
+        cells: that the network saw.
+        phases: seconds of each phase, in order.
+        seconds: of all of them.
+        classes: number of points of each of the model's classes.
+        codes: the code that each class is written as.
+        certainty: how sure the model is; None where no point has a class.
+        remarks: what was decided and what is doubtful, one line each.
+        error: why there is no result; empty if there is one.
+        skipped: the result was there already.
+        plan, memory_bytes, disk_bytes: of a dry run of a file that would go by way of the disk.
+        peak_memory_bytes: most memory that the process has held so far.
+        pid: of the process that did the work.
+    """
+
+    input: Path
+    output: Path
+    points: int = 0
+    cells: int = 0
+    phases: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    classes: dict[str, int] = field(default_factory=dict)
+    codes: tuple[int, ...] = ()
+    certainty: Certainty | None = None
+    remarks: tuple[str, ...] = ()
+    error: str = ""
+    skipped: bool = False
+    plan: Plan | None = None
+    memory_bytes: int | None = None
+    disk_bytes: int | None = None
+    peak_memory_bytes: int | None = None
+    pid: int | None = None
+
+    @property
+    def points_per_second(self) -> float:
+        return self.points / self.seconds if self.seconds else 0.0
+
+    def json(self) -> dict[str, Any]:
+        """As the command line prints it."""
+        found: dict[str, Any] = {"input": str(self.input), "output": str(self.output)}
+        if self.error:
+            return found | {"error": self.error}
+        if self.skipped:
+            return found | {"points": self.points, "skipped": True}
+        if not self.seconds:  # a dry run
+            more = {"points": self.points, "remarks": [*self.remarks]}
+            if self.plan is None:
+                return found | more | {"cells": self.cells}
+            sizes = {"memory_bytes": self.memory_bytes, "disk_bytes": self.disk_bytes}
+            return found | more | {"plan": asdict(self.plan)} | sizes
+        return found | {
+            "points": self.points,
+            "cells": self.cells,
+            "seconds": self.seconds,
+            **{f"seconds_{phase}": spent for phase, spent in self.phases.items()},
+            "points_per_second": self.points_per_second,
+            "classes": self.classes,
+            "codes": [*self.codes],
+            "certainty": asdict(self.certainty) if self.certainty else None,
+            "remarks": [*self.remarks],
+            "peak_memory_bytes": self.peak_memory_bytes,
+            **({} if self.pid is None else {"pid": self.pid}),
+        }

@@ -1,0 +1,321 @@
+"""Files of any size: points, cells and results wait on disk, and little of them is in memory.
+
+1. Survey: which points have company, and the sample that decides how the file becomes what the
+   model expects.
+2. Spool: the points, as the network is to see them, sorted by block (`salanet.labelling.spool`).
+3. Ground: one terrain for the whole file, where a feature needs it.
+4. Cells: group after group of blocks (`salanet.labelling.celling`).
+5. Network: tile after tile (`salanet.labelling.tilework`).
+6. Writing: the file is read again, and its copy gets the result of each point's cell.
+
+Each step leaves what it has done in a folder beside the result. It is the same however often the
+work was interrupted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from salanet import __version__
+from salanet.adapt.fit import Fit, examine
+from salanet.cloud import PointCloud
+from salanet.engine.confidence import LEVELS, Certainty
+from salanet.engine.runner import Runner, require_scenes
+from salanet.errors import FileError
+from salanet.io.ahead import ahead
+from salanet.io.atomic import atomic_path, reason
+from salanet.io.describe import strangers_in
+from salanet.io.stream import complete
+from salanet.io.streams import Stream
+from salanet.io.unchanged import require_unchanged, states
+from salanet.labelling.border import Border
+from salanet.labelling.celling import Celling, CellStore
+from salanet.labelling.look import Look, facts_of, source_of
+from salanet.labelling.memory import Plan
+from salanet.labelling.outputs import (
+    class_codes,
+    class_names,
+    extra_columns,
+    extra_names,
+    left_out_codes,
+    left_out_names,
+)
+from salanet.labelling.pieces import Pieces
+from salanet.labelling.report import Report
+from salanet.labelling.spool import BORDER, OWN, Spool
+from salanet.labelling.tilework import Tiling
+from salanet.labelling.workfolder import (
+    check_space,
+    identity_of,
+    work_folder,
+)
+from salanet.sampling import features
+from salanet.sampling.ground import Ground
+from salanet.sampling.noise import FLAGS, left_out, require_some, without_flags
+from salanet.sampling.survey import Survey, restored
+from salanet.sampling.terrain import TOLD, find_terrain
+from salanet.scenes import choose_offset
+
+if TYPE_CHECKING:
+    from salanet.labelling.predict import PredictOptions, Progress
+
+SAMPLE_VALUE = 0.3  # of a probability: no integer could hold it
+
+
+@dataclass
+class Work:
+    """Labelling one file by way of the disk.
+
+    Attributes:
+        seconds: that each phase took.
+        remarks: one line each.
+    """
+
+    model: Runner
+    stream: Stream
+    to: Path
+    options: PredictOptions
+    plan: Plan
+    progress: Progress
+    seconds: dict[str, float] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+    certainty: Certainty | None = None
+    seen: Look | None = None
+
+    def run(self) -> Report:
+        """Do it; returns the report. Raises as `salanet.labelling.predict.predict_file`."""
+        begin = time.perf_counter()
+        names = require_scenes(self.model.config)
+        self._before = states([self.stream.path, *self.options.border])
+        if self.seen:
+            self._before |= self.seen.before
+        try:
+            check_space(self.to, disk_bytes(self.stream, self.model, self.options))
+            with work_folder(self.to, self._identity(), self.options.resume) as (folder, remarks):
+                self.remarks = remarks
+                try:
+                    counts, cells = self._work(folder, names)
+                except Exception:
+                    require_unchanged(self._before)  # else it may be the reason
+                    raise
+        except OSError as error:
+            why = reason(error, self.to.parent)
+            raise FileError(self.to, f"cannot be made: {why}") from error
+        return Report(
+            self.stream.path,
+            self.to,
+            points=self.stream.count,
+            cells=cells,
+            phases=self.seconds,
+            seconds=time.perf_counter() - begin,
+            classes=dict(zip(self.model.config.classes, counts, strict=True)),
+            codes=tuple(class_codes(self.model).tolist()),
+            certainty=self.certainty,
+            remarks=tuple(self.remarks),
+        )
+
+    def _identity(self) -> dict[str, Any]:
+        options = asdict(self.options) | {"border": None, "resume": None}
+        options.pop("strips")  # nor does it matter what helps other files
+        return {
+            "version": __version__,
+            "model": self.model.identity,
+            "inputs": [identity_of(p) for p in (self.stream.path, *self.options.border)],
+            "options": {name: repr(value) for name, value in options.items()},
+            "plan": asdict(self.plan),
+        }
+
+    def _work(self, folder: Path, names: list[str]) -> tuple[list[int], int]:
+        pieces = Pieces(folder)
+        with self._phase("survey"):
+            survey = self._survey(folder / "facts.npz", pieces)
+            fit = examine(self.model, survey, self.options.fit, str(self.stream.path))
+            self.remarks += [*strangers_in(self.stream), *fit.remarks]
+            out = 0 if fit.noise else survey.flagged
+            require_some(out, self.stream.count, str(self.stream.path))
+        with self._phase("spool"):
+            spool = self._spool(folder / "points", pieces, survey, fit, names)
+        with self._phase("ground"):
+            ground = self._ground(folder / "ground.npz", spool, names)
+        with self._phase("cells"):
+            store = self._cells(folder, spool, fit, names, ground)
+        with self._phase("network"):
+            tiling = self._tiling(folder, pieces, store, fit, names)
+        with self._phase("write"):
+            counts = self._write(spool, tiling)
+        if pieces.damaged:
+            count = len(pieces.damaged)
+            self.remarks.append(f"{count} pieces of the earlier run were damaged: made again")
+        return counts, len(store)
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - begin
+
+    def _survey(self, path: Path, pieces: Pieces) -> Survey:
+        """What was found before is read from a file; else what somebody has seen is kept."""
+        facts = pieces.load(path)
+        if facts is None:
+            size, count = self.plan.chunk, self.stream.count
+            if self.seen:
+                facts = self.seen.facts
+                self.progress("survey", count, count)
+            else:
+                facts = facts_of(self.stream, size, lambda a, b: self.progress("survey", a, b))
+            pieces.save(path, **facts)
+        return restored(facts, source_of(self.stream), self.stream.count)
+
+    def _spool(
+        self, folder: Path, pieces: Pieces, survey: Survey, fit: Fit, names: list[str]
+    ) -> Spool:
+        filled = [name for name, _ in fit.fill]
+        keep = [*features.required(names), *filled]
+        company = survey.company
+        assert company is not None  # it was looked for
+        corners = fit.apply(company.bounds)
+        spool = Spool(folder, pieces, fit.grid, choose_offset(corners, fit.grid))
+        done, size = 0, self.plan.chunk
+        total = -(-self.stream.count // size)
+        if not all(spool.has(f"{OWN}-{i}") for i in range(total)):
+            for i, cloud in enumerate(ahead(self.stream.clouds(size, [*keep, *FLAGS]))):
+                if not spool.has(f"{OWN}-{i}"):
+                    out = left_out(cloud, company, fit.noise)
+                    codes = left_out_codes(self.model, cloud.rows(out), company.bounds[0, 2])
+                    seen = without_flags(cloud.rows(~out) if out.any() else cloud, keep)
+                    spool.add(f"{OWN}-{i}", fit.cloud(seen), out, codes)
+                done += len(cloud)
+                self.progress("spool", done, self.stream.count)
+        if self.options.border:
+            count = len(self.options.border)
+            self.remarks.append(f"points of {count} neighbouring files were seen at the edges")
+        strips, remarks = self.options.strips, self.remarks
+        border = Border(self.model, self.to, fit, corners, keep, size, strips, remarks)
+        for run, cloud in enumerate(border.clouds(self.options.border)):
+            if not spool.has(f"{BORDER}-{run}"):
+                spool.add(f"{BORDER}-{run}", cloud)
+        return spool
+
+    def _ground(self, path: Path, spool: Spool, names: list[str]) -> Ground | None:
+        if not TOLD.keys() & set(features.required(names)) - set(spool.columns):
+            return None
+        found = spool.pieces.load(path)
+        if found is None:
+            passes = 0
+
+            def points() -> Iterator[Any]:
+                nonlocal passes
+                passes += 1
+                self.progress("ground", passes, 4)
+                return ahead(spool.xyz(self.plan.chunk))
+
+            found = asdict(find_terrain(points, len(spool)))
+            spool.pieces.save(path, **found)
+        return Ground(
+            found["low"],
+            float(found["cell"]),
+            (int(found["shape"][0]), int(found["shape"][1])),
+            found["plane"],
+            found["surface"],
+            found["lowest"],
+        )
+
+    def _cells(
+        self, folder: Path, spool: Spool, fit: Fit, names: list[str], ground: Ground | None
+    ) -> CellStore:
+        depth = len(self.model.config.neighbours)
+        celling = Celling(folder, spool, fit, names, ground, str(self.stream.path), depth)
+        store: CellStore | None = None
+        for done, total, found in celling.groups(self.plan.group):
+            self.progress("cells", done, total)
+            store = found
+        assert store is not None  # the last group brings it
+        return store
+
+    def _tiling(
+        self, folder: Path, pieces: Pieces, store: CellStore, fit: Fit, names: list[str]
+    ) -> Tiling:
+        tiling = Tiling(
+            folder,
+            pieces,
+            self.model,
+            store,
+            fit,
+            self.options.votes,
+            any(self._extras.values()),
+            self.plan.tile,
+            names,
+        )
+        for done, total in tiling.run():
+            self.progress("network", done, total)
+        return tiling
+
+    @property
+    def _extras(self) -> dict[str, bool]:
+        options = self.options
+        return {
+            "probabilities": options.probabilities,
+            "confidence": options.confidence,
+            "entropy": options.entropy,
+        }
+
+    def _write(self, spool: Spool, tiling: Tiling) -> list[int]:
+        """Write the result; returns the points of each class."""
+        size, codes = self.plan.chunk, class_codes(self.model)
+        counts, sure = np.zeros(len(codes), np.int64), np.zeros(LEVELS + 1, np.int64)
+        others: set[int] = set()
+        for run in spool.runs:
+            if run.startswith(OWN):
+                found = tiling.labels(spool.cells(run))
+                counts += np.bincount(found[found >= 0], minlength=len(codes))
+                sure += np.bincount(tiling.levels(spool.cells(run)), minlength=LEVELS + 1)
+                others |= {*spool.index(run)["codes"].tolist()}
+        self.certainty = Certainty.of(self.model, sure)
+        extra, remarks = extra_names(self.model, self.stream.names, **self._extras)
+        self.remarks += remarks
+        occurring = np.r_[codes[np.flatnonzero(counts)], np.array(sorted(others), np.int32)]
+        sample = PointCloud(
+            np.zeros((len(occurring), 3)),
+            label=occurring,
+            attributes={n: np.full(len(occurring), SAMPLE_VALUE, np.float32) for n in extra},
+            class_names=class_names(self.model) | left_out_names(self.model, others),
+        )
+
+        def labelled(start: int, stop: int) -> PointCloud:
+            run = f"{OWN}-{start // size}"
+            cells, index = spool.cells(run), spool.index(run)
+            assert len(cells) == stop - start
+            labels = codes[tiling.labels(cells)]
+            labels[index["out"]] = index["codes"]
+            chances = tiling.probabilities(cells)
+            columns = [] if chances is None else extra_columns(chances, **self._extras)
+            return PointCloud(
+                np.zeros((len(cells), 3)),
+                label=labels,
+                attributes=dict(zip(extra, columns, strict=True)),
+            )
+
+        with atomic_path(self.to) as temporary:
+            for done in self.stream.copy(temporary, size, sample, labelled):
+                self.progress("write", done, self.stream.count)
+            completed = complete(self.stream, temporary, self.to)
+            require_unchanged(self._before)
+        self.remarks += [*self.stream.remarks, *completed]
+        return [int(n) for n in counts]
+
+
+def disk_bytes(stream: Stream, model: Runner, options: PredictOptions) -> int:
+    """About what the work needs on the disk, its result included, border files left out."""
+    columns = 3 * 8 + 2 * 4 + 4 * len(features.required(require_scenes(model.config)))
+    cells = 4 * (3 + model.config.in_channels) + 1
+    beside = options.probabilities or options.confidence or options.entropy
+    chances = 4 * len(model.config.classes) if beside else 0
+    return stream.count * (stream.point_bytes + columns + cells + 2 * chances)

@@ -1,0 +1,1 @@
+"""Many files: neighbours at the edges, a journal, a cluster."""

@@ -1,0 +1,23 @@
+"""What a caller may want to know while files are labelled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from salanet.labelling.report import Report
+
+
+class Watch:
+    """Hears of everything, and says nothing; the command line prints it."""
+
+    def begins(self, files: int) -> None:
+        """So many files are to be labelled."""
+
+    def progress(self, path: Path, phase: str, done: int, total: int) -> None:
+        """How much of a phase of a file is done; only of files labelled in this process."""
+
+    def says(self, text: str) -> None:
+        """Something about all of the work, in a line."""
+
+    def ends(self, report: Report) -> None:
+        """A file is done, or has failed."""

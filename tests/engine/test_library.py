@@ -1,0 +1,334 @@
+"""libsalanet, as C and C++ programs use it: built, installed, linked, and compared with Python."""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import subprocess
+from collections.abc import Iterator
+from ctypes import POINTER, byref, c_char, c_char_p, c_double, c_float, c_int, c_int32, c_size_t
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+import salanet
+from salanet.cloud import PointCloud
+from salanet.io import read, write
+from salanet.models import load
+from salanet.pyramid import build
+from salanet.sampling import features
+from salanet.sampling.boxes import HALO_RADII, tiles
+from salanet.sampling.cells import cell_features, to_cells
+
+REPOSITORY = Path(__file__).parents[2]
+BUILD = REPOSITORY / "build" / "library"
+WEIGHTS = Path(salanet.__file__).parent / "weights"
+OK, BAD_ARGUMENT, BAD_FILE, BAD_DATA = range(4)
+MOST_BYTES = 2_000_000
+
+Array = NDArray[Any]
+
+
+def run(*command: str | Path) -> str:
+    ran = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    assert ran.returncode == 0, f"{command}: {ran.stdout[-2000:]}{ran.stderr[-2000:]}"
+    return ran.stdout
+
+
+@pytest.fixture(scope="module")
+def installed() -> Path:
+    """Where the library is installed; builds what has changed."""
+    for tool in ("cmake", "cc", "c++"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"there is no {tool} here")
+    place = BUILD / "installed"
+    run("cmake", "-S", REPOSITORY, "-B", BUILD, "-DSALANET_PYTHON=OFF", "-DSALANET_LIBRARY=ON",
+        "-DCMAKE_INSTALL_LIBDIR=lib")  # fmt: skip
+    run("cmake", "--build", BUILD)
+    run("cmake", "--install", BUILD, "--prefix", place)
+    return place
+
+
+@pytest.fixture(scope="module")
+def examples(installed: Path) -> Path:
+    place = BUILD / "examples"
+    run("cmake", "-S", REPOSITORY / "examples" / "c", "-B", place,
+        f"-DCMAKE_PREFIX_PATH={installed}")  # fmt: skip
+    run("cmake", "--build", place)
+    return place
+
+
+class Error(ctypes.Structure):
+    _fields_ = (("text", c_char * 512),)
+
+
+class Options(ctypes.Structure):
+    _fields_ = (
+        ("size", c_size_t),
+        ("threads", c_int32),
+        ("reserved", c_int32),
+        ("tile_points", c_size_t),
+        ("intensity_scale", c_double),
+    )
+
+
+class Library:
+    """The shared library by ctypes."""
+
+    def __init__(self, path: Path) -> None:
+        self.c = c = ctypes.CDLL(str(path))
+        model, error = ctypes.c_void_p, POINTER(Error)
+        c.salanet_version.restype = c_char_p
+        c.salanet_class_name.restype = c_char_p
+        c.salanet_class_name.argtypes = [model, c_size_t]
+        c.salanet_class_count.restype = c_size_t
+        c.salanet_class_count.argtypes = [model]
+        c.salanet_class_code.argtypes = [model, c_size_t]
+        c.salanet_cell_size.restype = c_double
+        c.salanet_cell_size.argtypes = [model]
+        c.salanet_close.argtypes = [model]
+        c.salanet_open.argtypes = [c_char_p, POINTER(model), error]
+        c.salanet_open_memory.argtypes = [c_char_p, c_size_t, POINTER(model), error]
+        c.salanet_segment.argtypes = [
+            model, POINTER(c_double), POINTER(ctypes.c_uint8), POINTER(c_float), c_size_t,
+            POINTER(Options), POINTER(c_int32), POINTER(c_float), error,
+        ]  # fmt: skip
+
+    def open(self, path: Path) -> tuple[int, ctypes.c_void_p, str]:
+        model, error = ctypes.c_void_p(), Error()
+        status = self.c.salanet_open(str(path).encode(), byref(model), byref(error))
+        return status, model, error.text.decode()
+
+    def open_bytes(self, data: bytes) -> tuple[int, ctypes.c_void_p, str]:
+        model, error = ctypes.c_void_p(), Error()
+        status = self.c.salanet_open_memory(data, len(data), byref(model), byref(error))
+        return status, model, error.text.decode()
+
+    def segment(
+        self,
+        model: ctypes.c_void_p,
+        xyz: Array,
+        rgb: Array | None = None,
+        intensity: Array | None = None,
+        **options: Any,
+    ) -> tuple[int, Array, Array, str]:
+        error, count = Error(), len(xyz)
+        labels = np.full(count, -7, np.int32)
+        shares = np.full((count, self.c.salanet_class_count(model)), np.nan, np.float32)
+        given = Options(ctypes.sizeof(Options), **options)
+        status = self.c.salanet_segment(
+            model, pointer(np.ascontiguousarray(xyz, np.float64), c_double),
+            pointer(rgb, ctypes.c_uint8), pointer(intensity, c_float), count, byref(given),
+            pointer(labels, c_int32), pointer(shares, c_float), byref(error),
+        )  # fmt: skip
+        return status, labels, shares, error.text.decode()
+
+
+def pointer(array: Array | None, kind: Any) -> Any:
+    return None if array is None else array.ctypes.data_as(POINTER(kind))
+
+
+@pytest.fixture(scope="module")
+def library(installed: Path) -> Library:
+    return Library(installed / "lib" / "libsalanet.so")
+
+
+@pytest.fixture(scope="module")
+def rooms(library: Library) -> Iterator[ctypes.c_void_p]:
+    status, model, text = library.open(WEIGHTS / "rooms.safetensors")
+    assert (status, text) == (OK, "")
+    yield model
+    library.c.salanet_close(model)
+
+
+def room(points: int = 6000, seed: int = 0) -> PointCloud:
+    """A corner of a room with a box in it, far from the origin."""
+    rng = np.random.default_rng(seed)
+    flat = rng.random((points, 3)) * [3, 3, 0.02]
+    wall = rng.random((points, 3)) * [0.02, 3, 2.5]
+    box = rng.random((points // 2, 3)) * [0.6, 0.6, 0.8] + [1, 1, 0]
+    xyz = np.concatenate([flat, wall, box]) + [652_000.3, 6_860_000.7, 41.2]
+    return PointCloud(xyz, rgb=rng.integers(0, 255, xyz.shape).astype(np.uint8))
+
+
+def expected(xyz: Array, rgb: Array, limit: int = 250_000) -> tuple[Array, Array]:
+    """Labels and probabilities by the Python package's cells and features, and PyTorch."""
+    model = load(WEIGHTS / "rooms.safetensors")
+    config = model.config
+    names = features.normalise_names(config.features)
+    cells = to_cells(PointCloud(xyz, rgb=rgb), config.grid, keep=["rgb"], black=True)
+    seen = cell_features(cells, names, None, config.grid, "room")
+    logits = np.empty((len(seen), len(config.classes)), np.float32)
+    for rows, core in tiles(cells.coord, limit, HALO_RADII * config.radius):
+        points = torch.from_numpy(cells.coord[rows])
+        levels = build(points, grid=config.grid, radius=config.radius, neighbours=config.neighbours)
+        with torch.inference_mode():
+            logits[rows[core]] = model(torch.from_numpy(seen[rows]), levels).numpy()[core]
+    temperature = float(model.metadata.get("temperature") or 1)
+    shares = torch.softmax(torch.from_numpy(logits) / temperature, 1).numpy()
+    return logits.argmax(1)[cells.of_point], shares[cells.of_point]
+
+
+def assert_same(found: tuple[int, Array, Array, str], labels: Array, shares: Array) -> None:
+    status, given, probabilities, text = found
+    assert (status, text) == (OK, "")
+    np.testing.assert_allclose(probabilities, shares, atol=3e-5)
+    top = np.sort(shares, axis=1)
+    clear = top[:, -1] - top[:, -2] > 1e-4
+    assert np.array_equal(given[clear], labels[clear]) and clear.mean() > 0.99
+
+
+def test_labels_are_those_of_python(library: Library, rooms: ctypes.c_void_p) -> None:
+    cloud = room()
+    assert cloud.rgb is not None
+    found = library.segment(rooms, cloud.xyz, cloud.rgb)
+    assert_same(found, *expected(cloud.xyz, cloud.rgb))
+    assert len(np.unique(found[1])) > 2
+    single = library.segment(rooms, cloud.xyz, cloud.rgb, threads=1)
+    assert np.array_equal(single[1], found[1]) and np.array_equal(single[2], found[2])
+
+
+def test_tiles_are_those_of_python(library: Library, rooms: ctypes.c_void_p) -> None:
+    cloud = room(20000, 1)
+    xyz = cloud.xyz * [4, 1, 1]
+    found = library.segment(rooms, xyz, cloud.rgb, tile_points=9000, threads=2)
+    assert_same(found, *expected(xyz, cloud.rgb, 9000))
+
+
+def test_points_and_colours_that_are_absent(library: Library, rooms: ctypes.c_void_p) -> None:
+    cloud = room(2000)
+    xyz = cloud.xyz.copy()
+    xyz[::10] = [np.nan, 1, 2]
+    xyz[5::10, 2] = np.inf
+    there = np.isfinite(xyz).all(axis=1)
+    status, labels, shares, _ = library.segment(rooms, xyz)
+    assert status == OK
+    wanted = expected(xyz[there], np.zeros((there.sum(), 3), np.uint8))
+    assert_same((status, labels[there], shares[there], ""), *wanted)
+    assert (labels[~there] == -1).all()
+    np.testing.assert_allclose(shares[~there], 1 / shares.shape[1])
+
+
+def test_a_model_tells_its_classes(library: Library, rooms: ctypes.c_void_p) -> None:
+    config = load(WEIGHTS / "rooms.safetensors").config
+    count = library.c.salanet_class_count(rooms)
+    names = [library.c.salanet_class_name(rooms, k).decode() for k in range(count)]
+    assert tuple(names) == config.classes
+    assert [library.c.salanet_class_code(rooms, k) for k in range(count)] == list(range(count))
+    assert library.c.salanet_class_name(rooms, count) is None
+    assert library.c.salanet_cell_size(rooms) == config.grid
+    assert library.c.salanet_version().decode() == salanet.__version__
+
+
+def test_errors_have_texts(library: Library, rooms: ctypes.c_void_p, tmp_path: Path) -> None:
+    whole = (WEIGHTS / "rooms.safetensors").read_bytes()
+    (tmp_path / "cut.safetensors").write_bytes(whole[:-100])
+    (tmp_path / "empty.safetensors").write_bytes(b"")
+    for path, text in (
+        (tmp_path / "none.safetensors", "cannot be opened"),
+        (tmp_path, "cannot be read"),
+        (tmp_path / "cut.safetensors", "data_offsets"),
+        (tmp_path / "empty.safetensors", "too short"),
+        (WEIGHTS / "aerial.safetensors", "terrain"),
+    ):
+        status, model, found = library.open(path)
+        assert status == BAD_FILE and not model.value
+        assert str(path) in found or path.name == "aerial.safetensors"
+        assert text in found
+    cloud = room(100)
+    far = cloud.xyz.copy()
+    far[0] += 1e14
+    for xyz, options, status, text in (
+        (cloud.xyz[:0], {}, BAD_ARGUMENT, "n must"),
+        (cloud.xyz, {"threads": -1}, BAD_ARGUMENT, "threads"),
+        (cloud.xyz, {"intensity_scale": -1.0}, BAD_ARGUMENT, "intensity_scale"),
+        (cloud.xyz * np.nan, {}, BAD_DATA, "finite"),
+        (far, {}, BAD_DATA, "cell"),
+    ):
+        found_status, _, _, found = library.segment(rooms, xyz, None, None, **options)
+        assert found_status == status, found
+        assert text in found
+    assert library.segment(ctypes.c_void_p(), cloud.xyz)[0] == BAD_ARGUMENT
+    assert library.c.salanet_open(None, None, None) == BAD_ARGUMENT
+
+
+def test_damaged_models_are_refused_or_run(library: Library) -> None:
+    whole = (WEIGHTS / "rooms.safetensors").read_bytes()
+    length = int.from_bytes(whole[:8], "little")
+    rng = np.random.default_rng(0)
+    cloud = room(60)
+    refused = 0
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for place in rng.integers(0, 8 + length, rng.integers(1, 4)):
+            damaged[place] = rng.integers(0, 256)
+        end = len(damaged) if rng.random() < 0.8 else int(rng.integers(0, len(damaged)))
+        status, model, text = library.open_bytes(bytes(damaged[:end]))
+        assert status in (OK, BAD_FILE) and (status == OK) == (text == "") == bool(model.value)
+        refused += status != OK
+        if status == OK:
+            library.segment(model, cloud.xyz)
+            library.c.salanet_close(model)
+    assert refused > 50
+
+
+def test_the_library_is_small_and_shows_its_interface_alone(installed: Path) -> None:
+    for name in ("libsalanet.so", "libsalanet.a"):
+        assert (installed / "lib" / name).stat().st_size < MOST_BYTES
+    if shutil.which("nm") is None:
+        pytest.skip("there is no nm here")
+    symbols = run("nm", "-D", "--defined-only", installed / "lib" / "libsalanet.so").split("\n")
+    names = {line.split()[-1] for line in symbols if line}
+    assert names == {
+        f"salanet_{name}"
+        for name in (
+            "version", "open", "open_memory", "close", "segment",
+            "class_count", "class_name", "class_code", "cell_size",
+        )
+    }  # fmt: skip
+
+
+def test_the_header_is_plain_c(installed: Path, tmp_path: Path) -> None:
+    for name in ("c99", "c11"):
+        run("cc", f"-std={name}", "-pedantic", "-Wall", "-Wextra", "-Werror",
+            f"-I{installed}/include", REPOSITORY / "examples" / "c" / "label_ply.c",
+            f"-L{installed}/lib", "-lsalanet", "-o", tmp_path / name)  # fmt: skip
+
+
+@pytest.mark.parametrize("ending", ["binary", "ascii"])
+def test_the_c_example_labels_a_ply(examples: Path, ending: str, tmp_path: Path) -> None:
+    cloud = room(1500)
+    given, labelled = tmp_path / "room.ply", tmp_path / "labelled.ply"
+    if ending == "binary":
+        write(given, PointCloud(cloud.xyz, rgb=cloud.rgb))
+    else:
+        assert cloud.rgb is not None
+        rows = [
+            " ".join([*(repr(float(v)) for v in p), *map(str, c)])
+            for p, c in zip(cloud.xyz, cloud.rgb, strict=True)
+        ]
+        axes = [f"property double {axis}" for axis in "xyz"]
+        colours = [f"property uchar {colour}" for colour in ("red", "green", "blue")]
+        head = ["ply", "format ascii 1.0", f"element vertex {len(rows)}", *axes, *colours]
+        given.write_text("\n".join([*head, "end_header", *rows, ""]))
+    model = WEIGHTS / "rooms.safetensors"
+    assert f"{len(cloud)} points" in run(examples / "label_ply", model, given, labelled)
+    found = read(labelled)
+    labels, shares = expected(cloud.xyz, cloud.rgb)
+    assert np.array_equal(found.xyz, cloud.xyz) and found.label is not None
+    assert (np.asarray(found.label) == labels).mean() > 0.999
+    assert shares.shape[1] == 13
+
+
+def test_the_cpp_example_prints_latencies(examples: Path) -> None:
+    out = run(examples / "frames", WEIGHTS / "rooms.safetensors", "3", "64", "2")
+    assert out.count("4096 points") == 3
+    assert "median" in out
+
+
+def test_types_of_the_interface() -> None:
+    assert ctypes.sizeof(Options) == 32 and ctypes.sizeof(c_int) == 4

@@ -1,0 +1,54 @@
+"""How much memory is meant, and what follows from it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from salanet.errors import ConfigError
+from salanet.labelling.memory import Plan, cell_bytes, default_memory, fits, parse_memory
+from salanet.models import create_model
+
+
+@pytest.mark.parametrize(
+    "text, size",
+    [
+        ("1GB", 10**9),
+        ("500M", 5 * 10**8),
+        ("1.5 GiB", 3 * 2**29),
+        ("700k", 700_000),
+        ("123", 123),
+    ],
+)
+def test_sizes(text: str, size: int) -> None:
+    assert parse_memory(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "much", "0", "0GB", "-1GB", "1iB", "1 G 2", "1XB"])
+def test_what_is_no_size(text: str) -> None:
+    with pytest.raises(ConfigError, match="write 500MB"):
+        parse_memory(text)
+
+
+def test_small_files_are_worked_on_in_memory() -> None:
+    model = create_model(width=18, in_channels=4, classes=("a", "b"), grid=0.2)
+    assert 5 * 10**8 <= default_memory() <= 1.2 * 10**9
+    assert fits(None, model, 50_000, 34) and fits(5 * 10**8, model, 15_000, 34)
+    assert not fits(10**9, model, 2_300_000, 34)
+    assert fits(10**11, model, 2_300_000, 34)
+
+
+def test_coarse_levels_have_more_channels() -> None:
+    model = create_model(width=18, in_channels=4, classes=("a", "b"), grid=0.2)
+    costs = cell_bytes(model)
+    assert len(costs) == 5 and (costs[1:] > costs[:-1]).all()
+
+
+def test_more_memory_larger_pieces() -> None:
+    plans = [Plan.of(memory, 34) for memory in (1, 5 * 10**8, 10**9, 10**11)]
+    for small, large in pairwise(plans):
+        assert small.tile < large.tile and small.chunk <= large.chunk and small.group < large.group
+    assert all(plan.chunk % 50_000 == 0 for plan in plans[1:])
+    assert plans[3].chunk == 1_000_000
+    assert min(plans[0].chunk, plans[0].group) >= 2_000
