@@ -131,7 +131,6 @@ def coast(site: Site, forms: Forms) -> None:
     patches = site.grid.fractal(15, rng, 3) > float(rng.uniform(0.2, 1.2))
     parts.plant_bushes(site, int(site.size**2 / float(rng.uniform(15, 120))), patches)
     boulders(site, int(rng.poisson(site.size**2 / 400)))
-    crags(site, int(rng.poisson(site.size**2 / 2500)))
     scattered_trees(site, forms, float(rng.choice([0.0003, 0.004])))
     for _ in range(int(rng.integers(0, 3))):
         x, y = site.any_place()
@@ -151,7 +150,6 @@ def mountains(site: Site, forms: Forms) -> None:
     parts.grow(site, steep < 1.2, (0.0, 0.25), (0.5, 4))
     road(site, float(rng.uniform(3, 6)), cut=True)
     boulders(site, int(rng.poisson(site.size**2 / 300)))
-    crags(site, int(rng.poisson(site.size**2 / 6000)))
     wooded = site.grid.fractal(50, rng, 2) > float(rng.uniform(-0.6, 1.2))
     wood(site, wooded & (steep < 1.5), forms, float(rng.uniform(6, 25)), 0.8)
     for _ in range(int(site.size**2 / 900)):
@@ -318,20 +316,6 @@ def scattered_trees(site: Site, forms: Forms, often: float) -> None:
             u, v = rng.normal(0, height * 0.35, 2)
             tall = height * float(rng.uniform(0.7, 1.1))
             parts.plant_tree(site, x + float(u), y + float(v), tall, forms, near=True)
-
-
-def crags(site: Site, count: int) -> None:
-    """Groups of large rocks, in the water too."""
-    rng = site.rng
-    for _ in range(count):
-        x, y = site.any_place()
-        size = float(rng.uniform(3, 14))
-        for _ in range(int(rng.integers(1, 5))):
-            u, v = rng.normal(0, size * 0.6, 2)
-            spot = Place(x + float(u), y + float(v))
-            mine = size * float(rng.uniform(0.4, 1))
-            if site.free(spot, (mine * 0.5, mine * 0.5), on_water=True):
-                site.add(furniture.boulder(spot.x, spot.y, site.z(spot.x, spot.y), rng, mine))
 
 
 def boulders(site: Site, count: int) -> None:

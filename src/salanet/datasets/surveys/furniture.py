@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from salanet.datasets.surveys.materials import CLUTTER, GROUND, Stuff
+from salanet.datasets.surveys.materials import CLUTTER, Stuff
 from salanet.datasets.surveys.raster import Rng
 from salanet.datasets.surveys.solids import Body, Place, Slope, beam, body, prism
 
@@ -99,16 +99,13 @@ def rubbish(place: Place, ground: float, rng: Rng) -> Body:
     return body(place, (float(size[0]), float(size[1])), ground - 0.3, top, Stuff.PAINT, CLUTTER)
 
 
-def boulder(x: float, y: float, ground: float, rng: Rng, size: float | None = None) -> Body:
-    """A rock about `size` metres across; it is of the terrain, and its class is the ground.
-
-    Large ones are crags: slabs of smooth rock that lean like roofs.
-    """
-    size = float(rng.uniform(0.4, 2.5)) if size is None else size
+def boulder(x: float, y: float, ground: float, rng: Rng) -> Body:
+    """A rock; the ground is its class, as nobody removes it from the terrain."""
+    size = float(rng.uniform(0.4, 2.5))
     place = Place(x, y, float(rng.uniform(0, 3)))
-    top = ground + size * float(rng.uniform(0.3, 1.6 if size > 3 else 0.9))
+    top = ground + size * float(rng.uniform(0.3, 0.9))
     slopes = [
-        Slope(float(a), float(np.deg2rad(rng.uniform(20, 75))), size * 0.8, ground + 0.1 * size)
+        Slope(float(a), float(np.deg2rad(rng.uniform(30, 65))), size * 0.8, ground + 0.1 * size)
         for a in rng.uniform(0, 2 * np.pi, 5)
     ]
-    return body(place, (size, size * 0.8), ground - size - 1, top, Stuff.ROCK, GROUND, slopes)
+    return body(place, (size, size * 0.8), ground - 1.5, top, Stuff.ROCK, 2, slopes)

@@ -28,8 +28,8 @@ KINDS: dict[str, float] = {
     "village": 2,
     "farmland": 1.5,
     "woods": 1.5,
-    "coast": 3,
-    "mountains": 2,
+    "coast": 2,
+    "mountains": 1.5,
     "riverside": 1.5,
 }
 

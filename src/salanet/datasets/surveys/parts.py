@@ -9,7 +9,7 @@ import numpy as np
 from salanet.datasets.surveys import furniture, trees
 from salanet.datasets.surveys.materials import BUILDING, Stuff
 from salanet.datasets.surveys.raster import Mask
-from salanet.datasets.surveys.roofs import Half, Roof, any_roof, building, house, on_flat_roof
+from salanet.datasets.surveys.roofs import Half, Roof, any_roof, building, house
 from salanet.datasets.surveys.site import Site
 from salanet.datasets.surveys.solids import Place, body
 
@@ -63,26 +63,6 @@ def annexe(site: Site, place: Place, half: Half) -> bool:
         site.add(*building(place, half, low - 1, high + height, roof))
 
     return put(site, place, half, make, 0.0, uneven=2.0)
-
-
-def deck(site: Site, place: Place, half: Half) -> bool:
-    """A low and wide flat roof: a car park on top of another, or a row of garages."""
-    rng = site.rng
-
-    def make(low: float, high: float) -> None:
-        top = high + float(rng.uniform(2.2, 4.2))
-        stuff = Stuff.ASPHALT if rng.random() < 0.6 else Stuff.BITUMEN
-        site.add(body(place, half, low - 1, top, stuff, BUILDING))
-        if rng.random() < 0.5:
-            site.add(*on_flat_roof(place, half, top, rng))
-        elif min(half) > 5:
-            for _ in range(int(half[0] * half[1] / 25)):
-                u, v = rng.uniform(-0.85, 0.85, 2) * half
-                turn = float(rng.choice([0, np.pi / 2]))
-                spot = place.at(float(u), float(v), turn)
-                site.add(*furniture.car(spot, top, rng))
-
-    return put(site, place, half, make, 0.2, uneven=2.5)
 
 
 def glasshouse(site: Site, place: Place, half: Half) -> bool:

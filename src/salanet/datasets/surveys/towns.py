@@ -76,8 +76,6 @@ def terraces(site: Site, block: Block, forms: Forms) -> None:
     place, half = block
     rng = site.rng
     front = float(rng.choice([0.3, rng.uniform(1, 4)]))
-    if rng.random() < 0.3:
-        _decks(site, block, 1)
     for sign in (1, -1):
         along = -half[0]
         depth = float(rng.uniform(4.0, min(6.5, max(half[1] * 0.45, 4.1))))
@@ -212,7 +210,6 @@ def slabs(site: Site, block: Block, forms: Forms) -> None:
         parts.put_house(
             site, place.at(float(u), float(v), turn), size, float(rng.uniform(8, 28)), roof
         )
-    _decks(site, block, 2)
     lot = place.at(*(float(w) for w in rng.uniform(-0.5, 0.5, 2) * half))
     car_park(site, lot, (float(rng.uniform(8, 20)), 8.0))
     _rows_of_trees(site, place, half, forms)
@@ -251,21 +248,8 @@ def works(site: Site, block: Block, forms: Forms) -> None:
             ground, tall = site.z(spot.x, spot.y), float(rng.uniform(5, 15))
             site.add(prism(spot, radius, 14, ground - 1, ground + tall, Stuff.METAL, 6))
             site.take(spot, (radius, radius))
-    _decks(site, block, 1)
     car_park(site, place.at(0, float(half[1] * 0.7)), (half[0] * 0.7, 8.0))
     _rows_of_trees(site, place, half, forms, 0.3)
-
-
-def _decks(site: Site, block: Block, tries: int) -> None:
-    """Decks and rows of garages, where there is room."""
-    place, half = block
-    rng = site.rng
-    for _ in range(tries):
-        u, v = rng.uniform(-0.7, 0.7, 2) * half
-        turn = float(rng.choice([0, np.pi / 2]))
-        long = float(rng.uniform(6, max(half[0] * 0.6, 7)))
-        wide = float(rng.choice([2.8, rng.uniform(6, max(half[1] * 0.6, 7))]))
-        parts.deck(site, place.at(float(u), float(v), turn), (long, wide))
 
 
 def car_park(site: Site, place: Place, half: tuple[float, float]) -> None:
