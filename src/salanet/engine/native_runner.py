@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from salanet import _engine, geometry
+import salanet._engine as executor
+from salanet import geometry
 from salanet.engine.network import SalaNetwork
 from salanet.errors import DataError, FileError
 from salanet.model_config import ModelConfig
@@ -54,10 +55,10 @@ class NativeRunner:
 
     def __init__(self, entry: Entry) -> None:
         self.path, self.config, self.card = entry.path, entry.config, entry.card
-        self._model: _engine.Model | None = None
+        self._model: Any = None
         try:
             if executed(entry.config):
-                self._model = _engine.Model(self.path.read_bytes())
+                self._model = executor.Model(self.path.read_bytes())
             else:
                 self._network = SalaNetwork(_tensors(entry), self.config)
             self.identity = identity_of("native", self.path)
