@@ -164,14 +164,16 @@ def _descend(grid: Grid, heights: Float32, rays: Rays, rows: NDArray[np.int64]) 
     steep = max(float(np.hypot(rays.sx[rows], rays.sy[rows]).max()), 0.02)
     most = float((above - bottom).max())
     steps = int(np.clip(np.ceil(most * steep / (0.8 * grid.cell)), 1, 150))
-    drop = (above - bottom) / np.float32(steps)
-    high = above
-    for _ in range(steps):
-        low = high - drop
-        under = grid.bilinear(heights, *rays.at(low, rows)) >= low
-        high = np.where(under, high, low)
-        drop = np.where(under, 0, drop)
     step = (above - bottom) / np.float32(steps)
+    high = above
+    on_way = np.arange(len(rows))  # pulses with a ray that has not met the ground
+    for _ in range(steps):
+        low = high[on_way] - step[on_way]
+        under = grid.bilinear(heights, *rays.at(low, rows[on_way])) >= low
+        high[on_way] = np.where(under, high[on_way], low)
+        on_way = on_way[~under.all(axis=1)]
+        if not len(on_way):
+            break
     low = high - step
     for _ in range(8):
         middle = (low + high) / 2
