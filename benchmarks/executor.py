@@ -73,14 +73,17 @@ def executor(path: Path, threads: int) -> tuple[Callable[[Array, Array], Array],
     return logits, model
 
 
-def numpy_way(path: Path, threads: int) -> Callable[[Array, Array], Array]:
-    from salanet.edge.files import load
+def numpy_way(path: Path) -> Callable[[Array, Array], Array]:
+    from safetensors.numpy import load_file
 
-    model = load(path, threads)
+    from salanet.engine.network import SalaNetwork
+    from salanet.model_file import describe
+
+    network = SalaNetwork(load_file(path), describe(path).config)
 
     def logits(points: Array, seen: Array) -> Array:
         levels = geometry.pyramid(points, grid=GRID, radius=RADIUS, neighbours=NEIGHBOURS)
-        return model.run(seen, levels)
+        return network(seen, levels)
 
     return logits
 
@@ -118,7 +121,7 @@ def measure(
     if way == "executor":
         run, model = executor(path, threads)
     else:
-        run = (numpy_way if way == "numpy" else eager)(path, threads)
+        run = numpy_way(path) if way == "numpy" else eager(path, threads)
     with np.load(scan) as arrays:
         xyz, rgb = arrays["xyz"], arrays["rgb"]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -135,6 +135,11 @@ NB_MODULE(_engine, m) {
       .def("__init__",
            [](Model* self, const std::string& path) { new (self) Model(Model::open(path)); },
            "path"_a)
+      .def("__init__",
+           [](Model* self, const nb::bytes& file) {
+             new (self) Model(Model::of(salanet::TensorFile({file.c_str(), file.size()})));
+           },
+           "file"_a)
       .def_prop_ro("classes", [](const Model& self) { return self.config.classes; })
       .def_prop_ro("in_channels", [](const Model& self) { return self.network.in_channels; })
       .def("pyramid", &salanet::pyramid_of_points, fixed("points"), "threads"_a,

@@ -1,15 +1,16 @@
-"""Models run by NumPy and the fused kernels."""
+"""Models run by the native executor, or by NumPy and the fused kernels."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from salanet import geometry
+from salanet import _engine, geometry
 from salanet.engine.network import SalaNetwork
-from salanet.errors import FileError
+from salanet.errors import DataError, FileError
+from salanet.model_config import ModelConfig
 from salanet.model_file import Entry, identity_of
 from salanet.sampling.boxes import HALO_RADII
 
@@ -17,12 +18,30 @@ if TYPE_CHECKING:
     from salanet.sampling.partition import PartitionOptions, Superpoints
 
 
+# Operators that the executor runs; it knows no influence of kernel points but the usual one.
+EXECUTED = (
+    "sala",
+    "pointwise_mlp",
+    "pospool",
+    "adaptive_weight",
+    "pseudo_grid",
+    "kpconv",
+)
+
+
+def executed(config: ModelConfig) -> bool:
+    """Whether the executor runs such a network, or NumPy must join the kernels."""
+    options = config.operator_options
+    usual = options.get("influence", "linear") == "linear" and not options.get("closest")
+    return config.operator in EXECUTED and usual
+
+
 class NativeRunner:
     """A `Runner` of a `.safetensors` file whose operator has native kernels.
 
     One may be used by several Python threads. The kernels use as many threads as
-    `salanet.geometry.threads`; NumPy's matrix products have threads of their own (OMP_NUM_THREADS,
-    before NumPy is imported).
+    `salanet.geometry.threads`. Operators that the executor lacks run in NumPy, whose matrix
+    products have threads of their own (OMP_NUM_THREADS, before NumPy is imported).
 
     Raises:
         FileError: the file cannot be read, or its tensors are not those of its architecture.
@@ -34,35 +53,53 @@ class NativeRunner:
     overhead = 0
 
     def __init__(self, entry: Entry) -> None:
-        from safetensors import SafetensorError, safe_open
-
         self.path, self.config, self.card = entry.path, entry.config, entry.card
+        self._model: _engine.Model | None = None
         try:
-            with safe_open(self.path, framework="np") as file:
-                tensors = {name: file.get_tensor(name) for name in entry.shapes}
+            if executed(entry.config):
+                self._model = _engine.Model(self.path.read_bytes())
+            else:
+                self._network = SalaNetwork(_tensors(entry), self.config)
             self.identity = identity_of("native", self.path)
-        except (SafetensorError, OSError) as error:
+        except OSError as error:
             reason = f"not a readable safetensors file ({error})"
             raise FileError(self.path, reason) from error
-        except TypeError as error:  # bfloat16, float8
-            reason = f"its tensors need PyTorch to be read ({error})"
-            raise FileError(self.path, reason) from error
-        try:
-            self._network = SalaNetwork(tensors, self.config)
-        except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
-            reason = f"its weights do not fit its architecture ({error})"
-            raise FileError(self.path, reason) from error
+        except (
+            LookupError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            ArithmeticError,
+            DataError,
+        ) as e:
+            raise FileError(self.path, f"its weights do not fit its architecture ({e})") from e
 
-    def levels(
-        self, points: NDArray[np.float32], parts: Superpoints | None = None
-    ) -> list[geometry.Level]:
+    def levels(self, points: NDArray[np.float32], parts: Superpoints | None = None) -> Any:
         del parts
+        if self._model is not None:
+            return self._model.pyramid(np.ascontiguousarray(points), geometry.threads())
         config = self.config
         return geometry.pyramid(
             points, grid=config.grid, radius=config.radius, neighbours=config.neighbours
         )
 
-    def logits(
-        self, features: NDArray[np.float32], levels: list[geometry.Level]
-    ) -> NDArray[np.float32]:
-        return self._network(features, levels)
+    def logits(self, features: NDArray[np.float32], levels: Any) -> NDArray[np.float32]:
+        if self._model is None:
+            return self._network(features, levels)
+        out = np.empty((len(features), len(self.config.classes)), np.float32)
+        self._model.logits(np.ascontiguousarray(features), levels, out, geometry.threads())
+        return out
+
+
+def _tensors(entry: Entry) -> dict[str, NDArray[Any]]:
+    """The weights by name."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(entry.path, framework="np") as file:
+            return {name: file.get_tensor(name) for name in entry.shapes}
+    except SafetensorError as error:
+        raise FileError(entry.path, f"not a readable safetensors file ({error})") from error
+    except TypeError as error:  # bfloat16, float8
+        reason = f"its tensors need PyTorch to be read ({error})"
+        raise FileError(entry.path, reason) from error
