@@ -80,7 +80,7 @@ def test_nonsense_is_refused(tmp_path: Path) -> None:
 
 
 def test_scenes_go_with_real_ones(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["prepare", "surveys", str(tmp_path), "--count", "3", "--test", "1", "--seed", "2"]
+    arguments = ["prepare", "surveys", str(tmp_path), "--count", "3", "--test", "1", "--seed", "6"]
     arguments += ["--density", "2", "--size", "50", "--workers", "1"]
     arguments += ["--kinds", "terraces", "coast"]
     assert main(arguments) == 0
