@@ -229,11 +229,11 @@ def open_scenes(root: str | Path, split: str | Sequence[str] | None = None) -> l
     return scenes
 
 
-def check_alike(scenes: Iterable[Scene]) -> None:
-    """Raise FileError if two scenes differ in their classes or their grid."""
+def check_alike(scenes: Iterable[Scene], names: Iterable[str] = ("classes", "grid")) -> None:
+    """Raise FileError if two scenes differ in their classes or their grid, or in one of these."""
     scenes = list(scenes)
     for scene in scenes[1:]:
-        for what in ("classes", "grid"):
+        for what in names:
             mine, first = getattr(scene, what), getattr(scenes[0], what)
             if mine != first:
                 raise FileError(

@@ -50,8 +50,8 @@ def test_depths_are_steps_that_grow_with_the_square_of_the_distance() -> None:
         ranges = np.linalg.norm(xyz, axis=1)
         steps = 1 / (0.002 * ranges)
         assert np.abs(steps - np.rint(steps)).max() < 1e-4  # rays are float32
-        middle = np.unique(ranges[np.abs(ranges - distance) < 0.05].round(9))
-        assert np.diff(middle).mean() == pytest.approx(gap, rel=0.15)
+        middle = 1 / (0.002 * np.unique(np.rint(steps[np.abs(ranges - distance) < 0.05])))
+        assert -np.diff(middle).mean() == pytest.approx(gap, rel=0.15)
 
 
 def test_black_and_glass_leave_holes() -> None:

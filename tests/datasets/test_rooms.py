@@ -228,7 +228,7 @@ def test_prepare_rooms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     report = json.loads(capsys.readouterr().out)["scenes"]
     assert not any(scene["skipped"] for scene in report)
     assert [scene["kind"] for scene in report] == [sensor_of(name) for name in names]
-    scenes = open_scenes(tmp_path / "out", ["train", "val", "test"])
+    scenes = [open_scenes(tmp_path / "out", split)[0] for split in ("train", "val", "test")]
     assert scenes[0].classes == list(CLASSES) and [scene.grid for scene in scenes] == [
         0.025,
         0.04,

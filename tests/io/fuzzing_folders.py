@@ -86,6 +86,7 @@ def _labelling() -> tuple[Any, Path, bytes]:
 
 
 def _work(model: Any, scan: Path, to: Path, progress: Any = lambda *_: None) -> Any:
+    from salanet.engine.opening import as_runner
     from salanet.io.stream import open_stream
     from salanet.labelling.memory import Plan
     from salanet.labelling.predict import PredictOptions
@@ -93,7 +94,7 @@ def _work(model: Any, scan: Path, to: Path, progress: Any = lambda *_: None) -> 
 
     options = PredictOptions(probabilities=True, resume=True)
     plan = Plan(chunk=700, group=500, tile=4_000_000)
-    return Work(model, open_stream(scan, to), to, options, plan, progress)
+    return Work(as_runner(model), open_stream(scan, to), to, options, plan, progress)
 
 
 def make_work(folder: Path) -> None:

@@ -113,7 +113,7 @@ def test_fields_keep_values_and_types(tmp_path: Path) -> None:
     for name in ("rowIndex", "columnIndex", "timeStamp"):
         np.testing.assert_array_equal(cloud.attributes[name], fields[name])
     assert cloud.source.scans == [("tower", 500)]
-    assert cloud.source.crs == 'PROJCS["somewhere"]'
+    assert cloud.source.system == 'PROJCS["somewhere"]'
     assert cloud.source.remarks == []
 
 

@@ -52,6 +52,18 @@ def fields(draw: st.DrawFn) -> dict[str, np.ndarray]:
     return found
 
 
+@every
+def test_colours_in_three_fields_stay_there(tmp_path: Path, encoding: Encoding) -> None:
+    found = {name: np.arange(3, dtype=np.uint8) for name in ("x", "red", "y", "green", "blue", "z")}
+    columns = [
+        column.astype(np.float32) if name in "xyz" else column for name, column in found.items()
+    ]
+    written = Pcd.from_points(columns, list(found), [c.dtype for c in columns])
+    written.save(tmp_path / "a.pcd", encoding=encoding)
+    io.write(tmp_path / "b.pcd", io.read(tmp_path / "a.pcd"))
+    assert list(Pcd.from_path(tmp_path / "b.pcd").fields) == list(found)
+
+
 @relaxed
 @given(fields(), st.sampled_from(ENCODINGS))
 def test_round_trip_keeps_values_types_and_order(

@@ -164,14 +164,17 @@ def test_a_damaged_document(text: str, message: str, tmp_path: Path) -> None:
 def test_tensors_of_another_type(model: SalaNet, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     text = header(model)
-    for dtype, message in ((torch.int32, "of the type"), (torch.bfloat16, "")):
-        tensors = {name: tensor.to(dtype) for name, tensor in model.state_dict().items()}
-        save_file(tensors, path, metadata={"salanet": text})
-        if message:
-            with pytest.raises(FileError, match=message):
-                salanet.load(path)
-        with pytest.raises(FileError, match=r"of the type|need PyTorch"):
-            Segmenter(path)
+    tensors = {name: tensor.to(torch.int32) for name, tensor in model.state_dict().items()}
+    save_file(tensors, path, metadata={"salanet": text})
+    for read in (salanet.load, Segmenter):
+        with pytest.raises(FileError, match="of the type"):
+            read(path)
+    tensors = {
+        name: tensor.to(torch.bfloat16) if tensor.is_floating_point() else tensor
+        for name, tensor in model.state_dict().items()
+    }
+    save_file(tensors, path, metadata={"salanet": text})
+    assert Segmenter(path).config == salanet.load(path).config
 
 
 def test_too_little_memory_is_told_as_such(

@@ -63,8 +63,9 @@ def main(argv: list[str]) -> None:
         raise ConfigError(f"give the recipe first: {PROG} RECIPE --operators … --data scenes/")
     require_torch()
     from salanet.operators import OPERATORS
-    from salanet.scenes import check_alike, open_scenes
+    from salanet.scenes import open_scenes
     from salanet.training.compare import RESULT, RIVALS, Variant, compare, markdown
+    from salanet.training.data import check_judged
     from salanet.training.data import scenes as training_scenes
 
     if arguments.seeds < 1:
@@ -86,7 +87,7 @@ def main(argv: list[str]) -> None:
         return
     train, _ = training_scenes(arguments.data, recipe)
     test = open_scenes(arguments.data, arguments.split)
-    check_alike([*train, *test])
+    check_judged(train, test, recipe)
     table = compare(
         recipe,
         variants,

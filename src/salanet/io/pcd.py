@@ -219,7 +219,8 @@ def write(path: Path, cloud: PointCloud) -> list[str]:
     if source is None:
         exact = table.keep_type(cloud.xyz, np.dtype(np.float32))
         columns.update(zip("xyz", exact.T, strict=True))
-    columns = _pack(columns, source.packed if source else None)
+    if source is None or source.packed:
+        columns = _pack(columns, source.packed if source else None)
     stored = {"_".join(n.split()) or "unnamed": c for n, c in columns.items()}
     if len(stored) < len(columns):
         raise DataError("PCD names hold no spaces, and without them two attributes get one name")
@@ -247,7 +248,7 @@ def write(path: Path, cloud: PointCloud) -> list[str]:
 
 
 def _pack(columns: dict[str, Any], packed: tuple[str, Any] | None) -> dict[str, Any]:
-    """The colours in one column again if they were, or if the file is new."""
+    """The colours in one column: the one they were in, or that of a new file."""
     known = all(c in columns and columns[c].dtype == np.uint8 for c in COLOURS)
     if not known or (packed is None and "rgb" in columns):
         return columns
