@@ -71,8 +71,11 @@ def model_for_shapes(recipe: Recipe, shapes: Sequence[Shapes]) -> Network:
     )
 
 
-def check_scene(scene: Scene, recipe: Recipe) -> None:
-    """Raise unless the scene has labels, class names, a grid, and what the features need."""
+def check_scene(scene: Scene, recipe: Recipe, judged: bool = False) -> None:
+    """Raise unless the scene has labels, class names, a grid, and what the features need.
+
+    Samples are drawn from scenes to learn from; those `judged` are seen as they are.
+    """
     if scene.segment is None:
         raise FileError(scene.folder, "has no labels (segment.npy) to learn from")
     if not scene.classes or scene.grid is None:
@@ -83,7 +86,7 @@ def check_scene(scene: Scene, recipe: Recipe) -> None:
             f"model.grid: {grid} is not the grid of {scene.folder} ({scene.grid}); leave it out, "
             "or give sampling.cells"
         )
-    if recipe.sampling.cells and recipe.sampling.cells[0] < scene.grid:
+    if not judged and recipe.sampling.cells and recipe.sampling.cells[0] < scene.grid:
         raise ConfigError(
             f"sampling.cells: {scene.folder} was prepared with cells of {scene.grid}, coarser than "
             f"{recipe.sampling.cells[0]}; prepare it with a finer --grid"

@@ -69,8 +69,10 @@ class SceneTask:
         self.recipe, self.scenes, self.validation, self.parent = recipe, scenes, validation, parent
         if recipe.sampling.shape == "whole":
             raise ConfigError("sampling.shape: whole shapes are PartNet's; scenes need sphere")
-        for scene in [*scenes, *validation]:
+        for scene in scenes:
             check_scene(scene, recipe)
+        for scene in validation:
+            check_scene(scene, recipe, judged=True)
         self.intensity_scale = features.intensity_scale_of(
             [scene.arrays["intensity"] for scene in scenes if "intensity" in scene.arrays]
         )
