@@ -66,7 +66,8 @@ def test_batches_do_not_depend_on_the_workers(town_scenes: Path, centres: str) -
 
 
 def test_samples_are_parted_as_their_scenes_are(town_scenes: Path, tmp_path: Path) -> None:
-    shutil.copytree(town_scenes, tmp_path / "scenes")
+    kept_by_others = shutil.ignore_patterns("partitions")
+    shutil.copytree(town_scenes, tmp_path / "scenes", ignore=kept_by_others)
     drawn = samples(tmp_path / "scenes", recipe(model={"network": "spg"}))
     kept = {path.parent.parent.parent.name for path in tmp_path.rglob("partition.json")}
     assert kept == {scene.name for scene in drawn.scenes}
