@@ -1,10 +1,11 @@
 """Judge a trained model and put it into the package, with what its users must know.
 
-    python benchmarks/weights.py NAME MODEL.safetensors SCENES [--test SCENES] [--temperature T]
+    python benchmarks/weights.py NAME MODEL.safetensors [SCENES] [--test SCENES] [--temperature T]
         [--fold CLASS]
 
 evaluates the model on the test scenes, by default those beside the scenes it was trained on, as
-they are and without what it can do without, writes
+they are and without what it can do without (a model that is in the package already can be judged
+again without the scenes it was trained on), writes
 src/salanet/weights/NAME.safetensors and brings the tables of the model's card and
 benchmarks/results/weights-NAME.csv, weights.md and rooms.md up to date. How each model is trained
 stands in its card.
@@ -151,11 +152,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=MODELS)
     parser.add_argument("model", type=Path)
-    parser.add_argument("scenes", type=Path)
+    parser.add_argument("scenes", type=Path, nargs="?", help="that it was trained on")
     parser.add_argument("--test", type=Path, help="test scenes from elsewhere")
     parser.add_argument("--fold", metavar="CLASS", help="learned, but not well enough to be told")
     parser.add_argument("--temperature", type=float, help="see `benchmarks/aerial.py`")
     arguments = parser.parse_args()
+    if not (arguments.scenes or arguments.test):
+        parser.error("give the scenes it was trained on, or --test")
     about = MODELS[arguments.name]
     model = load(arguments.model)
     if arguments.fold:
@@ -171,7 +174,11 @@ def main() -> None:
         "colours": about.get("colours", model.metadata.get("colours")),
         "domain": about["domain"],
         "licence": about["licence"],
-        "spacing": spacing(open_scenes(arguments.scenes, "train")),
+        "spacing": (
+            spacing(open_scenes(arguments.scenes, "train"))
+            if arguments.scenes
+            else model.metadata["spacing"]
+        ),
         "metrics": metrics | {"protocol": "whole, one pass", "test": about["test"]},
     }
     if arguments.temperature:

@@ -9,8 +9,9 @@ The names below are loaded when first used, so that ``import salanet`` stays fas
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from salanet._lazy import lazily as _lazily
 
 __version__ = "0.1.0"
 
@@ -78,10 +79,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module 'salanet' has no attribute '{name}'")
-    return getattr(import_module(_LAZY[name]), name)
+__getattr__ = _lazily(__name__, _LAZY)
 
 
 def __dir__() -> list[str]:

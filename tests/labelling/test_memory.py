@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from itertools import pairwise
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from salanet.errors import ConfigError
@@ -52,3 +56,11 @@ def test_more_memory_larger_pieces() -> None:
     assert all(plan.chunk % 50_000 == 0 for plan in plans[1:])
     assert plans[3].chunk == 1_000_000
     assert min(plans[0].chunk, plans[0].group) >= 2_000
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells it there")
+def test_the_peak_is_that_of_this_process_and_not_of_the_one_that_started_it() -> None:
+    large = np.ones(60_000_000)  # 480 MB, in the process that starts the other
+    code = "from salanet.labelling.memory import peak_memory; print(peak_memory())"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert 10e6 < int(said.stdout) < 300e6 < large.nbytes

@@ -3,9 +3,9 @@
 What runs a network is loaded when first used: figures and tables need no PyTorch.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from salanet._lazy import lazily
 from salanet.evaluation.confusion import IGNORE, Confusion
 from salanet.evaluation.folds import merge_folds
 from salanet.evaluation.partnet import PartScores, predicted_parts
@@ -37,10 +37,7 @@ _LAZY = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    return getattr(import_module(_LAZY[name]), name)
+__getattr__ = lazily(__name__, _LAZY)
 
 
 __all__ = [

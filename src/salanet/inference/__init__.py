@@ -2,8 +2,8 @@
 `salanet.evaluation`."""
 
 import warnings
-from importlib import import_module
-from typing import Any
+
+from salanet._lazy import lazily
 
 warnings.warn(
     "salanet.inference is now salanet.engine, salanet.labelling, salanet.adapt and "
@@ -27,7 +27,4 @@ _MOVED = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _MOVED:
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    return getattr(import_module(_MOVED[name]), name)
+__getattr__ = lazily(__name__, _MOVED)
