@@ -245,7 +245,7 @@ def test_a_point_too_far_away_does_not_round_the_others(
     tmp_path: Path, suffix: str, far: float
 ) -> None:
     xyz = np.random.default_rng(0).uniform(0, 3, (400, 3))
-    xyz[7, 0], xyz[9] = far, np.nan
+    xyz[7, 0], xyz[9], xyz[11, 2] = far, np.nan, -9999  # which is near enough
     there = np.delete(xyz, [7, 9], axis=0)
     remarks = io.write(tmp_path / f"a{suffix}", PointCloud(xyz, label=np.arange(400) % 3))
     assert "1 point has NaN or infinite coordinates" in remarks[0]

@@ -2,8 +2,8 @@
 
 Coordinates in LAS are 32 bits of one step for all points. A point far from all others would
 widen the step, and take from those what they are made of: 10^9 m away, every other coordinate is
-rounded to half a metre. So the step is that of the points that have company, wherever the others
-would make it coarser than `COARSEST`, and these are left out like points without coordinates.
+rounded to half a metre. So where strays would make the step coarser than `COARSEST`, those of
+them that are not `NEAR` are left out, like points without coordinates.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from salanet.io.lasfile import LasFile
 WKT_BIT = 16
 LARGEST = np.iinfo(np.int32).max
 COARSEST = 0.01  # units: reaches 21,000 km, so whatever lies on Earth is kept
+NEAR = COARSEST * LARGEST / 4  # units: strays at both sides fit
 
 
 def places(cloud: PointCloud) -> NDArray[np.bool_]:
@@ -30,7 +31,10 @@ def places(cloud: PointCloud) -> NDArray[np.bool_]:
     found = cloud.finite()
     xyz = cloud.xyz if found.all() else cloud.xyz[found]
     if len(xyz) and max(_steps(*_ends(xyz))[0]) > COARSEST:
-        found[found] = ~Company.of(xyz).strays(xyz)
+        company = Company.of(xyz)
+        low, high = company.home[0] - NEAR, company.home[1] + NEAR
+        near = ((xyz > low) & (xyz < high)).all(axis=1)
+        found[found] = near | ~company.strays(xyz)
     return found
 
 
