@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet.errors import DataError
+from salanet.terminal import length
 
 if TYPE_CHECKING:
     from salanet.io.crs import Crs
@@ -79,7 +80,7 @@ class PointCloud:
         if len(finite):
             low, high = finite.min(axis=0), finite.max(axis=0)
             for axis, least, greatest in zip("xyz", low, high, strict=True):
-                lines.append(f"  {axis} {least:,.3f} to {greatest:,.3f}")
+                lines.append(f"  {axis} {length(least)} to {length(greatest)}")
         if self.crs is not None:
             lines.append(f"  in {self.crs.name}")
         found = [f"{n} {a.dtype}{_width(a)}" for n, a in self.arrays().items()]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from salanet import write
+from salanet import PointCloud, write
 from salanet.cli.main import main
 from salanet.datasets.town import town
 from salanet.errors import FileError
@@ -29,6 +30,17 @@ def test_a_table_for_people(scans: Path, capsys: pytest.CaptureFixture[str]) -> 
     out = capsys.readouterr().out
     for text in ("LAZ 1.4", "points", "no reference system", "return_number", "building"):
         assert text in out
+
+
+def test_absurd_coordinates_are_short(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    xyz = np.random.default_rng(0).uniform(0, 3, (400, 3))
+    xyz[7], xyz[8] = 1e200, -1e200
+    np.savetxt(tmp_path / "a.xyz", xyz)
+    assert main(["info", str(tmp_path / "a.xyz")]) == 0
+    said = capsys.readouterr()
+    assert "z -1e+200 to 1e+200, 2e+200 long" in said.out
+    assert "2 points lie more than 1,000,000 km from the rest" in said.out
+    assert "x -1e+200 to 1e+200" in repr(PointCloud(xyz))
 
 
 def test_what_predict_would_make_of_it(

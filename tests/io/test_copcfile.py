@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,18 @@ def test_convert_says_what_became_of_the_order(
     assert copcfile.OTHER_ORDER in said.out + said.err
     assert "lost digits" not in said.out + said.err and "rounded" not in said.out + said.err
     assert is_copc(tmp_path / "a.copc.laz")
+
+
+def test_rounded_coordinates_are_compared_with_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    xyz = np.random.default_rng(0).uniform(0, 3, (400, 3))
+    xyz[7, 0], xyz[9] = 1e200, np.nan
+    np.savez(tmp_path / "a.npz", xyz=xyz, label=np.arange(400) % 3)
+    assert main(["convert", str(tmp_path / "a.npz"), str(tmp_path / "a.copc.laz"), "--json"]) == 0
+    left_out, too_far, order, rounded = json.loads(capsys.readouterr().out)["remarks"]
+    assert "NaN" in left_out and "too far" in too_far and order == copcfile.OTHER_ORDER
+    assert rounded == "coordinates are rounded, by 0.0005 at most"
 
 
 def test_old_formats_are_refused_before_the_work(tmp_path: Path) -> None:

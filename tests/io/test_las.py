@@ -239,6 +239,29 @@ def test_the_scale_follows_the_extent(tmp_path: Path, size: float, error: float)
     assert np.abs(io.read(tmp_path / "a.laz").xyz - xyz).max() <= error
 
 
+@pytest.mark.parametrize("suffix", [".las", ".laz", ".copc.laz"])
+@pytest.mark.parametrize("far", [1e9, -1e30, 1e200, 1e308])
+def test_a_point_too_far_away_does_not_round_the_others(
+    tmp_path: Path, suffix: str, far: float
+) -> None:
+    xyz = np.random.default_rng(0).uniform(0, 3, (400, 3))
+    xyz[7, 0], xyz[9], xyz[11, 2] = far, np.nan, -9999  # which is near enough
+    there = np.delete(xyz, [7, 9], axis=0)
+    remarks = io.write(tmp_path / f"a{suffix}", PointCloud(xyz, label=np.arange(400) % 3))
+    assert "1 point has NaN or infinite coordinates" in remarks[0]
+    assert "1 point lies too far from the rest: left out" in remarks[1]
+    back = io.read(tmp_path / f"a{suffix}")
+    assert len(back) == len(there)
+    assert np.abs(np.sort(back.xyz, axis=0) - np.sort(there, axis=0)).max() <= 0.000501
+
+
+def test_what_lies_on_earth_is_kept_in_centimetres(tmp_path: Path) -> None:
+    xyz = np.random.default_rng(0).uniform(0, 3, (400, 3)) + [651000, 6861000, 0]
+    xyz[7] = 0
+    assert io.write(tmp_path / "a.laz", PointCloud(xyz)) == []
+    assert np.abs(io.read(tmp_path / "a.laz").xyz - xyz).max() <= 0.00501
+
+
 def test_coordinates_that_cannot_be_stored(tmp_path: Path) -> None:
     make(tmp_path / "a.las")
     cloud = io.read(tmp_path / "a.las")
@@ -249,6 +272,8 @@ def test_coordinates_that_cannot_be_stored(tmp_path: Path) -> None:
         io.write(tmp_path / "b.las", cloud)
     with pytest.raises(DataError, match="none of its 1 points has finite coordinates"):
         io.write(tmp_path / "b.las", PointCloud(np.full((1, 3), np.nan)))
+    with pytest.raises(DataError, match="reach too far for LAS"):
+        io.write(tmp_path / "b.las", PointCloud(np.outer(np.resize([1e308, -1e308], 400), [1] * 3)))
     with pytest.raises(DataError, match="cannot hold 'name'"):
         io.write(
             tmp_path / "b.las", PointCloud(np.zeros((1, 3)), attributes={"name": np.array(["a"])})

@@ -208,6 +208,15 @@ def test_scenes_smaller_than_a_sphere(tmp_path: Path, points: int) -> None:
     assert trainer.run.best.exists()
 
 
+@pytest.mark.parametrize("workers", [0, -1])
+def test_no_workers_are_one(tmp_path: Path, workers: int) -> None:
+    scenes = open_scenes(tiny_scene(tmp_path, 5), "train")
+    folder = tmp_path / "run"
+    trainer = Trainer(recipe(batch_size=1), scenes, [], folder, workers=workers, console=QUIET)
+    trainer.train()
+    assert trainer.run.best.exists()
+
+
 def test_scenes_that_cannot_be_trained_on(tmp_path: Path) -> None:
     def refused(name: str, error: type[Exception], match: str, **more: Any) -> None:
         scenes = open_scenes(tiny_scene(tmp_path / name, 4, **more), "train")

@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from salanet.errors import ConfigError
 from salanet.models import load
+from salanet.training.processes import start_others
 
 # PosPool averages neighbours. A maximum turns rounding into another gradient: those of SALA differ
 # by a per cent when weights differ in the eighth digit, and such curves part after some steps.
@@ -119,3 +121,9 @@ def test_a_signal_saves_and_ends_both(
     again += ["--epochs", str(done + 3)]
     assert subprocess.run(again, env=ENV, timeout=120).returncode == 0
     assert len(rows(tmp_path / "run")) == done + 3
+
+
+@pytest.mark.parametrize("devices", [0, -2])
+def test_no_processes_are_refused(devices: int) -> None:
+    with pytest.raises(ConfigError, match=f"--devices {devices}: at least one process"):
+        start_others(devices)

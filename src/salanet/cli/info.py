@@ -76,13 +76,15 @@ def show(found: Description, meaning: Findings) -> None:
     from rich.table import Table
 
     from salanet.cli.console import results
+    from salanet.terminal import length
 
     console = results()
     console.print(found.path, style="bold", soft_wrap=True)
     console.print(f"{found.format}, {found.points:,} points, {found.bytes / 1e6:,.1f} MB")
     if found.low and found.high:
         for axis, low, high in zip("xyz", found.low, found.high, strict=True):
-            console.print(f"{axis} {low:,.3f} to {high:,.3f}, {high - low:,.3f} long")
+            ends = f"{length(low)} to {length(high)}"
+            console.print(f"{axis} {ends}, {length(high - low)} long")
     console.print(reference(found), soft_wrap=True)
     for line in spacing(found, meaning):
         console.print(line, soft_wrap=True)

@@ -16,6 +16,7 @@ from salanet.io.atomic import spare
 from salanet.io.crs import Crs
 from salanet.io.describe import meanings, remarks
 from salanet.io.las import LasSource
+from salanet.io.lasblank import places
 
 TOLERANCE = 1e-6  # in the files' units: what adding an offset may round
 DESCRIBED = {lasfile.LASZIP, (b"LASF_Spec", 4), lookup.STANDARD, lookup.OURS}
@@ -56,14 +57,16 @@ def convert(
     said = [*remarks(cloud), *io.write(target, _named(cloud, target))]
     back = io.read(target)
     if copcfile.OTHER_ORDER in said:
-        cloud, back = _sorted(cloud), _sorted(back)
+        cloud, back = _sorted(cloud, back.source.file), _sorted(back, back.source.file)
     lost = [r for r in losses(cloud, back) if not any(r.split("' ")[0] + "'" in s for s in said)]
     return [*said, *lost]
 
 
-def _sorted(cloud: PointCloud) -> PointCloud:
-    """The cloud in an order that depends on nothing but its points."""
-    arrays = [*cloud.arrays().values(), cloud.xyz]
+def _sorted(cloud: PointCloud, file: lasfile.LasFile) -> PointCloud:
+    """The cloud in an order that depends on nothing but its points, as finely as a LAS has them."""
+    with np.errstate(over="ignore"):
+        steps = np.rint((cloud.xyz - file.get(lasfile.OFFSETS)) / file.get(lasfile.SCALES))
+    arrays = [*cloud.arrays().values(), steps]
     columns = [column for array in arrays for column in array.reshape(len(cloud), -1).T]
     return replace(cloud.rows(np.lexsort(columns)), source=cloud.source)
 
@@ -83,11 +86,11 @@ def scan_target(target: Path, number: int) -> Path:
 def losses(before: PointCloud, after: PointCloud) -> list[str]:
     """What the second cloud, read from a file, does not hold as the first did.
 
-    Points without finite coordinates are left out of the comparison if the second has none.
+    Points that the second, a LAS, has no place for are left out of the comparison.
     """
     found = []
     if len(after) < len(before):
-        before = replace(before.rows(before.finite()), source=before.source)
+        before = replace(before.rows(places(before)), source=before.source)
     with np.errstate(invalid="ignore"):
         moved = np.nanmax(np.abs(after.xyz - before.xyz), initial=0)
     if moved > TOLERANCE:

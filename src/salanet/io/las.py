@@ -17,7 +17,6 @@ is read with its tree, which `salanet.io.copcfile` puts back.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,19 +26,17 @@ import laspy
 import numpy as np
 from numpy.typing import NDArray
 
-from salanet import __version__
 from salanet.cloud import PointCloud
 from salanet.errors import DataError, FileError
 from salanet.io import lasdims, lasfile, lookup
 from salanet.io.crs import Crs, of_records
+from salanet.io.lasblank import LARGEST, blank, places
 from salanet.io.lasfile import LasFile
 from salanet.io.octree import Tree, tree_of
 
 COLOURS = ("red", "green", "blue")
 FIELDS = {"X", "Y", "Z", "intensity", *COLOURS}
-WKT_BIT = 16
 OTHER_LABEL = "label_codes"  # where "label" is taken
-LARGEST = np.iinfo(np.int32).max
 
 
 @dataclass
@@ -181,7 +178,8 @@ def stored_colours(record: laspy.PackedPointRecord) -> NDArray[np.uint16] | None
 def write(path: Path, cloud: PointCloud) -> list[str]:
     """Write the cloud; returns remarks on what could not be kept as it was.
 
-    Points without finite coordinates have no place in LAS, and are left out.
+    Points without finite coordinates have no place in LAS, nor have those far away that would
+    round all others; they are left out.
 
     Raises:
         DataError: no finite coordinates, ones that do not fit the scale, attributes that are not
@@ -189,7 +187,7 @@ def write(path: Path, cloud: PointCloud) -> list[str]:
     """
     cloud, left_out = _with_places(cloud)
     new = not isinstance(cloud.source, LasSource)
-    source = _blank(cloud) if new else cloud.source
+    source = LasSource(*blank(cloud), b"", 0) if new else cloud.source
     file, size = source.file, source.file.points.shape[1]
     same_length = len(file.points) == len(cloud)
     points = file.points.copy() if same_length else np.zeros((len(cloud), size), np.uint8)
@@ -221,38 +219,24 @@ def kept_tree(cloud: PointCloud) -> Tree | None:
 
 
 def _with_places(cloud: PointCloud) -> tuple[PointCloud, list[str]]:
-    """The points with finite coordinates, and a remark on the others."""
-    finite = cloud.finite()
-    if finite.all():
+    """The points that the file has a place for, and remarks on the others."""
+    source, finite = cloud.source, cloud.finite()
+    held = finite if isinstance(source, LasSource) else places(cloud)
+    if held.all():
         return cloud, []
-    some, source = cloud.rows(finite), cloud.source
+    some = cloud.rows(held)
     if isinstance(source, LasSource):
         some.source = replace(source, file=replace(source.file, points=source.file.points[:0]))
-    count = len(cloud) - len(some)
-    points_have = "1 point has" if count == 1 else f"{count:,} points have"
-    return some, [f"{points_have} NaN or infinite coordinates: left out, as LAS cannot hold them"]
-
-
-def _blank(cloud: PointCloud) -> LasSource:
-    """An empty LAS 1.4 with millimetres, fit to hold the cloud."""
-    point_format = 6 if cloud.rgb is None else 8 if "nir" in cloud.attributes else 7
-    header = laspy.LasHeader(version="1.4", point_format=point_format)
-    header.generating_software = f"SalaNet {__version__}"
-    header.global_encoding.value |= WKT_BIT  # these formats know no other kind of CRS
-    cloud.require_finite()
-    for i in range(3):
-        low, high = float(cloud.xyz[:, i].min()), float(cloud.xyz[:, i].max())
-        scale, step = (1e-3, 1000.0) if high - low >= 1 else (1e-8, 1.0)  # else degrees, or tiny
-        offset = np.floor(low / step) * step
-        while (high - offset) / scale > LARGEST:
-            scale *= 10
-        header.scales[i], header.offsets[i] = scale, offset
-    with io.BytesIO() as buffer:
-        header.write_to(buffer)
-        head = bytearray(buffer.getvalue())
-    size = header.point_format.size
-    file = LasFile(head, [], b"", np.empty((0, size), np.uint8), b"", 0)
-    return LasSource(file, header.point_format, b"", 0)
+    remarks = []
+    if count := int((~finite).sum()):
+        points_have = "1 point has" if count == 1 else f"{count:,} points have"
+        remarks += [f"{points_have} NaN or infinite coordinates: left out, as LAS cannot hold them"]
+    if count := int((finite & ~held).sum()):
+        points_lie = "1 point lies" if count == 1 else f"{count:,} points lie"
+        remarks += [
+            f"{points_lie} too far from the rest: left out, as LAS would round all others for them"
+        ]
+    return some, remarks
 
 
 def _set_coordinates(

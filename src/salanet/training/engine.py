@@ -63,7 +63,7 @@ class Trainer:
         accelerator: as in Lightning Fabric.
         devices: processes on this machine, started by `processes.start_others`; by default one,
             or as torchrun or SLURM says.
-        workers: threads that make batches, per process.
+        workers: threads that make batches, per process; at least one.
         log: loggers beside TensorBoard, see `salanet.training.loggers`.
         console: where progress is shown, by the first process.
 
@@ -91,7 +91,7 @@ class Trainer:
         self.scenes: list[Scene | Shapes] = list(scenes)
         self.validation: list[Scene | Shapes] = list(validation)
         self.run = Run(folder)
-        self.budget, self.workers = budget, workers
+        self.budget, self.workers = budget, max(workers, 1)
         whole = recipe.sampling.shape == "whole"
         self.fabric = launch(accelerator, devices, recipe.training.precision, unused=whole)
         self.processes = Processes(self.fabric)

@@ -40,8 +40,10 @@ def layout(devices: int | None) -> tuple[int, int]:
     """Processes on this machine, and machines, as torchrun or SLURM or else `devices` says.
 
     Raises:
-        ConfigError: `devices` contradicts them.
+        ConfigError: `devices` contradicts them, or is no number of processes.
     """
+    if devices is not None and devices < 1:
+        raise ConfigError(f"--devices {devices}: at least one process is needed")
     env, outside = os.environ, launcher()
     here, machines = devices or 1, 1
     if outside == "torchrun":
