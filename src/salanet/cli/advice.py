@@ -6,8 +6,12 @@ from salanet.errors import SalaNetError
 from salanet.remark import Remark
 
 ADVICE = {
+    "backup": " (--restore brings it back)",
+    "backup-there": " (--restore), or go on with what was killed (--resume)",
+    "clash": " (--into keeps them apart)",
     "degrees": " (--units m)",
     "flagged": " (--noise labels them)",
+    "kept": " (--keep none: label them too)",
     "implausible": " (see --units, --up)",
     "only-flagged": " (--noise labels them all the same)",
     "sparse": "; --grid auto would take these cells",

@@ -16,6 +16,8 @@ from salanet.cli.phases import Phases
 from salanet.labelling.report import Report
 from salanet.labelling.watch import Watch
 
+NO_CLASSES = {-1, 0, 1}  # a file that has no others has not been classified
+
 
 class View(Watch):
     """Files labelled one after the other.
@@ -43,6 +45,8 @@ class View(Watch):
         self.close()
         if report.error:
             self.says(f"failed: {advised(report.error)}")
+        elif report.skipped:
+            self.says(f"{report.output}: there already")
         elif not self._json:
             (show_plan if self._dry_run else show)(report)
 
@@ -81,8 +85,13 @@ def show(report: Report) -> None:
     table.add_column("share", justify="right")
     for code, (name, count) in zip(report.codes, report.classes.items(), strict=True):
         table.add_row(str(code), name, f"{count:,}", f"{count / report.points:.1%}")
+    if report.unsure:
+        share = f"{report.unsure / report.points:.1%}"
+        table.add_row("", "less sure than asked", f"{report.unsure:,}", share)
     console.print(str(report.output), soft_wrap=True)
     console.print(table)
+    if {*report.changes} - NO_CLASSES:
+        console.print("\n".join(changes(report)), soft_wrap=True, markup=False)
     certainty = report.certainty
     if certainty and certainty.calibrated:
         console.print(
@@ -100,6 +109,23 @@ def show(report: Report) -> None:
         f"{report.points_per_second:,.0f} points/s{memory}",
         soft_wrap=True,
     )
+
+
+def changes(report: Report) -> list[str]:
+    """Points of each former class: how many kept it, and which codes the others got."""
+    new = {old: dict(row) for old, row in report.changes.items()}
+    for old, count in report.kept.items():
+        new[old][old] -= count
+    codes = sorted({code for row in new.values() for code, count in row.items() if count})
+    rows = [["was", "kept", *(f"-> {code}" for code in codes)]]
+    for old, row in new.items():
+        counts = [report.kept.get(old, 0), *(row.get(code, 0) for code in codes)]
+        named = f"{old} {report.names.get(old, '')}".strip()
+        rows.append([named, *(f"{count:,}" if count else "-" for count in counts)])
+    first, *rest = (max(map(len, column)) for column in zip(*rows, strict=True))
+    return [
+        "  ".join([row[0].ljust(first), *map(str.rjust, row[1:], rest)]).rstrip() for row in rows
+    ]
 
 
 def show_plan(report: Report) -> None:

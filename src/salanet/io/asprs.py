@@ -22,6 +22,20 @@ ASPRS = {
     17: "bridge",
     18: "high noise",
 }
+# Rare ones, which other tables than this one's call as they like.
+RARE = {
+    8: "model key-point",
+    12: "overlap",
+    13: "wire guard",
+    14: "wire conductor",
+    15: "transmission tower",
+    16: "wire connector",
+    19: "overhead structure",
+    20: "ignored ground",
+    21: "snow",
+    22: "temporal exclusion",
+}
+NO_CLASS = (0, 1)  # codes of points that nobody has given a class
 REST = ("other", "unclassified", "unassigned", "unknown")  # what 0 and 1 are called as well
 
 
