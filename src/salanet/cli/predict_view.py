@@ -91,7 +91,8 @@ def show(report: Report) -> None:
     console.print(str(report.output), soft_wrap=True)
     console.print(table)
     if {*report.changes} - NO_CLASSES:
-        console.print("\n".join(changes(report)), soft_wrap=True, markup=False)
+        for line in changes(report):
+            console.print(line, soft_wrap=True)
     certainty = report.certainty
     if certainty and certainty.calibrated:
         console.print(

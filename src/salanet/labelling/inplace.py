@@ -61,6 +61,7 @@ class InPlace(Watch):
         self._watch = watch
         self.waiting, self.staged = list[Path](), list[Path]()
         self.done = list[Path]()
+        self._folders = {path.resolve().parent / STAGE for path in files}
         for path in files:
             if not path.is_file():
                 raise FileError(path, "no such file")
@@ -95,7 +96,7 @@ class InPlace(Watch):
 
     def named(self, report: Report) -> Report:
         """The report of a result that is in its place, or is to be."""
-        if report.error or not report.seconds:  # a dry run
+        if report.error or not (report.seconds or report.skipped):  # a dry run
             return replace(report, output=report.input)
         backup = backup_of(report.input)
         remark = Remark(f"the former file is kept as {backup}", "backup")
@@ -106,6 +107,8 @@ class InPlace(Watch):
     def finish(self, reports: Iterable[Report]) -> list[Report]:
         """Put every result in its place; returns the reports of all inputs."""
         found = [Report(path, path, skipped=True, backup=backup_of(path)) for path in self.done]
+        for told in found:
+            self._watch.ends(told)
         staged = dict(zip(self.waiting, self.staged, strict=True))
         for report in reports:
             path, told = report.input, self.named(report)
@@ -117,13 +120,13 @@ class InPlace(Watch):
                     told = Report(path, path, error=" ".join(str(error).split()))
                     self._watch.ends(told)
             found.append(told)
-        for folder in {path.parent for path in self.staged}:
+        for folder in self._folders:
             (folder / JOURNAL).unlink(missing_ok=True)
         return sorted(found, key=lambda report: self._order.index(report.input))
 
     def tidy(self) -> None:
         """Remove the folders of results unless some are left there."""
-        for folder in {path.parent for path in self.staged}:
+        for folder in self._folders:
             with suppress(OSError):
                 folder.rmdir()
 

@@ -146,7 +146,9 @@ def label(
             reports = work.on_cluster(model, device, spread, workers)
         else:
             reports = work.here(chooser(model, device), dry_run)
-        return reports if places is None or dry_run else places.finish(reports)
+        if places is None:
+            return reports
+        return [*map(places.named, reports)] if dry_run else places.finish(reports)
     finally:
         if places is not None:
             places.tidy()

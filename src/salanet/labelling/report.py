@@ -66,10 +66,11 @@ class Report:
     def json(self) -> dict[str, Any]:
         """As the command line prints it."""
         found: dict[str, Any] = {"input": str(self.input), "output": str(self.output)}
+        kept = {} if self.backup is None else {"backup": str(self.backup)}
         if self.error:
             return found | {"error": self.error}
         if self.skipped:
-            return found | {"points": self.points, "skipped": True}
+            return found | kept | {"points": self.points, "skipped": True}
         if not self.seconds:  # a dry run
             more = {"points": self.points, "remarks": [*self.remarks]}
             if self.plan is None:
@@ -87,7 +88,7 @@ class Report:
             **({} if self.unsure is None else {"unsure": self.unsure}),
             "kept": self.kept,
             "changes": self.changes,
-            **({} if self.backup is None else {"backup": str(self.backup)}),
+            **kept,
             "certainty": asdict(self.certainty) if self.certainty else None,
             "remarks": [*self.remarks],
             "peak_memory_bytes": self.peak_memory_bytes,
