@@ -14,6 +14,7 @@ from salanet.cloud import PointCloud
 from salanet.engine import Runner, open_runner
 from salanet.errors import ConfigError, DataError, FileError
 from salanet.io import read, write
+from salanet.io.asprs import follows
 from salanet.labelling.changes import Tally
 from salanet.labelling.decision import Decision, decide
 from salanet.labelling.rules import Rules
@@ -148,12 +149,29 @@ def test_files_without_the_codes_of_las(aerial: Runner, rooms: Runner, las: Poin
     named = decide(aerial, Rules(), cloud, PLY, False, PLY)
     assert result(named, cloud, [0] * 4)[0] == [2, 2, 9, 40]
     other = with_codes(las, [2, 9, 17])
-    found, _ = result(decide(rooms, Rules(), las, LAZ, False, LAZ), other, [0] * 3)
-    assert found[2] == 17 and found[0] == 0
+    found, tally = result(decide(rooms, Rules(), las, LAZ, False, LAZ), other, [0] * 3)
+    assert found == [0] * 3
+    assert tally.remarks() == [
+        "its classes are replaced: the codes of the model are not those of LAS"
+    ]
     las_of_rooms = with_codes(las, [2, 9, 17])
     las_of_rooms.class_names = {2: "wall"}
     decision = decide(rooms, Rules(), las_of_rooms, LAZ, False, LAZ)
     assert result(decision, las_of_rooms, [0] * 3)[0] == [0] * 3
+
+
+@pytest.mark.parametrize(
+    "names,expected",
+    [
+        ({}, None),
+        ({0: "a", 1: "b", 64: "c"}, None),
+        ({2: "Ground", 5: "trees", 6: "buildings"}, True),
+        ({1: "car", 2: "ground", 4: "shrub", 5: "tree", 6: "building"}, True),
+        ({0: "ceiling", 1: "floor", 2: "wall", 3: "column"}, False),
+    ],
+)
+def test_whose_codes_these_are(names: dict[int, str], expected: bool | None) -> None:
+    assert follows(names) is expected
 
 
 def test_codes_that_mean_two_things(aerial: Runner, rooms: Runner, las: PointCloud) -> None:

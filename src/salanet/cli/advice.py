@@ -14,6 +14,7 @@ ADVICE = {
     "kept": " (--keep none: label them too)",
     "implausible": " (see --units, --up)",
     "only-flagged": " (--noise labels them all the same)",
+    "replaced": " (see --keep, --into)",
     "sparse": "; --grid auto would take these cells",
     "units-doubtful": ": see --units",
     "units-feet": ": --units ft?",
@@ -32,9 +33,14 @@ LESS_MEMORY = {
 }
 
 
+def code_of(said: str) -> str:
+    """What a remark is about."""
+    return said.code if isinstance(said, Remark) else ""
+
+
 def advised(said: str) -> str:
     """A remark, with what may be done about it."""
-    return f"{said}{ADVICE.get(said.code, '')}" if isinstance(said, Remark) else said
+    return f"{said}{ADVICE.get(code_of(said), '')}"
 
 
 def advised_error(error: BaseException, message: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -85,14 +86,10 @@ def show(report: Report) -> None:
     table.add_column("share", justify="right")
     for code, (name, count) in zip(report.codes, report.classes.items(), strict=True):
         table.add_row(str(code), name, f"{count:,}", f"{count / report.points:.1%}")
-    if report.unsure:
-        share = f"{report.unsure / report.points:.1%}"
-        table.add_row("", "less sure than asked", f"{report.unsure:,}", share)
     console.print(str(report.output), soft_wrap=True)
     console.print(table)
-    if {*report.changes} - NO_CLASSES:
-        for line in changes(report):
-            console.print(line, soft_wrap=True)
+    for line in changes(report):
+        console.print(line, soft_wrap=True)
     certainty = report.certainty
     if certainty and certainty.calibrated:
         console.print(
@@ -112,8 +109,24 @@ def show(report: Report) -> None:
     )
 
 
+def together(reports: Sequence[Report]) -> Report:
+    """What became of the classes of several files, in one report."""
+    kept, pairs, names = Counter[int](), Counter[tuple[int, int]](), dict[int, str]()
+    for report in reports:
+        kept.update(report.kept)
+        pairs.update({(a, b): n for a, row in report.changes.items() for b, n in row.items()})
+        names |= report.names
+    made: dict[int, dict[int, int]] = {}
+    for (old, new), count in sorted(pairs.items()):
+        made.setdefault(old, {})[new] = count
+    return Report(Path(), Path(), kept=dict(kept), changes=made, names=names)
+
+
 def changes(report: Report) -> list[str]:
-    """Points of each former class: how many kept it, and which codes the others got."""
+    """Points of each former class: how many kept it, and which codes the others got; nothing for
+    files that nobody has classified before."""
+    if not {*report.changes} - NO_CLASSES:
+        return []
     new = {old: dict(row) for old, row in report.changes.items()}
     for old, count in report.kept.items():
         new[old][old] -= count

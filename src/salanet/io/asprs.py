@@ -47,6 +47,13 @@ def is_standard(names: Mapping[int, str]) -> bool:
     )
 
 
+def follows(names: Mapping[int, str]) -> bool | None:
+    """Whether names say that codes are the standard's, in words of their own where they like: at
+    least half of those that it knows, 0 and 1 aside. None if it knows none of them."""
+    known = {code: name for code, name in names.items() if code in ASPRS and code not in NO_CLASS}
+    return 2 * len(contradictions(known)) <= len(known) if known else None
+
+
 def contradictions(names: Mapping[int, str]) -> dict[int, str]:
     """What the standard calls those codes that these names make something else of."""
     known = {code: name.lower() for code, name in names.items() if code in ASPRS}

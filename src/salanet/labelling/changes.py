@@ -17,7 +17,7 @@ from salanet.remark import Remark
 
 MOST_SAID = 8  # codes in a line
 MOST_CODES = 256  # more are hardly classes
-SQUARE = 1 << 12  # codes within such a range are counted without sorting
+NEAR = 1 << 12  # codes within such a range are counted without sorting
 
 Matrix = dict[int, dict[int, int]]
 
@@ -67,13 +67,12 @@ class Tally:
         self.unsure += int(((classes == count) & ~held).sum())
         self.sure += np.bincount(levels[new], minlength=LEVELS + 1)
         same = held | ((classes < 0) & (written == former) & (former != NO_LABEL))
-        _count(self.kept, former[same])
-        _count(self.left_out, written[(classes < 0) & ~same])
-        olds = np.unique(former).tolist() if self.decision.labelled else []
+        self.kept.update(_counted(former[same]))
+        self.left_out.update(_counted(written[(classes < 0) & ~same]))
+        olds = _counted(former) if self.decision.labelled else {}
         self.many |= len({*olds, *(old for old, _ in self.pairs)}) > MOST_CODES
-        for old in [] if self.many else olds:
-            found = Counter[int]()
-            _count(found, written[former == old])
+        for old in () if self.many else olds:
+            found = _counted(written[former == old])
             self.pairs.update({(old, code): n for code, n in found.items()})
 
     @property
@@ -113,7 +112,8 @@ class Tally:
 
     def remarks(self) -> list[str]:
         """A line on what was kept, and what is odd about it."""
-        decision, found = self.decision, list[str]()
+        decision, rules, found = self.decision, self.decision.rules, list[str]()
+        unasked = rules.kept.auto and rules.only is None and rules.area is None
         if not self.classes.any() and not self.unsure:
             found.append("no point got a new class: the rules leave none")
         kept = Counter({code: count for code, count in self.kept.items() if code != NO_LABEL})
@@ -122,7 +122,15 @@ class Tally:
             said = [f"{self._called(code)} ({kept[code]:,})" for code in most]
             said += ["…"] if len(kept) > MOST_SAID else []
             have = "1 point keeps its class" if total == 1 else f"{total:,} points keep their class"
-            found.append(Remark(f"{have}: {', '.join(said)}", "kept", points=total))
+            code = "kept" if unasked else "kept-as-asked"
+            found.append(Remark(f"{have}: {', '.join(said)}", code, points=total))
+        if self.unsure:
+            less = f"{self.unsure:,} points of which the model is less sure than"
+            found.append(f"{less} {rules.min_confidence:g} have the code {decision.codes[-1]}")
+        lost = {old for old, new in self.pairs if old != new} - decision.blank
+        if decision.standard and not decision.auto and unasked and rules.into is None and lost:
+            text = "its classes are replaced: the codes of the model are not those of LAS"
+            found.append(Remark(text, "replaced"))
         return found + decision.remarks([*self.kept])
 
     def _called(self, code: int) -> str:
@@ -130,14 +138,13 @@ class Tally:
         return f"{code} {name}" if name else str(code)
 
 
-def _count(counter: Counter[int], codes: Labels) -> None:
-    """Add the number of points of each code."""
+def _counted(codes: Labels) -> dict[int, int]:
+    """The number of points (N,) of each code that occurs."""
     if not len(codes):
-        return
+        return {}
     low, high = int(codes.min()), int(codes.max())
-    if high - low < SQUARE:
+    if high - low < NEAR:
         counts = np.bincount(codes - low)
-        counter.update({low + i: int(counts[i]) for i in np.flatnonzero(counts).tolist()})
-    else:
-        values, counts = np.unique(codes, return_counts=True)
-        counter.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+        return {low + i: int(counts[i]) for i in np.flatnonzero(counts).tolist()}
+    values, counts = np.unique(codes, return_counts=True)
+    return dict(zip(values.tolist(), counts.tolist(), strict=True))

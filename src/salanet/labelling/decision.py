@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from salanet.adapt.fit import FitOptions
 from salanet.cloud import NO_LABEL, PointCloud
 from salanet.errors import DataError, FileError
-from salanet.io.asprs import ASPRS, NO_CLASS, RARE, REST, contradictions, is_standard
+from salanet.io.asprs import ASPRS, NO_CLASS, RARE, REST, follows, is_standard
 from salanet.io.las import LasSource
 from salanet.labelling.codes import Spans, among
 from salanet.labelling.outputs import RESERVED, class_codes, class_names, left_out_names
@@ -64,6 +64,7 @@ class Decision:
         file_names: what codes mean in the file.
         labelled: the file has classes, or room for them.
         auto: keep the codes that the model cannot give.
+        standard: the codes of the file are those of LAS.
         blank: codes that stand for no class.
         flags: codes that flag noise.
         keep, only: codes of these; None for all.
@@ -76,6 +77,7 @@ class Decision:
     file_names: dict[int, str]
     labelled: bool
     auto: bool
+    standard: bool
     blank: frozenset[int]
     flags: frozenset[int]
     keep: Spans
@@ -183,7 +185,8 @@ def decide(
         class_names(model),
         file_names,
         head.label is not None,
-        kept.auto and standard,
+        kept.auto and standard and bool(follows(class_names(model))),
+        standard,
         frozenset(blanks),
         frozenset(flags),
         kept.of(file_names, str(where)),
@@ -194,12 +197,10 @@ def decide(
 def has_standard_codes(cloud: PointCloud) -> bool:
     """Whether the labels of a file are codes of the LAS standard: those of LAS unless their names
     say otherwise, those of other files if their names say so."""
-    names = cloud.class_names
-    if contradictions(names):
-        return False
+    said = follows(cloud.class_names)
     if isinstance(cloud.source, LasSource):
-        return cloud.source.classified
-    return any(code in ASPRS and code not in NO_CLASS for code in names)
+        return cloud.source.classified and said is not False
+    return bool(said)
 
 
 def no_class(model: Described, to: Path) -> int:

@@ -100,8 +100,9 @@ def source_of(stream: Stream) -> Any:
 
 
 def head_of(stream: Stream) -> PointCloud:
-    """The first point, with everything that the file has."""
-    clouds = stream.clouds(1, [*stream.names])
+    """The first point, with everything that the file has but colours, whose depth all points
+    tell."""
+    clouds = stream.clouds(1, {*stream.names} - {"rgb"})
     try:
         return next(clouds)
     finally:

@@ -20,10 +20,10 @@ class Rules:
     name means the classes of the file that are called so, or that have it among their words.
 
     Attributes:
-        keep: codes whose points keep them, seen by the network all the same. "auto" keeps, in files
-            with the codes of LAS, those that the model cannot give, but 0 and 1, which are no
-            classes ("auto,2": ground as well); in other files none. "none" gives every point a new
-            class, flagged noise too; "all" those alone that have none yet.
+        keep: codes whose points keep them, seen by the network all the same. "auto" keeps, where
+            file and model both have the codes of LAS, those that the model cannot give, but 0 and
+            1, which are no classes ("auto,2": ground as well); elsewhere none. "none" gives every
+            point a new class, flagged noise too; "all" those alone that have none yet.
         only: codes of the points that get a new class, all others keep theirs; what `keep` names
             is kept of these as well. Flagged noise counts as named if its code is.
         into: an attribute (in LAS an extra dimension) that gets the result; classes stay as they
