@@ -200,6 +200,27 @@ def test_a_ply_without_labels(planted: PointCloud, tmp_path: Path) -> None:
         np.testing.assert_array_equal(found.attributes["model"][inside], codes[inside])
 
 
+@pytest.mark.parametrize(
+    "suffix,to", [(s, s) for s in (".pcd", ".npz", ".csv")] + [(".las", ".ply")]
+)
+def test_formats_that_go_through_the_memory(
+    files: Callable[[str], Path], tmp_path: Path, suffix: str, to: str
+) -> None:
+    path, before = files(suffix), read(files(suffix))
+    former = before.label
+    assert former is not None
+    codes, _, report = label(
+        path, tmp_path / f"o{to}", Rules("17", only="1-20", min_confidence=0.7)
+    )
+    kept = (former == 0) | (former == 17) | (former > 20)
+    np.testing.assert_array_equal(codes[kept], former[kept])
+    assert np.isin(codes[~kept], [-1, 1, 2, 3, 4, 5, 6, 7, 18]).all()
+    assert (codes[~kept] == -1).sum() >= (report.unsure or 0) > 0
+    codes, found, _ = label(path, tmp_path / f"i{to}", Rules(into="model"))
+    np.testing.assert_array_equal(codes, former)
+    assert (found.attributes["model"] != former).any()
+
+
 def test_never_classified_is_as_without_rules(planted: PointCloud, tmp_path: Path) -> None:
     cloud = planted.rows(np.arange(len(planted)))
     assert cloud.label is not None

@@ -169,6 +169,7 @@ def test_rules_and_results_in_place(
         shutil.copy(path, tmp_path)
     paths = sorted(tmp_path.iterdir())
     former = [path.read_bytes() for path in paths]
+    labels = np.concatenate([salanet.read(path).label for path in paths])
     options = ["-m", "aerial", "--units", "m", "--keep", "6", "--min-confidence", "0.6"]
     command = ["predict", *map(str, paths), *options]
     assert main([*command, "-o", str(tmp_path / "out")]) == 0
@@ -177,7 +178,6 @@ def test_rules_and_results_in_place(
     assert main([*command, "--in-place", "--cluster", "--workers", "1"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert [path.read_bytes() for path in paths] == expected
-    labels = np.concatenate([salanet.read(f"{path}.backup").label for path in paths])
     (row,) = (line.split() for line in said if line.startswith("6 building "))
     assert row[2] == f"{(labels == 6).sum():,}" and {*row[3:]} == {"-"}
     assert main([*command, "--in-place", "--cluster", "--resume"]) == 0
