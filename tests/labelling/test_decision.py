@@ -178,8 +178,8 @@ def test_codes_that_mean_two_things(aerial: Runner, rooms: Runner, las: PointClo
     _, tally = result(
         decide(rooms, Rules("2"), las, LAZ, False, LAZ), with_codes(las, [2, 3]), [0, 0]
     )
-    said = [r for r in tally.remarks() if r.startswith("points keep codes that mean something")]
-    assert len(said) == 1 and "2 is 'ground' there and " in said[0]
+    said = [r for r in tally.remarks() if r.startswith("codes that are kept now mean two things")]
+    assert len(said) == 1 and "2 'ground', for the model '" in said[0]
     _, tally = result(
         decide(aerial, Rules("2"), las, LAZ, False, LAZ), with_codes(las, [1, 2]), [0, 0]
     )

@@ -67,7 +67,8 @@ class Decision:
         standard: the codes of the file are those of LAS.
         blank: codes that stand for no class.
         flags: codes that flag noise.
-        keep, only: codes of these; None for all.
+        keep: codes named to keep theirs.
+        only: codes named to get another; None if nobody named any.
     """
 
     rules: Rules
@@ -134,14 +135,13 @@ class Decision:
     def remarks(self, held_codes: Collection[int]) -> list[str]:
         """A remark on codes that now mean two things."""
         clashes = [
-            f"{code} is '{self.file_names[code]}' there and '{self.names[code]}' here"
+            f"{code} '{self.file_names[code]}', for the model '{self.names[code]}'"
             for code in sorted({*held_codes} & self.file_names.keys() & self.names.keys())
             if _word(self.file_names[code]) != _word(self.names[code])
         ]
         if not clashes:
             return []
-        said = f"points keep codes that mean something else to the model: {', '.join(clashes)}"
-        return [Remark(said, "clash")]
+        return [Remark(f"codes that are kept now mean two things: {', '.join(clashes)}", "clash")]
 
 
 def decide(
