@@ -109,11 +109,12 @@ def tiled(path: Path, model: Path, untiled: bool) -> None:
         name: path.parent / f"{path.stem}.{name}.laz" for name in ("default", "500MB", "untiled")
     }
     labels = {}
+    anew = ("--keep", "7,18")  # other codes that were kept would be the same by themselves
     for name, more in {"default": (), "500MB": ("--memory", "500MB")}.items():
-        run(path, outputs[name], model, *more)
+        run(path, outputs[name], model, *anew, *more)
         labels[name] = io.read(outputs[name]).label
     if untiled:
-        run(path, outputs["untiled"], model, "--memory", "1TB")
+        run(path, outputs["untiled"], model, *anew, "--memory", "1TB")
         labels["untiled"] = io.read(outputs["untiled"]).label
     reference = list(labels)[-1]
     for name, found in labels.items():

@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "PointCloud": "salanet.cloud",
     "Report": "salanet.labelling.report",
+    "Rules": "salanet.labelling.rules",
     "SalaNetError": "salanet.errors",
     "Segmenter": "salanet.engine",
     "create_model": "salanet.models",
@@ -30,6 +31,7 @@ _LAZY = {
     "open": "salanet._front",
     "open_model": "salanet._front",
     "read": "salanet.io",
+    "restore": "salanet.labelling.inplace",
     "save": "salanet.models",
     "segment": "salanet.engine",
     "train": "salanet._front",
@@ -52,13 +54,16 @@ if TYPE_CHECKING:
     from salanet.engine import Segmenter, segment
     from salanet.errors import SalaNetError
     from salanet.io import read, write
+    from salanet.labelling.inplace import restore
     from salanet.labelling.label import label
     from salanet.labelling.report import Report
+    from salanet.labelling.rules import Rules
     from salanet.models import create_model, load, save
 
 __all__ = [
     "PointCloud",
     "Report",
+    "Rules",
     "SalaNetError",
     "Segmenter",
     "create_model",
@@ -71,6 +76,7 @@ __all__ = [
     "open",
     "open_model",
     "read",
+    "restore",
     "save",
     "segment",
     "train",

@@ -10,6 +10,7 @@ import pytest
 from salanet.engine.confidence import (
     LEVELS,
     Certainty,
+    confidence,
     levels,
     probabilities,
     temperature,
@@ -26,7 +27,7 @@ def test_a_temperature_softens_the_probabilities() -> None:
     sharp, soft = probabilities(model(), logits), probabilities(model(temperature=2.0), logits)
     np.testing.assert_allclose(sharp[0], np.exp([2, 0, 0]) / np.exp([2, 0, 0]).sum(), rtol=1e-6)
     np.testing.assert_allclose(soft[0], np.exp([1, 0, 0]) / np.exp([1, 0, 0]).sum(), rtol=1e-6)
-    assert levels(model(), logits).tolist() == [round(float(sharp[0, 0]) * LEVELS)]
+    assert levels(confidence(model(), logits)).tolist() == [round(float(sharp[0, 0]) * LEVELS)]
 
 
 @pytest.mark.parametrize("damaged", [0, -1.0, float("nan"), "2", None, [1.0]])

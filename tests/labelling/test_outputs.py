@@ -10,7 +10,10 @@ import pytest
 from salanet import io
 from salanet.cloud import PointCloud
 from salanet.engine import Segmentation
-from salanet.labelling.outputs import extra_columns, extra_names, label_cloud
+from salanet.labelling.decision import decide
+from salanet.labelling.outputs import extra_columns, extra_names
+from salanet.labelling.rules import Rules
+from salanet.labelling.whole import label_cloud
 from salanet.models import Network, create_model
 
 CLASSES = ("ground", "low vegetation", "building")
@@ -34,6 +37,11 @@ def cloud(count: int = 50) -> PointCloud:
     return PointCloud(xyz, label=np.zeros(count, np.int32))
 
 
+def put(labelled: PointCloud, result: Segmentation, by: Network, **wanted: bool) -> list[str]:
+    decision = decide(by, Rules(), labelled, Path("a.laz"), False, Path("a.laz"))
+    return label_cloud(labelled, result, by, decision, **wanted)[1]
+
+
 def test_confidence_and_entropy() -> None:
     chances = np.array([[1, 0, 0], [1 / 3, 1 / 3, 1 / 3], [0.5, 0.5, 0]], np.float32)
     confidence, entropy = extra_columns(chances, confidence=True, entropy=True)
@@ -50,7 +58,7 @@ def test_every_format_holds_them(tmp_path: Path, suffix: str) -> None:
     pytest.importorskip("lzf")
     io.write(tmp_path / f"a{suffix}", cloud())
     labelled, result = io.read(tmp_path / f"a{suffix}"), found()
-    assert label_cloud(labelled, result, model(), **ALL) == []
+    assert put(labelled, result, model(), **ALL) == []
     io.write(tmp_path / f"b{suffix}", labelled)
     again = io.read(tmp_path / f"b{suffix}")
     assert again.label is not None and (again.label == result.labels + 2).all()
@@ -62,10 +70,10 @@ def test_every_format_holds_them(tmp_path: Path, suffix: str) -> None:
 
 def test_only_what_is_wanted() -> None:
     labelled = cloud()
-    assert label_cloud(labelled, found(), model(), probabilities=False, entropy=True) == []
+    assert put(labelled, found(), model(), probabilities=False, entropy=True) == []
     assert list(labelled.attributes) == ["entropy"]
     plain = Segmentation(found().labels, None, cells=50)
-    assert label_cloud(labelled, plain, model(), **ALL) == []
+    assert put(labelled, plain, model(), **ALL) == []
     assert list(labelled.attributes) == ["entropy"]
 
 
@@ -73,7 +81,7 @@ def test_nothing_of_the_file_is_overwritten() -> None:
     labelled = cloud()
     own = np.arange(50)
     labelled.attributes |= {"confidence": own, "p_ground": own, "p_ground_1": own}
-    remarks = label_cloud(labelled, found(), model(), **ALL)
+    remarks = put(labelled, found(), model(), **ALL)
     assert remarks == [
         "'p_ground' is written as 'p_ground_2': that name is taken or too long",
         "'confidence' is written as 'confidence_1': that name is taken or too long",
@@ -92,6 +100,6 @@ def test_long_names_stay_apart() -> None:
 @pytest.mark.parametrize("suffix", [".laz", ".ply", ".pcd", ".csv", ".npz"])
 def test_names_with_accents(tmp_path: Path, suffix: str) -> None:
     labelled = cloud()
-    label_cloud(labelled, found(), model(("façade", "Straße", "other")), **ALL)
+    put(labelled, found(), model(("façade", "Straße", "other")), **ALL)
     io.write(tmp_path / f"a{suffix}", labelled)
     assert {"p_façade", "p_Straße"} <= set(io.read(tmp_path / f"a{suffix}").attributes)

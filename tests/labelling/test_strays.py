@@ -94,7 +94,7 @@ def test_in_memory_and_without_pytorch(
 def streamed(model: Runner, path: Path, to: Path, options: PredictOptions) -> list[str]:
     stream = open_stream(path, to)
     assert stream is not None
-    return list(Work(model, stream, to, options, PLAN, lambda *_: None).run().remarks)
+    return list(Work(model, stream, to, options, PLAN, lambda *_: None).run()[0].remarks)
 
 
 @pytest.mark.parametrize("kind", ["origin", "no value", "1e160", "under"])

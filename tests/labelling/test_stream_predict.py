@@ -74,7 +74,7 @@ def stream_file(
 
     stream = open_stream(path, to)
     assert stream is not None
-    return Work(model, stream, to, options, plan, progress).run(), steps
+    return Work(model, stream, to, options, plan, progress).run()[0], steps
 
 
 @pytest.fixture(scope="module")

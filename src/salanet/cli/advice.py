@@ -6,10 +6,15 @@ from salanet.errors import SalaNetError
 from salanet.remark import Remark
 
 ADVICE = {
+    "backup": " (--restore brings it back)",
+    "backup-there": " (--restore), or go on with what was killed (--resume)",
+    "clash": " (--into keeps them apart)",
     "degrees": " (--units m)",
     "flagged": " (--noise labels them)",
+    "kept": " (--keep none: label them too)",
     "implausible": " (see --units, --up)",
     "only-flagged": " (--noise labels them all the same)",
+    "replaced": " (see --keep, --into)",
     "sparse": "; --grid auto would take these cells",
     "units-doubtful": ": see --units",
     "units-feet": ": --units ft?",
@@ -28,9 +33,14 @@ LESS_MEMORY = {
 }
 
 
+def code_of(said: str) -> str:
+    """What a remark is about."""
+    return said.code if isinstance(said, Remark) else ""
+
+
 def advised(said: str) -> str:
     """A remark, with what may be done about it."""
-    return f"{said}{ADVICE.get(said.code, '')}" if isinstance(said, Remark) else said
+    return f"{said}{ADVICE.get(code_of(said), '')}"
 
 
 def advised_error(error: BaseException, message: str) -> str:

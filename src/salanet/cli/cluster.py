@@ -8,15 +8,16 @@ from collections.abc import Sequence
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from salanet.cli.advice import advised
+from salanet.cli.advice import advised, code_of
 from salanet.cli.console import messages, print_json, results
 from salanet.cli.main import EXIT_USER_ERROR
-from salanet.cli.predict_view import in_json
+from salanet.cli.predict_view import changes, in_json, together
 from salanet.labelling.report import Report
 from salanet.labelling.watch import Watch
 
 SECONDS_BETWEEN_LINES = 30  # where no bar can be drawn
 MOST_REMARKS = 5
+OF_ALL = ("kept", "kept-as-asked", "backup")  # remarks that every tile has in its own figures
 
 
 class View(Watch):
@@ -50,7 +51,8 @@ class View(Watch):
     def ends(self, report: Report) -> None:
         self._done += 1
         self._points += report.points
-        self._remarks.update(map(advised, report.remarks))
+        said = [remark for remark in report.remarks if code_of(remark) not in OF_ALL]
+        self._remarks.update(map(advised, said))
         if report.error:
             self._failed += 1
             self._bar.console.print(f"failed: {_failure(report)}", soft_wrap=True)
@@ -80,6 +82,8 @@ class View(Watch):
             f"{self._points:,} points{rates}",
             soft_wrap=True,
         )
+        for line in changes(together(reports)):
+            results().print(line, soft_wrap=True)
         for remark, count in self._remarks.most_common(MOST_REMARKS):
             self.says(f"note of {count:,} tiles: {remark}")
         if failed:

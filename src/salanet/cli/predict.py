@@ -37,6 +37,13 @@ def run(
     grid: float | Literal["auto"] | None = None,
     noise: bool = False,
     vertices: bool = False,
+    keep: str = "auto",
+    only: str | None = None,
+    into: str | None = None,
+    min_confidence: float = 0.0,
+    within: str | None = None,
+    in_place: bool = False,
+    restore: bool = False,
     columns: str | None = None,
     scan: int | None = None,
     scans: Literal["merged", "separate"] = "merged",
@@ -71,6 +78,18 @@ def run(
             their codes, and nothing rests on them.
         vertices: of a mesh (PLY with faces), see the vertices alone. By default points all over
             its faces are seen too; those labelled are the vertices either way.
+        keep: classes whose points keep them: codes, ranges and names such as 7,64-67,water; none:
+            every point gets a new one; all: only points without a class do. Default (auto): in
+            files with the codes of LAS those that the model cannot give.
+        only: classes whose points get a new one, such as 0,1; all others keep theirs.
+        into: write to this attribute (in LAS an extra dimension), and leave the classes alone.
+        min_confidence: points of whose class the model is less sure become unclassified (1 in LAS,
+            -1 elsewhere).
+        within: leave everything outside this area as it is: a file of GeoJSON or WKT, or WKT, in
+            the reference system of the files.
+        in_place: results take the place of the files, whose former versions are kept beside them
+            as NAME.backup.
+        restore: bring the former versions back, bit for bit, and label nothing.
         columns: what the columns of text files are, such as 'x,y,z,intensity'; _ skips one.
         scan: only the scan of this number, from 0, of an E57 with several.
         scans: those of an E57 merged, or separate: each to a NAME.scanN of its own.
@@ -89,7 +108,11 @@ def run(
     from salanet.cli.cluster import View as TilesView
     from salanet.cli.predict_view import View
     from salanet.labelling.label import label
+    from salanet.labelling.rules import Rules
 
+    if restore:
+        return restored(files, nothing_else=output is None and model is None and not in_place)
+    rules = Rules(keep, only, into, min_confidence, within)
     tiles = cluster is not None and not dry_run
     view = TilesView(json) if tiles else View(json, dry_run)
     try:
@@ -106,6 +129,8 @@ def run(
             grid=grid,
             noise=noise,
             vertices=vertices,
+            rules=rules,
+            in_place=in_place,
             columns=columns,
             scan=scan,
             scans=scans,
@@ -121,6 +146,19 @@ def run(
     finally:
         view.close()
     return view.conclude(reports)
+
+
+def restored(files: Sequence[Path], nothing_else: bool) -> int:
+    """Bring back the files that results took the place of."""
+    from salanet.cli.console import results
+    from salanet.errors import ConfigError
+    from salanet.labelling.inplace import restore
+
+    if not nothing_else:
+        raise ConfigError("--restore brings files back and labels none: it takes no -m, no output")
+    for path in restore(files):
+        results().print(f"{path}: as it was before", soft_wrap=True, markup=False)
+    return 0
 
 
 def with_address(argv: Sequence[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from salanet.cli.main import EXIT_USER_ERROR
 from salanet.cli.phases import Phases
 from salanet.labelling.report import Report
 from salanet.labelling.watch import Watch
+
+NO_CLASSES = {-1, 0, 1}  # a file that has no others has not been classified
 
 
 class View(Watch):
@@ -43,6 +46,8 @@ class View(Watch):
         self.close()
         if report.error:
             self.says(f"failed: {advised(report.error)}")
+        elif report.skipped:
+            self.says(f"{report.output}: there already")
         elif not self._json:
             (show_plan if self._dry_run else show)(report)
 
@@ -83,6 +88,8 @@ def show(report: Report) -> None:
         table.add_row(str(code), name, f"{count:,}", f"{count / report.points:.1%}")
     console.print(str(report.output), soft_wrap=True)
     console.print(table)
+    for line in changes(report):
+        console.print(line, soft_wrap=True)
     certainty = report.certainty
     if certainty and certainty.calibrated:
         console.print(
@@ -100,6 +107,39 @@ def show(report: Report) -> None:
         f"{report.points_per_second:,.0f} points/s{memory}",
         soft_wrap=True,
     )
+
+
+def together(reports: Sequence[Report]) -> Report:
+    """What became of the classes of several files, in one report."""
+    kept, pairs, names = Counter[int](), Counter[tuple[int, int]](), dict[int, str]()
+    for report in reports:
+        kept.update(report.kept)
+        pairs.update({(a, b): n for a, row in report.changes.items() for b, n in row.items()})
+        names |= report.names
+    made: dict[int, dict[int, int]] = {}
+    for (old, new), count in sorted(pairs.items()):
+        made.setdefault(old, {})[new] = count
+    return Report(Path(), Path(), kept=dict(kept), changes=made, names=names)
+
+
+def changes(report: Report) -> list[str]:
+    """Points of each former class: how many kept it, and which codes the others got; nothing for
+    files that nobody has classified before."""
+    if not {*report.changes} - NO_CLASSES:
+        return []
+    new = {old: dict(row) for old, row in report.changes.items()}
+    for old, count in report.kept.items():
+        new[old][old] -= count
+    codes = sorted({code for row in new.values() for code, count in row.items() if count})
+    rows = [["was", "kept", *(f"-> {code}" for code in codes)]]
+    for old, row in new.items():
+        counts = [report.kept.get(old, 0), *(row.get(code, 0) for code in codes)]
+        named = f"{old} {report.names.get(old, '')}".strip()
+        rows.append([named, *(f"{count:,}" if count else "-" for count in counts)])
+    first, *rest = (max(map(len, column)) for column in zip(*rows, strict=True))
+    return [
+        "  ".join([row[0].ljust(first), *map(str.rjust, row[1:], rest)]).rstrip() for row in rows
+    ]
 
 
 def show_plan(report: Report) -> None:

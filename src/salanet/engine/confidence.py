@@ -32,10 +32,15 @@ def probabilities(model: Described, logits: ArrayLike) -> NDArray[np.float32]:
     return found
 
 
-def levels(model: Described, logits: ArrayLike) -> NDArray[np.uint8]:
-    """The confidence of each row of logits (N, classes), in `LEVELS` steps."""
-    best = probabilities(model, logits).max(axis=1, initial=0)
-    return np.rint(best * LEVELS).astype(np.uint8)
+def confidence(model: Described, logits: ArrayLike) -> NDArray[np.float32]:
+    """The largest probability of each row of logits (N, classes), float32 (N,)."""
+    found: NDArray[np.float32] = probabilities(model, logits).max(axis=1, initial=0)
+    return found
+
+
+def levels(confidence: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Confidences (N,) in `LEVELS` steps."""
+    return np.rint(confidence * LEVELS).astype(np.uint8)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from salanet.adapt.kind import implausible
 from salanet.adapt.units import USUAL
 from salanet.cloud import PointCloud
 from salanet.company import Company
-from salanet.engine.confidence import LEVELS, Certainty, levels
+from salanet.engine.confidence import LEVELS, Certainty, confidence, levels
 from salanet.engine.confidence import probabilities as shares
 from salanet.engine.opening import as_runner
 from salanet.engine.runner import Model, Runner, require_scenes
@@ -45,6 +45,7 @@ class Segmentation:
         cells: how many points the network saw.
         remarks: what was decided about the cloud, and what is doubtful, one line each.
         certainty: how sure the model is of the labels; None where no point has one.
+        confidence: float32 (N,), the largest probability of each point, 0 for those left out.
     """
 
     labels: NDArray[np.int64]
@@ -52,11 +53,13 @@ class Segmentation:
     cells: int
     remarks: tuple[str, ...] = ()
     certainty: Certainty | None = None
+    confidence: NDArray[np.float32] | None = None
 
     def first(self, count: int) -> Segmentation:
         """What was found for the first points alone, such as the vertices of a mesh."""
         given = None if self.probabilities is None else self.probabilities[:count]
-        return replace(self, labels=self.labels[:count], probabilities=given)
+        sure = None if self.confidence is None else self.confidence[:count]
+        return replace(self, labels=self.labels[:count], probabilities=given, confidence=sure)
 
 
 class Input(NamedTuple):
@@ -125,8 +128,8 @@ def segment(
         progress=progress,
     )
     labels = of_points(logits.argmax(axis=1), seen.cell_of_point, NO_CLASS)
-    sure = of_points(levels(model, logits), seen.cell_of_point, 0)
-    known = np.bincount(sure[labels >= 0], minlength=LEVELS + 1)
+    sure = of_points(confidence(model, logits), seen.cell_of_point, 0)
+    known = np.bincount(levels(sure[labels >= 0]), minlength=LEVELS + 1)
     certainty = Certainty.of(model, known)
     remarks: list[str] = []
     if examined and found is not None:
@@ -146,6 +149,7 @@ def segment(
         cells=len(logits),
         remarks=tuple(remarks),
         certainty=certainty,
+        confidence=sure,
     )
 
 

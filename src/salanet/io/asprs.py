@@ -22,6 +22,20 @@ ASPRS = {
     17: "bridge",
     18: "high noise",
 }
+# Rare ones, which other tables than this one's call as they like.
+RARE = {
+    8: "model key-point",
+    12: "overlap",
+    13: "wire guard",
+    14: "wire conductor",
+    15: "transmission tower",
+    16: "wire connector",
+    19: "overhead structure",
+    20: "ignored ground",
+    21: "snow",
+    22: "temporal exclusion",
+}
+NO_CLASS = (0, 1)  # codes of points that nobody has given a class
 REST = ("other", "unclassified", "unassigned", "unknown")  # what 0 and 1 are called as well
 
 
@@ -31,6 +45,13 @@ def is_standard(names: Mapping[int, str]) -> bool:
         name.lower() == ASPRS.get(code) or (code in (0, 1) and name.lower() in REST)
         for code, name in names.items()
     )
+
+
+def follows(names: Mapping[int, str]) -> bool | None:
+    """Whether names say that codes are the standard's, in words of their own where they like: at
+    least half of those that it knows, 0 and 1 aside. None if it knows none of them."""
+    known = {code: name for code, name in names.items() if code in ASPRS and code not in NO_CLASS}
+    return 2 * len(contradictions(known)) <= len(known) if known else None
 
 
 def contradictions(names: Mapping[int, str]) -> dict[int, str]:

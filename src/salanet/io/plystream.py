@@ -74,14 +74,16 @@ class PlyStream:
         done = 0
         with to.open("wb") as file:
             stored = {name: np.empty(0, row[name].newbyteorder("=")) for name in row.names or ()}
-            head = self._encoding, self._header, stored, sample.class_names, self._vertex.name
+            names = self._names if sample.label is None else sample.class_names
+            head = self._encoding, self._header, stored, names, self._vertex.name
             file.write(ply.header_bytes(*head))
             for rows in ahead(self._rows(size)):
                 cloud = labelled(done, done + len(rows))
                 given: dict[str, Any] = {
                     "_".join(name.split()): array for name, array in cloud.attributes.items()
                 }
-                given[label] = cloud.label
+                if label:
+                    given[label] = cloud.label
                 out = np.empty(len(rows), row)
                 for name in row.names or ():
                     out[name] = given[name] if name in given else rows[name]
@@ -110,7 +112,7 @@ class PlyStream:
         return cloud, columns
 
     def _plan(self, sample: PointCloud) -> tuple[np.dtype[Any], str]:
-        """The type of a new row, and which of its columns is the label."""
+        """The type of a new row, and which of its columns gets the labels, if there are any."""
         cloud, before = self._cloud(np.zeros(len(sample), self._row))
         cloud.label = sample.label
         cloud.attributes |= sample.attributes
@@ -121,6 +123,8 @@ class PlyStream:
         }
         order = ply.ORDERS[self._encoding]
         row = np.dtype([(n, c.dtype.newbyteorder(order)) for n, c in stored.items()])
+        if sample.label is None:
+            return row, ""
         if "label" in before.roles:
             return row, before.roles["label"][0]
         (label,) = {*columns} - {*before.columns} - {*sample.attributes}

@@ -16,12 +16,16 @@ from salanet.failures import explain
 from salanet.io import scan_count, scan_numbers
 from salanet.io.find import expand
 from salanet.labelling.border import touching
+from salanet.labelling.inplace import InPlace
 from salanet.labelling.look import Look, look
 from salanet.labelling.memory import cores, parse_memory
 from salanet.labelling.outputs import MARK, plan_outputs, scan_output
 from salanet.labelling.predict import PredictOptions, inspect_file, predict_file
 from salanet.labelling.report import Report
+from salanet.labelling.rules import Rules
 from salanet.labelling.strips import kept_for
+from salanet.labelling.tiles.cluster import Tile
+from salanet.labelling.tiles.journal import Journals
 from salanet.labelling.watch import Watch
 from salanet.remark import Remark
 
@@ -42,6 +46,8 @@ def label(
     grid: float | Literal["auto"] | None = None,
     noise: bool = False,
     vertices: bool = False,
+    rules: Rules | None = None,
+    in_place: bool = False,
     columns: str | None = None,
     scan: int | None = None,
     scans: Literal["merged", "separate"] = "merged",
@@ -70,6 +76,10 @@ def label(
             ones where the points are much sparser than in training.
         noise: label points too that the file flags as noise or withholds.
         vertices: of meshes, see the vertices alone, not points all over their faces.
+        rules: what becomes of the classes that files have; None keeps, in files with the codes of
+            LAS, noise and what the model cannot give (`salanet.Rules`).
+        in_place: results take the place of the files, when all are made; the former ones are kept
+            as NAME.backup, and `salanet.restore` brings them back.
         columns: what the columns of text files are, such as "x,y,z,intensity".
         scan: only the scan of this number of an E57 with several.
         scans: those of an E57 merged, or separate: each to a NAME.scanN of its own.
@@ -115,13 +125,33 @@ def label(
         resume=resume,
         fit=FitOptions(units=units, grid=grid, up=up, noise=noise),
         vertices=vertices,
+        rules=rules or Rules(),
     )
-    files = expand([Path(path) for path in given], skip=MARK)
-    outputs = plan_outputs(files, None if to is None else Path(to))
-    work = Batch(files, outputs, options, scans == "separate", border, watch or Watch())
-    if cluster is not None and not dry_run:
-        return work.on_cluster(model, device, cluster, workers)
-    return work.here(chooser(model, device), dry_run)
+    if in_place and to is not None:
+        raise ConfigError("results in place have the names of their files: no other can be given")
+    files, watch = expand([Path(path) for path in given], skip=MARK), watch or Watch()
+    places = InPlace(files, resume, watch) if in_place else None
+    work = Batch(
+        places.waiting if places else files,
+        places.staged if places else plan_outputs(files, None if to is None else Path(to)),
+        options,
+        scans == "separate",
+        files if border else (),
+        places or watch,
+        journals=in_place,
+    )
+    spread = cluster if work.files and not dry_run else None
+    try:
+        if spread is not None:
+            reports = work.on_cluster(model, device, spread, workers)
+        else:
+            reports = work.here(chooser(model, device), dry_run)
+        if places is None:
+            return reports
+        return [*map(places.named, reports)] if dry_run else places.finish(reports)
+    finally:
+        if places is not None:
+            places.tidy()
 
 
 # Gives the model for a file, what was seen of it on the way, and remarks that say why.
@@ -147,14 +177,25 @@ def chooser(model: Model | None, device: str) -> Chooser:
 
 @dataclass
 class Batch:
-    """Files to label, and where each result goes."""
+    """Files to label.
+
+    Attributes:
+        files, outputs: each, and where its result goes.
+        options: for all.
+        separate: one result for each scan of a file.
+        among: files whose points are seen beyond the edges of others; none for no such.
+        watch: hears of the work.
+        journals: results are noted beside them, so that those that are there are not made again,
+            in one process either.
+    """
 
     files: Sequence[Path]
     outputs: Sequence[Path]
     options: PredictOptions
     separate: bool
-    border: bool
+    among: Sequence[Path]
     watch: Watch
+    journals: bool = False
 
     def here(self, choose_for: Chooser, dry_run: bool) -> list[Report]:
         """One file after the other."""
@@ -178,28 +219,33 @@ class Batch:
         self, path: Path, to: Path, options: PredictOptions, choose_for: Chooser, dry_run: bool
     ) -> Report:
         runner, seen, why = choose_for(path, options)
-        if self.border:
-            near = touching(runner, path, self.files)
+        if self.among:
+            near = touching(runner, path, self.among)
             options = replace(options, border=near, strips=True)
+        tile, journals = Tile(path, to, options), Journals(runner.identity)
         if dry_run:
             report = inspect_file(runner, path, to, options, seen)
+        elif self.journals and options.resume and journals.has(tile):
+            return Report(path, to, points=journals.points(tile), skipped=True)
         else:
             hear = lambda *told: self.watch.progress(path, *told)  # noqa: E731
             report = predict_file(runner, path, to, options, hear, seen)
+            if self.journals:
+                journals.add(tile, report.points)
         return replace(report, remarks=(*why, *report.remarks))
 
     def on_cluster(
         self, model: Model | None, device: str, address: str, workers: int | None
     ) -> list[Report]:
         """Spread over workers; the first file decides for all where no model is named."""
-        from salanet.labelling.tiles.cluster import Tile, neighbourhoods
+        from salanet.labelling.tiles.cluster import neighbourhoods
         from salanet.labelling.tiles.run import label_tiles
 
         runner, _, _ = chooser(model, device)(self.files[0], self.options)
-        near = neighbourhoods(runner, self.files) if self.border else [()] * len(self.files)
+        beside_of = dict(zip(self.among, neighbourhoods(runner, self.among), strict=True))
         tiles = [
-            Tile(path, part, replace(options, border=beside, strips=True))
-            for path, to, beside in zip(self.files, self.outputs, near, strict=True)
+            Tile(path, part, replace(options, border=beside_of.get(path, ()), strips=True))
+            for path, to in zip(self.files, self.outputs, strict=True)
             for options, part in self.parts(path, to)
         ]
         here = None if address == HERE else address

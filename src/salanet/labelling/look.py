@@ -96,8 +96,14 @@ def facts_of(
 
 
 def source_of(stream: Stream) -> Any:
-    clouds = stream.clouds(1, ())
+    return head_of(stream).source
+
+
+def head_of(stream: Stream) -> PointCloud:
+    """The first point, with everything that the file has but colours, whose depth all points
+    tell."""
+    clouds = stream.clouds(1, {*stream.names} - {"rgb"})
     try:
-        return next(iter(clouds)).source
+        return next(clouds)
     finally:
         clouds.close()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,8 @@ from salanet.io import SUFFIXES, WRITABLE, copcfile, require_writable
 from salanet.io.asprs import ASPRS, is_standard
 from salanet.io.atomic import require_folder
 from salanet.io.octree import is_copc
+from salanet.model_file import Described
 from salanet.sampling.noise import flagged
-
-if TYPE_CHECKING:
-    from salanet.engine.segmentation import Segmentation
-    from salanet.model_file import Described
 
 # Before the suffix of an output whose name was not given.
 MARK = ".labelled"
@@ -92,40 +89,6 @@ def check_writable(path: Path) -> None:
         raise FileError(path, f"cannot write here ({error.strerror or error})") from error
 
 
-def label_cloud(
-    cloud: PointCloud,
-    found: Segmentation,
-    model: Described,
-    *,
-    probabilities: bool = True,
-    confidence: bool = False,
-    entropy: bool = False,
-) -> list[str]:
-    """Put the classes into the cloud, as the codes of the training files, and what else is wanted.
-
-    Args:
-        found: with probabilities, if any of the rest is wanted.
-        probabilities, confidence, entropy: see `extra_columns`; as float32 attributes.
-
-    Returns:
-        A remark for each name that the cloud had taken already, and that became another.
-    """
-    codes = class_codes(model)[found.labels]
-    out = found.labels < 0
-    if out.any():
-        floor = float(cloud.xyz[~out, 2].min())
-        codes[out] = left_out_codes(model, cloud.rows(out), floor)
-    cloud.label = codes
-    cloud.class_names = class_names(model) | left_out_names(model, codes[out].tolist())
-    if found.probabilities is None:
-        return []
-    wanted = {"probabilities": probabilities, "confidence": confidence, "entropy": entropy}
-    names, remarks = extra_names(model, cloud.arrays(), **wanted)
-    columns = extra_columns(found.probabilities, **wanted)
-    cloud.attributes |= dict(zip(names, columns, strict=True))
-    return remarks
-
-
 def extra_names(
     model: Described,
     taken: Iterable[str] = (),
@@ -149,6 +112,12 @@ def extra_names(
         used.add(free)
         names.append(free)
     return names, remarks
+
+
+def label_type(codes: Sequence[int]) -> np.dtype[Any]:
+    """The type of an attribute of its own that holds some codes."""
+    small = all(0 <= code < 256 for code in codes)
+    return np.dtype(np.uint8 if small else np.int32)
 
 
 def extra_columns(
@@ -207,9 +176,8 @@ def left_out_codes(model: Described, points: PointCloud, floor: float) -> NDArra
     return np.where(nowhere, NO_LABEL, rest[0] if rest else codes.max() + 1).astype(np.int32)
 
 
-def left_out_names(model: Described, codes: Iterable[int]) -> dict[int, str]:
-    """The names of those of `left_out_codes` that are no class of the model."""
-    known = class_names(model)
+def left_out_names(known: Mapping[int, str], codes: Iterable[int]) -> dict[int, str]:
+    """The names of those of `left_out_codes` that are no class of the model, whose are `known`."""
     names = ASPRS if is_standard(known) else {}
     return {code: names.get(code, NOISE) for code in sorted({*codes} - {*known, NO_LABEL})}
 

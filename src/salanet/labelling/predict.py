@@ -21,7 +21,9 @@ from salanet.io.describe import remarks as reading_remarks
 from salanet.io.faces import has_faces
 from salanet.io.stream import Stream, open_stream
 from salanet.io.unchanged import require_unchanged, states
-from salanet.labelling.look import Look, look
+from salanet.labelling.changes import Tally
+from salanet.labelling.decision import Decision, decide
+from salanet.labelling.look import Look, head_of, look
 from salanet.labelling.memory import (
     Plan,
     default_memory,
@@ -31,9 +33,11 @@ from salanet.labelling.memory import (
     points_bytes,
     unstreamed_bytes,
 )
-from salanet.labelling.outputs import class_codes, label_cloud, make_folder
+from salanet.labelling.outputs import make_folder
 from salanet.labelling.report import Report
+from salanet.labelling.rules import Rules
 from salanet.labelling.stream import Work, disk_bytes
+from salanet.labelling.whole import label_cloud
 from salanet.remark import Remark
 from salanet.sampling.surface import of_mesh
 from salanet.sampling.survey import Survey, survey
@@ -55,6 +59,7 @@ class PredictOptions:
         fit: what is known of the file's units, density and axes; the rest is found out.
         border: neighbouring files; their points near this file's are seen, but not written.
         vertices: of a mesh, see its vertices alone, not the surface between them.
+        rules: what becomes of the classes that the file has.
         strips: keep what lies near the edges of those beside the result, where other files with
             the same neighbours find it (`salanet.labelling.strips.kept_for` removes it).
     """
@@ -70,6 +75,7 @@ class PredictOptions:
     fit: FitOptions = field(default_factory=FitOptions)
     border: tuple[Path, ...] = ()
     vertices: bool = False
+    rules: Rules = field(default_factory=Rules)
     strips: bool = False
 
 
@@ -94,7 +100,7 @@ def predict_file(
     Raises:
         FileError: a file cannot be read or written.
         DataError: the file holds nothing that the model could label.
-        ConfigError: the model is not for scenes.
+        ConfigError: the model is not for scenes, or the rules are not for the file.
     """
     options, progress = options or PredictOptions(), progress or _silent
     require_writable(to, path)
@@ -105,15 +111,17 @@ def predict_file(
     if stream is not None and not _at_once(model, stream, options):
         make_folder(to)
         plan = Plan.of(options.memory, stream.point_bytes, model.overhead)
-        return _judged(model, Work(model, stream, to, options, plan, progress, seen=seen).run())
+        report, tally = Work(model, stream, to, options, plan, progress, seen=seen).run()
+        return _judged(model, report, tally)
     remarks = _check_size(path, to, options) if stream is None else []
-    report = _judged(model, _whole(model, path, to, options, progress, seen))
+    report, tally = _whole(model, path, to, options, progress, seen)
+    report = _judged(model, report, tally)
     return replace(report, remarks=(*report.remarks, *remarks))
 
 
-def _judged(model: Runner, report: Report) -> Report:
+def _judged(model: Runner, report: Report, tally: Tally) -> Report:
     """The report, with a remark if the result cannot be right."""
-    doubts = implausible(model, list(report.classes.values()))
+    doubts = implausible(model, tally.seen.tolist())
     doubts += report.certainty.remarks() if report.certainty else []
     remarks = (*report.remarks, *doubts)
     return replace(report, remarks=remarks, peak_memory_bytes=peak_memory())
@@ -127,7 +135,8 @@ def inspect_file(
     stream = _stream(path, to, options)
     if stream is not None and not _at_once(model, stream, options):
         seen = seen or look(path)
-        fit = examine(model, seen.survey, options.fit, str(path))
+        decision = _decide(model, head_of(stream), path, to, options)
+        fit = examine(model, seen.survey, decision.fit(options.fit), str(path))
         return Report(
             path,
             to,
@@ -138,7 +147,8 @@ def inspect_file(
             remarks=fit.remarks,
         )
     cloud, known = _read(path, options, seen)
-    surface, known, fit = _surface(model, cloud, known, path, options)
+    decision = _decide(model, cloud, path, to, options)
+    surface, known, fit = _surface(model, cloud, known, path, options, decision)
     cells = len(cloud_input(model, surface, str(path), fit, known.company).points)
     return Report(path, to, points=len(cloud), cells=cells, remarks=fit.remarks)
 
@@ -186,17 +196,29 @@ def _check_size(path: Path, to: Path, options: PredictOptions) -> list[str]:
     return remarks
 
 
+def _decide(
+    model: Runner, head: PointCloud, path: Path, to: Path, options: PredictOptions
+) -> Decision:
+    return decide(model, options.rules, head, to, options.fit.noise, path)
+
+
 def _surface(
-    model: Runner, cloud: PointCloud, known: Survey, path: Path, options: PredictOptions
+    model: Runner,
+    cloud: PointCloud,
+    known: Survey,
+    path: Path,
+    options: PredictOptions,
+    decision: Decision,
 ) -> tuple[PointCloud, Survey, Fit]:
     """What the network is to see: the cloud, or the surface of a mesh, its vertices first."""
-    fit = examine(model, known, options.fit, str(path))
+    asked = decision.fit(options.fit)
+    fit = examine(model, known, asked, str(path))
     surface = None if options.vertices else of_mesh(cloud, fit.grid / max(fit.scale), path)
     if surface is None:
         return cloud, known, fit
     further = len(surface) - len(cloud)
     known = survey(surface)
-    fit = examine(model, known, options.fit, str(path))
+    fit = examine(model, known, asked, str(path))
     remark = Remark(
         f"a mesh: {further:,} points on its faces are seen beside its vertices, which alone are "
         "labelled",
@@ -217,13 +239,14 @@ def _whole(
     options: PredictOptions,
     progress: Progress,
     seen: Look | None,
-) -> Report:
+) -> tuple[Report, Tally]:
     """Everything in memory: quick for small files."""
     clock = [time.perf_counter()]
     before = seen.before if seen else states([path])
     cloud, known = _read(path, options, seen)
+    decision = _decide(model, cloud, path, to, options)
     clock.append(time.perf_counter())
-    surface, known, fit = _surface(model, cloud, known, path, options)
+    surface, known, fit = _surface(model, cloud, known, path, options, decision)
     extras = {
         "probabilities": options.probabilities,
         "confidence": options.confidence,
@@ -241,23 +264,19 @@ def _whole(
         company=known.company,
     ).first(len(cloud))
     clock.append(time.perf_counter())
-    renamed = label_cloud(cloud, found, model, **extras)
+    tally, renamed = label_cloud(cloud, found, model, decision, **extras)
     make_folder(to)
     require_unchanged(before)
     remarks = [*reading_remarks(cloud), *fit.remarks, *renamed, *write(to, cloud)]
     clock.append(time.perf_counter())
-    labelled = found.labels[found.labels >= 0]
-    counts = np.bincount(labelled, minlength=len(model.config.classes)).tolist()
     spent = np.diff(clock).tolist()
-    return Report(
+    report = Report(
         path,
         to,
         points=len(cloud),
         cells=found.cells,
         phases=dict(zip(("read", "network", "write"), spent, strict=True)),
         seconds=clock[-1] - clock[0],
-        classes=dict(zip(model.config.classes, counts, strict=True)),
-        codes=tuple(class_codes(model).tolist()),
-        certainty=found.certainty,
         remarks=tuple(remarks),
     )
+    return tally.told(report, model), tally

@@ -20,8 +20,13 @@ class Report:
         cells: that the network saw.
         phases: seconds of each phase, in order.
         seconds: of all of them.
-        classes: number of points of each of the model's classes.
+        classes: number of points that got each of the model's classes.
         codes: the code that each class is written as.
+        unsure: number of points that got the code for no class; None if nobody asked for that.
+        kept: number of points of each code that kept it.
+        changes: number of points by former and new code; empty where the file had no classes.
+        names: what these codes are called, as far as somebody says.
+        backup: where the former file is, if the result has its name.
         certainty: how sure the model is; None where no point has a class.
         remarks: what was decided and what is doubtful, one line each.
         error: why there is no result; empty if there is one.
@@ -39,6 +44,11 @@ class Report:
     seconds: float = 0.0
     classes: dict[str, int] = field(default_factory=dict)
     codes: tuple[int, ...] = ()
+    unsure: int | None = None
+    kept: dict[int, int] = field(default_factory=dict)
+    changes: dict[int, dict[int, int]] = field(default_factory=dict)
+    names: dict[int, str] = field(default_factory=dict)
+    backup: Path | None = None
     certainty: Certainty | None = None
     remarks: tuple[str, ...] = ()
     error: str = ""
@@ -56,10 +66,11 @@ class Report:
     def json(self) -> dict[str, Any]:
         """As the command line prints it."""
         found: dict[str, Any] = {"input": str(self.input), "output": str(self.output)}
+        kept = {} if self.backup is None else {"backup": str(self.backup)}
         if self.error:
             return found | {"error": self.error}
         if self.skipped:
-            return found | {"points": self.points, "skipped": True}
+            return found | kept | {"points": self.points, "skipped": True}
         if not self.seconds:  # a dry run
             more = {"points": self.points, "remarks": [*self.remarks]}
             if self.plan is None:
@@ -74,6 +85,10 @@ class Report:
             "points_per_second": self.points_per_second,
             "classes": self.classes,
             "codes": [*self.codes],
+            **({} if self.unsure is None else {"unsure": self.unsure}),
+            "kept": self.kept,
+            "changes": self.changes,
+            **kept,
             "certainty": asdict(self.certainty) if self.certainty else None,
             "remarks": [*self.remarks],
             "peak_memory_bytes": self.peak_memory_bytes,

@@ -6,6 +6,8 @@ A run holds points that came together, sorted by block, one file for each array:
 |---------------|--------------------------------------------------------------------|
 | NAME.xyz      | float64 (n, 3), as the network is to see them                      |
 | NAME.order    | uint32 (n,), which point of its piece each is; own runs only       |
+| NAME.held     | bool (N,), which points of the piece keep their code; own runs     |
+| NAME.former   | int32 (N,), the codes they have; own runs                          |
 | NAME.ARRAY    | what features are made from                                        |
 | NAME.npz      | blocks and their numbers of points; written last                   |
 | cell          | the number of the cell of each own point, run after run            |
@@ -26,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet.cloud import PointCloud
+from salanet.labelling.decision import Own
 from salanet.labelling.pieces import Part, Pieces
 from salanet.labelling.workfolder import put
 from salanet.sampling.blocks import Keys, block_keys
@@ -62,22 +65,16 @@ class Spool:
         self._runs |= {run} if found else set()
         return found
 
-    def add(
-        self,
-        run: str,
-        cloud: PointCloud,
-        out: NDArray[np.bool_] | None = None,
-        codes: NDArray[np.int32] | None = None,
-    ) -> None:
+    def add(self, run: str, cloud: PointCloud, own: Own | None = None) -> None:
         """Write a run; DataError if its points reach too far.
 
         Args:
             cloud: n points.
-            out: which points (N,) of the piece they are from are left out; none by default.
-            codes: of those, int32 (N - n,).
+            own: what is known of the N points of the piece of the file they are from, so many of
+                which are left out that n are not; None if n are all, and have no classes.
         """
-        out = np.zeros(len(cloud), bool) if out is None else out
-        rows = np.flatnonzero(~out)
+        own = own or Own.plain(len(cloud))
+        rows = np.flatnonzero(~own.out)
         keys = block_keys(cloud.xyz - self.offset, self.grid)
         order = np.argsort(keys, kind="stable")
         columns = {"xyz": cloud.xyz, **cloud.arrays()}
@@ -85,20 +82,22 @@ class Spool:
             array[order].tofile(self.folder / f"{run}.{name}")
         if run.startswith(OWN):
             rows[order].astype(np.uint32).tofile(self.folder / f"{run}.order")
+            own.held.tofile(self.folder / f"{run}.held")
+            own.former.astype(np.int32).tofile(self.folder / f"{run}.former")
         self.pieces.add(run, self._parts(run, [*columns]))
         blocks, counts = np.unique(keys, return_counts=True)
         self.pieces.save(
             self.folder / f"{run}.npz",
             blocks=blocks,
             counts=counts,
-            out=np.flatnonzero(out),
-            codes=np.zeros(0, np.int32) if codes is None else codes,
+            out=np.flatnonzero(own.out),
+            codes=own.codes,
             names=np.array([f"{n}:{a.dtype.str}:{_width(a)}" for n, a in columns.items()]),
         )
         self._runs.add(run)
 
     def _parts(self, run: str, names: list[str]) -> list[Part]:
-        names = [*names, "order"] if run.startswith(OWN) else names
+        names = [*names, "order", "held", "former"] if run.startswith(OWN) else names
         return [Part.whole(self.folder / f"{run}.{name}") for name in names]
 
     @cached_property
@@ -167,6 +166,14 @@ class Spool:
         """Where the cells of some rows of an own run are."""
         first, size = self._starts[run], CELL.itemsize
         return Part(self.folder / "cell", (first + start) * size, (first + stop) * size)
+
+    def own(self, run: str) -> Own:
+        """What is known of the points of an own piece, in the order of the file."""
+        held = np.fromfile(self.folder / f"{run}.held", bool)
+        former = np.fromfile(self.folder / f"{run}.former", np.int32)
+        index, out = self.index(run), np.zeros(len(held), bool)
+        out[index["out"]] = True
+        return Own(out, index["codes"], held, former)
 
     def cells(self, run: str) -> NDArray[np.uint32]:
         """The cell of each point of an own piece, in the order of the file; NONE if left out."""

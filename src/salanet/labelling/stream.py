@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from salanet import __version__
 from salanet.adapt.fit import Fit, examine
 from salanet.cloud import PointCloud
-from salanet.engine.confidence import LEVELS, Certainty
 from salanet.engine.runner import Runner, require_scenes
 from salanet.errors import FileError
 from salanet.io.ahead import ahead
@@ -37,16 +37,11 @@ from salanet.io.streams import Stream
 from salanet.io.unchanged import require_unchanged, states
 from salanet.labelling.border import Border
 from salanet.labelling.celling import Celling, CellStore
-from salanet.labelling.look import Look, facts_of, source_of
+from salanet.labelling.changes import Tally
+from salanet.labelling.decision import decide
+from salanet.labelling.look import Look, facts_of, head_of, source_of
 from salanet.labelling.memory import Plan
-from salanet.labelling.outputs import (
-    class_codes,
-    class_names,
-    extra_columns,
-    extra_names,
-    left_out_codes,
-    left_out_names,
-)
+from salanet.labelling.outputs import extra_columns, extra_names, label_type, left_out_codes
 from salanet.labelling.pieces import Pieces
 from salanet.labelling.report import Report
 from salanet.labelling.spool import BORDER, OWN, Spool
@@ -86,13 +81,14 @@ class Work:
     progress: Progress
     seconds: dict[str, float] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
-    certainty: Certainty | None = None
     seen: Look | None = None
 
-    def run(self) -> Report:
-        """Do it; returns the report. Raises as `salanet.labelling.predict.predict_file`."""
+    def run(self) -> tuple[Report, Tally]:
+        """Do it; returns the report and its counts. Raises as `predict_file`."""
         begin = time.perf_counter()
         names = require_scenes(self.model.config)
+        rules, noise, path = self.options.rules, self.options.fit.noise, self.stream.path
+        self._decision = decide(self.model, rules, head_of(self.stream), self.to, noise, path)
         self._before = states([self.stream.path, *self.options.border])
         if self.seen:
             self._before |= self.seen.before
@@ -101,25 +97,23 @@ class Work:
             with work_folder(self.to, self._identity(), self.options.resume) as (folder, remarks):
                 self.remarks = remarks
                 try:
-                    counts, cells = self._work(folder, names)
+                    tally, cells = self._work(folder, names)
                 except Exception:
                     require_unchanged(self._before)  # else it may be the reason
                     raise
         except OSError as error:
             why = reason(error, self.to.parent)
             raise FileError(self.to, f"cannot be made: {why}") from error
-        return Report(
+        report = Report(
             self.stream.path,
             self.to,
             points=self.stream.count,
             cells=cells,
             phases=self.seconds,
             seconds=time.perf_counter() - begin,
-            classes=dict(zip(self.model.config.classes, counts, strict=True)),
-            codes=tuple(class_codes(self.model).tolist()),
-            certainty=self.certainty,
             remarks=tuple(self.remarks),
         )
+        return tally.told(report, self.model), tally
 
     def _identity(self) -> dict[str, Any]:
         options = asdict(self.options) | {"border": None, "resume": None}
@@ -132,11 +126,12 @@ class Work:
             "plan": asdict(self.plan),
         }
 
-    def _work(self, folder: Path, names: list[str]) -> tuple[list[int], int]:
+    def _work(self, folder: Path, names: list[str]) -> tuple[Tally, int]:
         pieces = Pieces(folder)
         with self._phase("survey"):
             survey = self._survey(folder / "facts.npz", pieces)
-            fit = examine(self.model, survey, self.options.fit, str(self.stream.path))
+            known = self._decision.fit(self.options.fit)
+            fit = examine(self.model, survey, known, str(self.stream.path))
             self.remarks += [*strangers_in(self.stream), *fit.remarks]
             out = 0 if fit.noise else survey.flagged
             require_some(out, self.stream.count, str(self.stream.path))
@@ -149,11 +144,11 @@ class Work:
         with self._phase("network"):
             tiling = self._tiling(folder, pieces, store, fit, names)
         with self._phase("write"):
-            counts = self._write(spool, tiling)
+            tally = self._write(spool, tiling)
         if pieces.damaged:
             count = len(pieces.damaged)
             self.remarks.append(f"{count} pieces of the earlier run were damaged: made again")
-        return counts, len(store)
+        return tally, len(store)
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:
@@ -191,7 +186,8 @@ class Work:
                     out = left_out(cloud, company, fit.noise)
                     codes = left_out_codes(self.model, cloud.rows(out), company.bounds[0, 2])
                     seen = without_flags(cloud.rows(~out) if out.any() else cloud, keep)
-                    spool.add(f"{OWN}-{i}", fit.cloud(seen), out, codes)
+                    own = self._decision.own(cloud, out, codes)
+                    spool.add(f"{OWN}-{i}", fit.cloud(seen), own)
                 done += len(cloud)
                 self.progress("spool", done, self.stream.count)
         if self.options.border:
@@ -253,6 +249,7 @@ class Work:
             any(self._extras.values()),
             self.plan.tile,
             names,
+            self.options.rules.min_confidence,
         )
         for done, total in tiling.run():
             self.progress("network", done, total)
@@ -267,41 +264,33 @@ class Work:
             "entropy": options.entropy,
         }
 
-    def _write(self, spool: Spool, tiling: Tiling) -> list[int]:
-        """Write the result; returns the points of each class."""
-        size, codes = self.plan.chunk, class_codes(self.model)
-        counts, sure = np.zeros(len(codes), np.int64), np.zeros(LEVELS + 1, np.int64)
-        others: set[int] = set()
+    def _write(self, spool: Spool, tiling: Tiling) -> Tally:
+        """Write the result; returns what became of the classes."""
+        size, decision, into = self.plan.chunk, self._decision, self.options.rules.into
+        tally = Tally(decision)
         for run in spool.runs:
             if run.startswith(OWN):
-                found = tiling.labels(spool.cells(run))
-                counts += np.bincount(found[found >= 0], minlength=len(codes))
-                sure += np.bincount(tiling.levels(spool.cells(run)), minlength=LEVELS + 1)
-                others |= {*spool.index(run)["codes"].tolist()}
-        self.certainty = Certainty.of(self.model, sure)
-        extra, remarks = extra_names(self.model, self.stream.names, **self._extras)
+                cells, own = spool.cells(run), spool.own(run)
+                classes = tiling.labels(cells)
+                codes = decision.written(classes, own)
+                tally.add(classes, own, codes, tiling.levels(cells))
+        taken = [*self.stream.names, *([into] if into else [])]
+        extra, remarks = extra_names(self.model, taken, **self._extras)
         self.remarks += remarks
-        occurring = np.r_[codes[np.flatnonzero(counts)], np.array(sorted(others), np.int32)]
-        sample = PointCloud(
-            np.zeros((len(occurring), 3)),
-            label=occurring,
-            attributes={n: np.full(len(occurring), SAMPLE_VALUE, np.float32) for n in extra},
-            class_names=class_names(self.model) | left_out_names(self.model, others),
-        )
+        occurring = np.array(tally.written, np.int32)
+        kind = label_type(tally.written)
+        columns = [np.full(len(occurring), SAMPLE_VALUE, np.float32) for _ in extra]
+        sample = placed(occurring, into, kind, extra, columns)
+        sample.class_names = {} if into else tally.names
 
         def labelled(start: int, stop: int) -> PointCloud:
             run = f"{OWN}-{start // size}"
-            cells, index = spool.cells(run), spool.index(run)
+            cells = spool.cells(run)
             assert len(cells) == stop - start
-            labels = codes[tiling.labels(cells)]
-            labels[index["out"]] = index["codes"]
+            codes = decision.written(tiling.labels(cells), spool.own(run))
             chances = tiling.probabilities(cells)
             columns = [] if chances is None else extra_columns(chances, **self._extras)
-            return PointCloud(
-                np.zeros((len(cells), 3)),
-                label=labels,
-                attributes=dict(zip(extra, columns, strict=True)),
-            )
+            return placed(codes, into, kind, extra, columns)
 
         with atomic_path(self.to) as temporary:
             for done in self.stream.copy(temporary, size, sample, labelled):
@@ -309,12 +298,28 @@ class Work:
             completed = complete(self.stream, temporary, self.to)
             require_unchanged(self._before)
         self.remarks += [*self.stream.remarks, *completed]
-        return [int(n) for n in counts]
+        return tally
+
+
+def placed(
+    codes: NDArray[np.int32],
+    into: str | None,
+    kind: np.dtype[Any],
+    names: list[str],
+    columns: list[NDArray[np.float32]],
+) -> PointCloud:
+    """A cloud without places: codes (N,) as labels, or as an attribute, and further columns."""
+    attributes: dict[str, NDArray[Any]] = {} if into is None else {into: codes.astype(kind)}
+    return PointCloud(
+        np.zeros((len(codes), 3)),
+        label=codes if into is None else None,
+        attributes=attributes | dict(zip(names, columns, strict=True)),
+    )
 
 
 def disk_bytes(stream: Stream, model: Runner, options: PredictOptions) -> int:
     """About what the work needs on the disk, its result included, border files left out."""
-    columns = 3 * 8 + 2 * 4 + 4 * len(features.required(require_scenes(model.config)))
+    columns = 3 * 8 + 3 * 4 + 1 + 4 * len(features.required(require_scenes(model.config)))
     cells = 4 * (3 + model.config.in_channels) + 1
     beside = options.probabilities or options.confidence or options.entropy
     chances = 4 * len(model.config.classes) if beside else 0

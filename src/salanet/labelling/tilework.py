@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet.adapt.fit import Fit
-from salanet.engine.confidence import levels, probabilities
+from salanet.engine.confidence import confidence, levels, probabilities
 from salanet.engine.runner import Levels, Runner
 from salanet.engine.votes import turned
 from salanet.io.ahead import ahead
@@ -50,6 +50,7 @@ class Tiling:
         chances: keep the probability of every class too.
         limit: most bytes of a pass, where its halo allows it.
         names: features of the model.
+        least: confidence that a label takes.
     """
 
     folder: Path
@@ -61,6 +62,7 @@ class Tiling:
     chances: bool
     limit: int
     names: list[str]
+    least: float = 0.0
 
     def run(self) -> Iterator[tuple[int, int]]:
         """Work on the tiles that are not done yet; yields (cells done, cells in all)."""
@@ -92,17 +94,21 @@ class Tiling:
 
     @property
     def label_type(self) -> np.dtype[Any]:
-        return np.dtype(np.uint8 if len(self.model.config.classes) <= 256 else np.uint16)
+        return np.dtype(np.uint8 if len(self.model.config.classes) < 256 else np.uint16)
 
     def labels(self, cells: NDArray[Any]) -> NDArray[np.int64]:
-        """The class of each of some cells, int64 (N,); NO_CLASS of cells that are none."""
+        """The class of each of some cells, int64 (N,): NO_CLASS of cells that are none, one beyond
+        the last of those that the model is less sure of than `least`."""
         found, known = np.full(len(cells), NO_CLASS, np.int64), cells != NONE
         found[known] = gather(self.folder / "labels", self.label_type, 1, cells[known])[:, 0]
         return found
 
     def levels(self, cells: NDArray[Any]) -> NDArray[np.uint8]:
-        """How sure the model is of some cells, those left out that are none; see `confidence`."""
-        return gather(self.folder / "levels", np.dtype(np.uint8), 1, cells[cells != NONE])[:, 0]
+        """How sure the model is of some cells, uint8 (N,), 0 of cells that are none; see
+        `salanet.engine.confidence`."""
+        found, known = np.zeros(len(cells), np.uint8), cells != NONE
+        found[known] = gather(self.folder / "levels", found.dtype, 1, cells[known])[:, 0]
+        return found
 
     def probabilities(self, cells: NDArray[Any]) -> NDArray[np.float32] | None:
         """The probability of each class for some cells (N, classes), all alike for cells that are
@@ -147,13 +153,14 @@ class Tiling:
 
     def _put(self, tile: BlockTile, logits: NDArray[np.float32]) -> None:
         labels = logits.argmax(axis=1).astype(self.label_type)
-        sure = levels(self.model, logits)
+        sure = confidence(self.model, logits)
+        labels[sure < self.least] = len(self.model.config.classes)
         chances = probabilities(self.model, logits) if self.chances else None
         at = 0
         for start, stop in self.store.spans(tile.core):
             part = slice(at, at + stop - start)
             put(self.folder / "labels", start * labels.itemsize, labels[part])
-            put(self.folder / "levels", start, sure[part])
+            put(self.folder / "levels", start, levels(sure[part]))
             if chances is not None:
                 put(self.folder / "chances", start * chances[:1].nbytes, chances[part])
             at += stop - start

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -158,6 +159,31 @@ def test_from_the_command_line(
     assert "3 of 3 tiles done" in capsys.readouterr().out
     after = {path: path.stat().st_mtime_ns for path in out.glob("*.laz")}
     assert [path.name for path in after if before[path] != after[path]] == [first.name]
+
+
+def test_rules_and_results_in_place(
+    tiles: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As without a cluster, and back."""
+    for path in tiles[:2]:
+        shutil.copy(path, tmp_path)
+    paths = sorted(tmp_path.iterdir())
+    former = [path.read_bytes() for path in paths]
+    labels = np.concatenate([salanet.read(path).label for path in paths])
+    options = ["-m", "aerial", "--units", "m", "--keep", "6", "--min-confidence", "0.6"]
+    command = ["predict", *map(str, paths), *options]
+    assert main([*command, "-o", str(tmp_path / "out")]) == 0
+    expected = [path.read_bytes() for path in sorted((tmp_path / "out").iterdir())]
+    capsys.readouterr()
+    assert main([*command, "--in-place", "--cluster", "--workers", "1"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [path.read_bytes() for path in paths] == expected
+    (row,) = (line.split() for line in said if line.startswith("6 building "))
+    assert row[2] == f"{(labels == 6).sum():,}" and {*row[3:]} == {"-"}
+    assert main([*command, "--in-place", "--cluster", "--resume"]) == 0
+    assert main(["predict", *map(str, paths), "--restore"]) == 0
+    assert [path.read_bytes() for path in paths] == former
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "out", *paths]
 
 
 def test_neighbours_of_many_are_those_of_each(tiles: list[Path], tmp_path: Path) -> None:
