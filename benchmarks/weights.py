@@ -44,8 +44,10 @@ RETURNS = ("return_number", "number_of_returns")
 AERIAL = {
     "domain": "airborne",
     "licence": (
-        "Apache-2.0; trained on IGN LiDAR HD (Licence Ouverte / Etalab 2.0, © IGN) and AHN3 (CC0)"
+        "Apache-2.0; trained on IGN LiDAR HD (Licence Ouverte / Etalab 2.0, © IGN), AHN3 (CC0) and "
+        "generated data"
     ),
+    "training_data": "IGN LiDAR HD, AHN3 and generated surveys",
     "test": "2 IGN tiles",
     "without": {"without intensity and returns": ("intensity", *RETURNS)},
 }
@@ -174,6 +176,7 @@ def main() -> None:
         "colours": about.get("colours", model.metadata.get("colours")),
         "domain": about["domain"],
         "licence": about["licence"],
+        "training_data": about.get("training_data", model.metadata["training_data"]),
         "spacing": (
             spacing(open_scenes(arguments.scenes, "train"))
             if arguments.scenes

@@ -4,6 +4,10 @@
 
 #include <cstdlib>
 #include <cstring>
+#ifdef _MSC_VER
+#include <immintrin.h>
+#include <intrin.h>
+#endif
 
 namespace salanet {
 
@@ -11,7 +15,18 @@ enum class Isa { portable, avx2, avx512 };
 
 inline Isa detect_isa() {
   Isa best = Isa::portable;
-#if (defined(__x86_64__) || defined(_M_X64)) && (defined(__GNUC__) || defined(__clang__))
+#if defined(_MSC_VER) && defined(_M_X64)  // where __builtin_cpu_supports needs a library of its own
+  int one[4], seven[4];
+  __cpuid(one, 1);
+  __cpuidex(seven, 7, 0);
+  const bool fma = one[2] >> 12 & 1, saved = one[2] >> 27 & 1;  // saved: by the system, on a switch
+  const unsigned registers = saved ? static_cast<unsigned>(_xgetbv(0)) : 0;
+  if ((registers & 0x06) == 0x06 && fma && (seven[1] >> 5 & 1)) best = Isa::avx2;
+  const unsigned all = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;  // F, DQ, BW, VL
+  if (best == Isa::avx2 && (registers & 0xe6) == 0xe6 &&
+      (static_cast<unsigned>(seven[1]) & all) == all)
+    best = Isa::avx512;
+#elif defined(__x86_64__)
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) best = Isa::avx2;
   if (best == Isa::avx2 && __builtin_cpu_supports("avx512f") &&

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -20,15 +21,28 @@ def test_overrides_reach_the_run(
     options = "--epochs 1 --samples-per-epoch 2 --batch-size 1 --width 8 --seed 7 --accelerator cpu"
     arguments = ["--data", str(town_scenes), "-o", str(run), *options.split()]
     more = ["--operator-options", "{groups: 3}", "--features", "one", "intensity"]
-    code = main(["train", "quick", *arguments, *more])
+    code = main(["train", "quick", *arguments, *more, "--shares", "{'t*': 0.5, other: 2}"])
     assert code == 0
     recipe = yaml.safe_load((run / "recipe.yaml").read_text())
     assert recipe["training"]["seed"] == 7 and recipe["sampling"]["shape"] == "cylinder"
+    assert recipe["sampling"]["shares"] == {"t*": 0.5, "other": 2}
     model = salanet.load(run / "last.safetensors")
     assert (model.config.width, model.config.in_channels) == (8, 2)
     assert model.config.operator_options == {"groups": 3}
     errors = capsys.readouterr().err
     assert "epoch    1  loss" in errors and "best.safetensors" in errors
+
+
+@pytest.mark.parametrize("recipe", ["aerial", "rooms", "s3dis-area5"])
+def test_every_recipe_takes_the_same_options(
+    town_scenes: Path, capsys: pytest.CaptureFixture[str], recipe: str
+) -> None:
+    options = []
+    for name in ("quick", recipe):
+        with pytest.raises(SystemExit):
+            main(["train", name, "--data", str(town_scenes), "--help"])
+        options.append(set(re.findall(r"--[^\s,]+", capsys.readouterr().out)))
+    assert options[0] == options[1] and "--shares" in options[0]
 
 
 @pytest.mark.parametrize(
@@ -45,6 +59,9 @@ def test_overrides_reach_the_run(
         (["quick", "--data", "{data}", "--features", "smell"], "unknown feature 'smell'"),
         (["quick", "--data", "{data}", "--width", "7"], "width"),
         (["quick", "--data", "{data}", "--operator", "magic"], "magic"),
+        (["quick", "--data", "{data}", "--operator-options", "3"], "not a mapping"),
+        (["quick", "--data", "{data}", "--shares", "{{*_view: 1}}"], "not readable YAML"),
+        (["quick", "--data", "{data}", "--shares", "{{'*': -1}}"], "greater than or equal to 0"),
         (["quick", "--data", "{data}", "--resume"], "no checkpoint"),
         (["quick", "--data", "{data}", "-o", "/dev/null/x"], "cannot"),
     ],

@@ -21,17 +21,27 @@ from salanet.io.yamlfile import read_yaml, shipped_folders
 from salanet.model_config import SCENE_NEIGHBOURS
 from salanet.sampling.augment import Augmentation
 
-# A mapping that the command line takes as YAML: --operator-options '{groups: 4}'.
-Options = Annotated[
-    dict[str, Any],
-    PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="YAML",
-        instance_from_str=lambda given: yaml.safe_load(given[0]),
-        is_instance=lambda value: isinstance(value, dict),
-        str_from_instance=lambda value: [yaml.safe_dump(value, default_flow_style=True).strip()],
-    ),
-]
+# How the command line takes a mapping, whatever keys the recipe's own has: as YAML, in one word.
+_AS_YAML = PrimitiveConstructorSpec[Any](
+    nargs=1,
+    metavar="YAML",
+    instance_from_str=lambda given: _mapping(given[0]),
+    is_instance=lambda value: isinstance(value, dict),
+    str_from_instance=lambda value: [yaml.safe_dump(value, default_flow_style=True).strip()],
+)
+Options = Annotated[dict[str, Any], _AS_YAML]  # --operator-options '{groups: 4}'
+Shares = Annotated[dict[str, Annotated[float, Field(ge=0)]], _AS_YAML]
+
+
+def _mapping(text: str) -> dict[str, Any]:
+    """Raises ValueError, which the command line tells with the option's name."""
+    try:
+        given = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"not readable YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(given, dict):
+        raise ValueError("not a mapping such as '{groups: 4}'; names with * in quotes")
+    return given
 
 
 def _as_tuple(value: Any) -> Any:
@@ -106,7 +116,8 @@ class Sampling(Section):
             a scene are too sparse for it, so are the cells drawn.
         cell_spread: how much finer and coarser cells are drawn than a file of that density gets.
         shares: how often scenes whose name matches a pattern are drawn, times the square root of
-            their number of points; 1 where no pattern matches. Empty: all points alike.
+            their number of points; 1 where no pattern matches. Empty: all points alike. Takes
+            the place of the recipe's as a whole.
     """
 
     shape: Literal["sphere", "cylinder", "whole"] = "sphere"
@@ -116,7 +127,7 @@ class Sampling(Section):
     balance: float = Field(default=0.0, ge=0, le=1)
     cells: tuple[float, float] | None = None
     cell_spread: tuple[float, float] = (0.85, 1.25)
-    shares: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    shares: Shares = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _possible(self) -> Sampling:
