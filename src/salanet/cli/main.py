@@ -30,6 +30,7 @@ COMMANDS = {
     "info": ("salanet.cli.info", "what is in point cloud files: extent, attributes, classes"),
     "convert": ("salanet.cli.convert", "a point cloud in another format, and what got lost"),
     "predict": ("salanet.cli.predict", "label point clouds: the same file out, with classes"),
+    "refine": ("salanet.cli.refine", "let a model learn from what you have corrected"),
     "terrain": ("salanet.cli.terrain", "the ground of labelled files as a raster of heights"),
     "view": ("salanet.cli.view", "look at point clouds, in a browser or as a picture"),
     "models": ("salanet.cli.models", "the models that come with the package, and their cards"),
