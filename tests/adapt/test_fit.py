@@ -165,6 +165,17 @@ def test_feet_need_two_signs() -> None:
     assert fit.scale == (1, 1, 1) and fit.remarks[0].endswith("taken to be in metres")
 
 
+def test_feet_of_a_reference_system_that_cannot_be() -> None:
+    system = Crs("a state plane", unit="US survey foot", metres=1200 / 3937)
+    for spacing, scale, doubted in ((0.2, 1.0, True), (0.2, 1 / FOOT, False), (0.5, 1.0, False)):
+        cloud = tall_town(spacing, scale)
+        for returns in (1, 2):
+            cloud.attributes["number_of_returns"][:9] = returns
+            remarks = examine(Model(), of(cloud, system)).remarks
+            codes = [getattr(remark, "code", "") for remark in remarks]
+            assert ("units-doubted" in codes) == (doubted and returns == 2)
+
+
 @pytest.mark.parametrize("scale, name", [(1, ""), (100, "centimetre"), (1000, "millimetre")])
 def test_rooms_in_small_units(scale: float, name: str) -> None:
     fit = examine(INDOOR, survey(room(scale=scale)))

@@ -14,11 +14,10 @@ from salanet.model_file import Described
 from salanet.remark import Remark
 from salanet.sampling.survey import Survey
 
-RETURNS = "number_of_returns"
 FLAT = 5.0  # times wider than high
-# Metres between points, and across: nothing flies so low over so little. Meshes of rooms, such as
-# those of ScanNet, are the sparsest: their vertices are 0.02 to 0.09 m apart.
-CLOSE, SMALL = 0.1, 60.0
+# Metres across: where points are closer than `units.CLOSE`, nothing flies so low over so little.
+# Meshes of rooms, such as those of ScanNet, are the sparsest: vertices 0.02 to 0.09 m apart.
+SMALL = 60.0
 USUAL_GRIDS = {"indoor": 0.04, "airborne": 0.25}  # metres, where no model says it
 DOMAINS = {"indoor": "rooms", "airborne": "a survey from the air"}
 # Classes that such a scan is never without, and a share of the points that is next to none.
@@ -92,14 +91,15 @@ def domain_of(seen: Survey) -> tuple[str, str]:
     width, depth, height = seen.size
     closed = seen.closed > upright.COVERED
     signs = {
-        "several returns": RETURNS in seen.arrays and bool((seen.arrays[RETURNS] > 1).any()),
+        "several returns": units.RETURNS in seen.arrays
+        and bool((seen.arrays[units.RETURNS] > 1).any()),
         "a reference system": seen.crs is not None,
         "open above": not closed,
         "far wider than high": min(width, depth) > FLAT * height,
     }
     found = [name for name, there in signs.items() if there]
     surveyed = signs["several returns"] or signs["a reference system"]
-    if not closed and not surveyed and seen.spacing < CLOSE and max(width, depth) < SMALL:
+    if not closed and not surveyed and seen.spacing < units.CLOSE and max(width, depth) < SMALL:
         return "indoor", "small, and scanned from close by"
     if len(found) >= 2 and (not closed or signs["several returns"]):
         return "airborne", ", ".join(found)

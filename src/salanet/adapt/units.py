@@ -39,6 +39,8 @@ NARROW, HEIGHTS = 0.8, (1.5, 15.0)  # metres: narrower or lower, or higher, is n
 HIGH = (6.5, 16.0)  # units: rooms in feet, or halls in metres
 FAR = 20.0  # times the extent: coordinates of a survey, not of a room
 ABSURD = 5000.0  # metres of height
+# Surveys from the air have several returns, and no points as close as this, in metres.
+RETURNS, CLOSE = "number_of_returns", 0.1
 
 
 class Units(NamedTuple):
@@ -81,11 +83,25 @@ def decide(option: str, survey: Survey, grid: float, trained: float, where: str)
     if system is None:
         return _likeliest(survey, grid, trained)
     found = _of_system(system) if system.metres else _likeliest(survey, grid, trained)
+    found.remarks.extend(_too_dense(survey, system.metres or 1.0, str(system.unit)))
     if system.vertical_metres and not system.metres:
         heights = _of_system(replace(system, unit="metre", metres=1.0))
         scale = (*found.scale[:2], system.vertical_metres)
         found = Units(scale, [*found.remarks, *heights.remarks])
     return Units(found.scale, [*system.doubts, *found.remarks])
+
+
+def _too_dense(survey: Survey, metres: float, unit: str) -> list[str]:
+    """Doubt of a system in feet, where its points would be nearer than those of a survey."""
+    returns = survey.arrays.get(RETURNS)
+    apart = survey.spacing * metres
+    if metres >= 1 or returns is None or not (returns > 1).any() or not apart < CLOSE:
+        return []
+    text = (
+        f"points would be {apart:.2g} m apart, nearer than in surveys from the air: the "
+        f"coordinates may not be in {plural(unit)}"
+    )
+    return [Remark(text, "units-doubted", spacing=apart)]
 
 
 def plural(name: str) -> str:

@@ -16,6 +16,7 @@ ADVICE = {
     "only-flagged": " (--noise labels them all the same)",
     "replaced": " (see --keep, --into)",
     "sparse": "; --grid auto would take these cells",
+    "units-doubted": " (--units m, if so)",
     "units-doubtful": ": see --units",
     "units-feet": ": --units ft?",
     "units-guessed": " (--units m if this is wrong)",
