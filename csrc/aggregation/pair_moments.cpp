@@ -32,19 +32,18 @@ struct Workspace {
 void add_row(const Problem& problem, int64_t i, Tile& tile) {
   float *x = tile.offset, *y = x + tile.capacity, *z = y + tile.capacity;
   const int32_t* row = problem.neighbours + i * problem.K;
+  const float *from = problem.queries + 3 * i, scale = problem.inverse_radius;
+  const float fx = from[0], fy = from[1], fz = from[2];
   int64_t count = tile.count;
   for (int64_t k = 0; k < problem.K; ++k) {
     // Without a branch, which nobody could predict: the next pair overwrites what is missing.
     const bool present = static_cast<uint32_t>(row[k]) < static_cast<uint64_t>(problem.N);
-    const float* to = problem.supports + (present ? 3 * static_cast<int64_t>(row[k]) : 0);
-    x[count] = to[0], y[count] = to[1], z[count] = to[2];
+    const int64_t j = row[k] & -static_cast<int64_t>(present);
+    const float* to = problem.supports + 3 * j;
+    x[count] = (to[0] - fx) * scale;
+    y[count] = (to[1] - fy) * scale;
+    z[count] = (to[2] - fz) * scale;
     count += present;
-  }
-  const float *from = problem.queries + 3 * i, scale = problem.inverse_radius;
-  for (int64_t p = tile.count; p < count; p += W) {
-    store(x + p, (load(x + p) - from[0]) * scale);
-    store(y + p, (load(y + p) - from[1]) * scale);
-    store(z + p, (load(z + p) - from[2]) * scale);
   }
   tile.count = count;
 }
