@@ -153,17 +153,17 @@ class SALA(Operator):
             return PositionMLP(*self.lift.fixed(), *self.hidden.fixed(), *score), None
         around = (queries, supports, neighbours)
         dense = self.lift.norm is not None
-        lift = self.lift.fixed()
         if dense:
             lift = self.lift.on(Moments.of(pair_moments(*around, self.radius)))
+        else:
+            lift = self.lift.fixed()
         moments = None
         if self.norm_placement == "neighbour":
             moments = LiftMoments(*position_moments(*around, *lift, self.radius))
-        hidden = self.hidden.fixed()
-        if dense:
-            gram = moments.pooled() if moments else pair_moments(*around, self.radius, lift)
-            hidden = self.hidden.on(Moments.of(gram))
-        return PositionMLP(*lift, *hidden, *score), moments
+        if not dense:
+            return PositionMLP(*lift, *self.hidden.fixed(), *score), moments
+        gram = moments.pooled() if moments else pair_moments(*around, self.radius, lift)
+        return PositionMLP(*lift, *self.hidden.on(Moments.of(gram)), *score), moments
 
     def _neighbour_affine(
         self, moments: LiftMoments | None, projected: Tensor, position_w: Tensor | None
