@@ -64,18 +64,20 @@ void set_features(Problem& p, const Matrix& features, int groups) {
   p.S = groups, p.C = p.stride / groups;
 }
 
-void set_lift(Problem& p, const Matrix& queries, const Matrix& supports, const Matrix& lift_w,
-              const Vector& lift_b, float radius) {
-  const int64_t lifted = lift_w.shape(0);
-  require(lifted <= kMaxLifted, "at most 64 lifted channels");
+void set_positions(Problem& p, const Matrix& queries, const Matrix& supports, float radius) {
   require(radius > 0, "the radius must be positive");
   require_shape(queries, "queries", {p.M, 3});
   require_shape(supports, "supports", {p.N, 3});
+  p.queries = queries.data(), p.supports = supports.data();
+  p.inverse_radius = 1.0f / radius;
+}
+
+void set_lift(Problem& p, const Matrix& lift_w, const Vector& lift_b) {
+  const int64_t lifted = lift_w.shape(0);
+  require(lifted <= kMaxLifted, "at most 64 lifted channels");
   require_shape(lift_w, "lift_w", {lifted, 3});
   require_shape(lift_b, "lift_b", {lifted});
-  p.queries = queries.data(), p.supports = supports.data();
   p.lift_w = lift_w.data(), p.lift_b = lift_b.data(), p.R = static_cast<int>(lifted);
-  p.inverse_radius = 1.0f / radius;
 }
 
 Problem sala_problem(const Inputs& inputs, const Options& options) {
@@ -84,7 +86,8 @@ Problem sala_problem(const Inputs& inputs, const Options& options) {
   const auto& [radius, groups, relu, sum, assignment] = options;
   Problem p = basic_problem(neighbours, supports.shape(0));
   set_features(p, projected, groups);
-  set_lift(p, queries, supports, lift_w, lift_b, radius);
+  set_positions(p, queries, supports, radius);
+  set_lift(p, lift_w, lift_b);
   const int64_t hidden = hidden_w.shape(0);
   require(hidden <= kMaxHidden, "at most 64 hidden channels");
   require(assignment >= 0 && assignment <= static_cast<int>(Assignment::none),
@@ -114,10 +117,23 @@ Problem max_problem(const Matrix& features, const Table& neighbours) {
   return p;
 }
 
+// Without a lift of offsets alone.
+Problem pair_problem(const Matrix& queries, const Matrix& supports, const Table& neighbours,
+                     const std::optional<Matrix>& lift_w, const std::optional<Vector>& lift_b,
+                     float radius) {
+  Problem p = basic_problem(neighbours, supports.shape(0));
+  require(lift_w.has_value() == lift_b.has_value(), "lift_w and lift_b go together");
+  set_positions(p, queries, supports, radius);
+  if (lift_w) set_lift(p, *lift_w, *lift_b);
+  p.lifts = lift_w.has_value();
+  return p;
+}
+
 Problem lift_problem(const Matrix& queries, const Matrix& supports, const Table& neighbours,
                      const Matrix& lift_w, const Vector& lift_b, float radius) {
   Problem p = basic_problem(neighbours, supports.shape(0));
-  set_lift(p, queries, supports, lift_w, lift_b, radius);
+  set_positions(p, queries, supports, radius);
+  set_lift(p, lift_w, lift_b);
   p.lifts = p.R > 0;
   return p;
 }
@@ -142,6 +158,8 @@ Memory pack(const Problem& p) {
   return packed;
 }
 
+int64_t query_grain(const Problem& p) { return std::clamp<int64_t>(p.M / 64, 8, 1024); }
+
 void run_forward(Problem p, const Array<float, 2>& out,
                  const std::optional<Array<uint8_t, 2>>& slots, int threads) {
   require_shape(out, "out", {p.M, p.C});
@@ -150,13 +168,21 @@ void run_forward(Problem p, const Array<float, 2>& out,
   nb::gil_scoped_release release;
   const Memory padded = pad_rows(p), packed = pack(p);
   const int64_t scratch_bytes = SALANET_DISPATCH(kIsa, forward_scratch_bytes(p));
-  const int64_t grain = std::clamp<int64_t>(p.M / 64, 8, 1024);
-  parallel_for(p.M, grain, threads, [&](int64_t begin, int64_t end, int64_t) {
+  parallel_for(p.M, query_grain(p), threads, [&](int64_t begin, int64_t end, int64_t) {
     require_rows(p.neighbours, begin * p.K, end * p.K, p.N);
     const Memory scratch = allocate(scratch_bytes);
     SALANET_DISPATCH(kIsa, forward(p, packed.get(), begin, end, out.data(), winners,
                                    scratch.get()));
   });
+}
+
+// total (size) = the sum of the partial sums, one behind the other, in their order.
+void add_up(const std::vector<float>& partials, int64_t size, float* total) {
+  for (int64_t k = 0; k < size; ++k) {
+    double sum = 0;
+    for (size_t at = k; at < partials.size(); at += size) sum += partials[at];
+    total[k] = static_cast<float>(sum);
+  }
 }
 
 // body(begin, end, partial) over chunks of supports; the partial sums are added up in their order.
@@ -170,11 +196,19 @@ void sum_over_supports(const Problem& p, int64_t size, float* total, int threads
     require_rows(p.neighbours, pairs * chunk / chunks, pairs * (chunk + 1) / chunks, p.N);
     body(begin, end, partials.data() + chunk * size);
   });
-  for (int64_t k = 0; k < size; ++k) {
-    double sum = 0;
-    for (int64_t chunk = 0; chunk < chunks; ++chunk) sum += partials[chunk * size + k];
-    total[k] = static_cast<float>(sum);
-  }
+  add_up(partials, size, total);
+}
+
+// body(begin, end, partial) over chunks of queries, likewise.
+template <typename Body>
+void sum_over_queries(const Problem& p, int64_t size, float* total, int threads, Body&& body) {
+  const int64_t grain = query_grain(p), chunks = (p.M + grain - 1) / grain;
+  std::vector<float> partials(chunks * size, 0.0f);
+  parallel_for(p.M, grain, threads, [&](int64_t begin, int64_t end, int64_t chunk) {
+    require_rows(p.neighbours, begin * p.K, end * p.K, p.N);
+    body(begin, end, partials.data() + chunk * size);
+  });
+  add_up(partials, size, total);
 }
 
 void run_backward(Problem p, const Matrix& grad_out, const Array<const uint8_t, 2>& slots,
@@ -257,6 +291,42 @@ void moments_backward(const Matrix& queries, const Matrix& supports, const Table
       });
 }
 
+void pair_moments(const Matrix& queries, const Matrix& supports, const Table& neighbours,
+                  const std::optional<Matrix>& lift_w, const std::optional<Vector>& lift_b,
+                  float radius, const Array<float, 2>& gram, int threads) {
+  const Problem p = pair_problem(queries, supports, neighbours, lift_w, lift_b, radius);
+  const int64_t row = (p.lifts ? p.R : 3) + 1;
+  require_shape(gram, "gram", {row, row});
+  nb::gil_scoped_release release;
+  const int64_t scratch_bytes = SALANET_DISPATCH(kIsa, pair_moments_scratch_bytes(p));
+  sum_over_queries(p, row * row, gram.data(), threads,
+                   [&](int64_t begin, int64_t end, float* partial) {
+                     const Memory scratch = allocate(scratch_bytes);
+                     SALANET_DISPATCH(kIsa, pair_moments(p, begin, end, partial, scratch.get()));
+                   });
+}
+
+void pair_moments_backward(const Matrix& queries, const Matrix& supports, const Table& neighbours,
+                           const Matrix& lift_w, const Vector& lift_b, float radius,
+                           const Matrix& grad_gram, const Array<float, 1>& grad_parameters,
+                           int threads) {
+  const Problem p = pair_problem(queries, supports, neighbours, lift_w, lift_b, radius);
+  const int64_t size = GradientLayout(p.R, 0, 0, 0).size, row = p.R + 1;
+  require_shape(grad_gram, "grad_gram", {row, row});
+  require_shape(grad_parameters, "grad_parameters", {size});
+  nb::gil_scoped_release release;
+  std::vector<float> grad(row * row);  // what a step of r changes in both halves of the gram
+  for (int64_t a = 0; a < row; ++a)
+    for (int64_t b = 0; b < row; ++b) grad[a * row + b] = grad_gram(a, b) + grad_gram(b, a);
+  const int64_t scratch_bytes = SALANET_DISPATCH(kIsa, pair_moments_scratch_bytes(p));
+  sum_over_queries(
+      p, size, grad_parameters.data(), threads, [&](int64_t begin, int64_t end, float* partial) {
+        const Memory scratch = allocate(scratch_bytes);
+        SALANET_DISPATCH(kIsa, pair_moments_backward(p, grad.data(), begin, end, partial,
+                                                     scratch.get()));
+      });
+}
+
 }  // namespace
 }  // namespace salanet
 
@@ -282,5 +352,11 @@ NB_MODULE(_aggregation, m) {
         fixed("counts"), fixed("gram"), "threads"_a);
   m.def("moments_backward", &salanet::moments_backward, fixed("queries"), fixed("supports"),
         fixed("neighbours"), fixed("lift_w"), fixed("lift_b"), "radius"_a, fixed("grad_sums"),
+        fixed("grad_gram"), fixed("grad_parameters"), "threads"_a);
+  m.def("pair_moments", &salanet::pair_moments, fixed("queries"), fixed("supports"),
+        fixed("neighbours"), fixed("lift_w").none(), fixed("lift_b").none(), "radius"_a,
+        fixed("gram"), "threads"_a);
+  m.def("pair_moments_backward", &salanet::pair_moments_backward, fixed("queries"),
+        fixed("supports"), fixed("neighbours"), fixed("lift_w"), fixed("lift_b"), "radius"_a,
         fixed("grad_gram"), fixed("grad_parameters"), "threads"_a);
 }

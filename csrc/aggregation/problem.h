@@ -87,6 +87,10 @@ struct Gradients {
                float* gram, void* scratch);                                                       \
   void moments_backward(const Problem&, const float* sums, const float* gram, int64_t begin,      \
                         int64_t end, float* partial, void* scratch);                              \
+  int64_t pair_moments_scratch_bytes(const Problem&);                                             \
+  void pair_moments(const Problem&, int64_t begin, int64_t end, float* gram, void* scratch);      \
+  void pair_moments_backward(const Problem&, const float* grad, int64_t begin, int64_t end,       \
+                             float* partial, void* scratch);                                      \
   }
 
 SALANET_DECLARE_KERNELS(portable)

@@ -14,7 +14,7 @@ from aggregation_cases import RADIUS, cloud, weights
 
 from salanet import _aggregation, _geometry, _weighted
 from salanet.errors import DataError
-from salanet.ops import neighbour_max, position_moments
+from salanet.ops import neighbour_max, pair_moments, position_moments
 
 M, N, K, C, S, R, H, G, T = 6, 8, 4, 5, 2, 3, 7, 6, 4
 POINTS = cloud(M, N, K, 0)
@@ -61,6 +61,21 @@ CALLS: dict[str, tuple[Any, tuple[Any, ...], set[tuple[int, int]]]] = {
         _aggregation.moments_backward,
         (*POINTS, *WEIGHTS[1:3], RADIUS, empty(N, R), empty(R, R), empty(4 * R), 2),
         {(2, 1)},
+    ),
+    "pair_moments": (
+        _aggregation.pair_moments,
+        (*POINTS, *WEIGHTS[1:3], RADIUS, empty(R + 1, R + 1), 2),
+        {(1, 0), (2, 1)},
+    ),
+    "pair_moments_of_offsets": (
+        _aggregation.pair_moments,
+        (*POINTS, None, None, RADIUS, empty(4, 4), 2),
+        {(1, 0), (2, 1)},
+    ),
+    "pair_moments_backward": (
+        _aggregation.pair_moments_backward,
+        (*POINTS, *WEIGHTS[1:3], RADIUS, empty(R + 1, R + 1), empty(4 * R), 2),
+        {(1, 0), (2, 1)},
     ),
     "offsets": (_weighted.offsets, (*POINTS, RADIUS, empty(M, K, 3), 2), {(1, 0)}),
     "influence": (_weighted.influence, (empty(M, 3), empty(3, G), 0.5, empty(M, G), 2), set()),
@@ -177,7 +192,8 @@ def test_groups_that_do_not_exist() -> None:
 @pytest.mark.parametrize("row", [N + 1, -1, -(2**31), 2**31 - 1])
 @pytest.mark.parametrize(
     "name", ["sala_forward", "sala_backward", "max_forward", "max_backward", "moments_forward",
-             "moments_backward", "offsets", "depthwise", "grid"],
+             "moments_backward", "pair_moments", "pair_moments_backward", "offsets", "depthwise",
+             "grid"],
 )  # fmt: skip
 def test_neighbours_that_do_not_exist(name: str, row: int) -> None:
     function, arguments, _ = CALLS[name]
@@ -241,6 +257,8 @@ def test_public_operations_say_what_does_not_fit() -> None:
     lift_w, lift_b = WEIGHTS[1:3]
     with pytest.raises(DataError, match="lift_b must have shape"):
         position_moments(*POINTS, lift_w, lift_b[1:], RADIUS)
+    with pytest.raises(DataError, match="lift_b must have shape"):
+        pair_moments(*POINTS, RADIUS, (lift_w, lift_b[1:]))
     with pytest.raises(DataError, match="lift_w must have 3 columns"):
         position_moments(*POINTS, lift_w[:, :2], lift_b, RADIUS)
     with pytest.raises(DataError, match="neighbours hold row 8 of 7 supports"):
@@ -254,6 +272,10 @@ def test_registered_operations_check_shapes_themselves() -> None:
     backward = torch.ops.salanet.position_moments_backward
     with pytest.raises(ValueError, match="grad_sums must have shape"):
         backward(*POINTS, *lift, RADIUS, empty(N - 1, R), empty(R, R))
+    with pytest.raises(ValueError, match="lift_w and lift_b go together"):
+        torch.ops.salanet.pair_moments(*POINTS, lift[0], None, RADIUS)
+    with pytest.raises(ValueError, match="grad_gram must have shape"):
+        torch.ops.salanet.pair_moments_backward(*POINTS, *lift, RADIUS, empty(R, R))
     inputs = (*POINTS, *WEIGHTS)
     with pytest.raises(ValueError, match="hidden_b must have shape"):
         torch.ops.salanet.sala_aggregate(

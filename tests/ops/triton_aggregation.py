@@ -171,6 +171,20 @@ def test_position_moments(shape) -> None:
         close(found, expected, 1e-4)  # cos and sin of large sums magnify their rounding
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_pair_moments(shape) -> None:
+    *around, weights = random_case(*shape)
+    results = []
+    for name in BACKENDS:
+        lift = [w.clone().requires_grad_() for w in weights[1:3]]
+        with ops.backend(name):
+            offsets = ops.pair_moments(*around, 0.7)
+            gram = ops.pair_moments(*around, 0.7, (lift[0], lift[1]))
+        results.append([offsets, gram, *torch.autograd.grad((gram * gram.sin()).sum(), lift)])
+    for expected, found in zip(*results, strict=True):
+        close(found, expected, 1e-4)
+
+
 def test_queries_and_slots_may_be_none() -> None:
     queries, supports, neighbours, weights = random_case(*SHAPES[0])
     for m, k in ((0, 4), (5, 0)):

@@ -102,7 +102,7 @@ class PointNorm(nn.BatchNorm1d):
         unbiased = var * count / (count - 1).clamp_min(1)
         self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
         self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
-        self.num_batches_tracked += 1
+        self.num_batches_tracked.add_(1)
 
 
 def processes() -> int:

@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 
 from salanet.operators.norm import PointNorm, summed
-from salanet.ops import position_moments
 
 Affine = tuple[Tensor, Tensor]
 
@@ -31,13 +30,12 @@ class Moments(NamedTuple):
     pairs: Tensor
 
     @classmethod
-    def of(cls, total: Tensor, gram: Tensor, pairs: Tensor) -> Moments:
-        """From this process's Σ x, Σ x xᵀ and number of pairs."""
-        width = len(total)
-        together = summed(torch.cat([total, gram.flatten(), pairs.reshape(1).to(total.dtype)]))
-        count = together[-1].detach().clamp_min(1)
-        means = together[:-1] / count
-        return cls(means[:width], means[width:].view(width, width), count)
+    def of(cls, gram: Tensor) -> Moments:
+        """From those of this process, as `salanet.ops.pair_moments` gives them."""
+        together = summed(gram)
+        pairs = together[-1, -1].detach().clamp_min(1)
+        means = together / pairs
+        return cls(means[:-1, -1], means[:-1, :-1], pairs)
 
 
 class PairDense(nn.Linear):
@@ -81,20 +79,6 @@ class PairDense(nn.Linear):
         self.weight.copy_(weight)
         self.bias = nn.Parameter(bias.clone())
         self.norm = None
-
-
-@torch.no_grad()
-def offset_moments(queries: Tensor, supports: Tensor, neighbours: Tensor, radius: float) -> Moments:
-    """Moments of the offsets x = (p_j - q_i) / radius, each (3,) and (3, 3).
-
-    The kernel lifts before it sums, and x = relu(x) - relu(-x).
-    """
-    eye = torch.eye(3, dtype=supports.dtype, device=supports.device)
-    both = torch.cat([eye, -eye])
-    sums, counts, gram = position_moments(
-        queries, supports, neighbours, both, both.new_zeros(6), radius
-    )
-    return Moments.of(both.T @ sums.sum(0), both.T @ gram @ both, counts.sum())
 
 
 @torch.no_grad()

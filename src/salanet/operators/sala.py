@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from salanet.operators.base import Operator
 from salanet.operators.norm import PointNorm, summed, untracked
-from salanet.operators.pairs import Moments, PairDense, offset_moments, spread_scores
-from salanet.ops import PositionMLP, position_moments, sala_aggregate
-from salanet.ops.aggregation.reference import assign, lifted_offsets
+from salanet.operators.pairs import Moments, PairDense, spread_scores
+from salanet.ops import PositionMLP, pair_moments, position_moments, sala_aggregate
+from salanet.ops.aggregation.reference import assign, lifted_offsets, with_first_moments
 
 SPREAD = 0.25  # of h over pairs before training; about 0.2 is left where the softmax saturates
 
@@ -153,12 +153,17 @@ class SALA(Operator):
             return PositionMLP(*self.lift.fixed(), *self.hidden.fixed(), *score), None
         around = (queries, supports, neighbours)
         dense = self.lift.norm is not None
-        lift = self.lift.on(offset_moments(*around, self.radius)) if dense else self.lift.fixed()
-        if not dense and self.norm_placement == "point":
-            return PositionMLP(*lift, *self.hidden.fixed(), *score), None
-        moments = LiftMoments(*position_moments(*around, *lift, self.radius))
-        hidden = self.hidden.on(moments.pooled()) if dense else self.hidden.fixed()
-        return PositionMLP(*lift, *hidden, *score), moments
+        if dense:
+            lift = self.lift.on(Moments.of(pair_moments(*around, self.radius)))
+        else:
+            lift = self.lift.fixed()
+        moments = None
+        if self.norm_placement == "neighbour":
+            moments = LiftMoments(*position_moments(*around, *lift, self.radius))
+        if not dense:
+            return PositionMLP(*lift, *self.hidden.fixed(), *score), moments
+        gram = moments.pooled() if moments else pair_moments(*around, self.radius, lift)
+        return PositionMLP(*lift, *self.hidden.on(Moments.of(gram)), *score), moments
 
     def _neighbour_affine(
         self, moments: LiftMoments | None, projected: Tensor, position_w: Tensor | None
@@ -214,5 +219,6 @@ class LiftMoments(NamedTuple):
     counts: Tensor
     gram: Tensor
 
-    def pooled(self) -> Moments:
-        return Moments.of(self.sums.sum(0), self.gram, self.counts.sum())
+    def pooled(self) -> Tensor:
+        """As `salanet.ops.pair_moments` gives them."""
+        return with_first_moments(self.gram, self.sums.sum(0), self.counts.sum())

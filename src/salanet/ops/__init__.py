@@ -9,6 +9,7 @@ from __future__ import annotations
 from salanet.ops.aggregation import (
     PositionMLP,
     neighbour_max,
+    pair_moments,
     position_moments,
     sala_aggregate,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "grid_subsample",
     "nearest",
     "neighbour_max",
+    "pair_moments",
     "position_moments",
     "radius_search",
     "sala_aggregate",

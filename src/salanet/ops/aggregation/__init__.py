@@ -19,7 +19,7 @@ from salanet.ops.aggregation import native, reference
 from salanet.ops.aggregation.reference import PositionMLP
 from salanet.ops.dispatch import current_backend
 
-__all__ = ["PositionMLP", "neighbour_max", "position_moments", "sala_aggregate"]
+__all__ = ["PositionMLP", "neighbour_max", "pair_moments", "position_moments", "sala_aggregate"]
 
 Activation = Literal["none", "relu"]
 Reduction = Literal["max", "sum"]
@@ -110,9 +110,7 @@ def position_moments(
         DataError: if the shapes do not fit together.
     """
     _check_points(queries, supports, neighbours)
-    _check_matrix("lift_w", lift_w, 3)
-    if lift_b.shape != lift_w.shape[:1]:
-        raise DataError(f"lift_b must have shape ({len(lift_w)},), not {tuple(lift_b.shape)}")
+    _check_lift(lift_w, lift_b)
     arguments = (queries, supports, neighbours, lift_w, lift_b, float(radius))
     kernels = _kernels(supports.device)
     if (
@@ -122,6 +120,45 @@ def position_moments(
     ):
         return kernels.position_moments(*arguments)
     return reference.position_moments(*arguments)
+
+
+def pair_moments(
+    queries: Tensor,
+    supports: Tensor,
+    neighbours: Tensor,
+    radius: float,
+    lift: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
+    """Moments over all pairs of x_ij, the offset (p_j - q_i) / radius or what a lift makes of it.
+
+        x_ij = relu(lift_w (p_j - q_i) / radius + lift_b)
+        v_ij = (x_ij, 1)
+
+    Of use where single supports do not matter; else see `position_moments`.
+
+    Args:
+        lift: lift_w (R, 3) and lift_b (R,); without it x_ij is the offset, and R = 3.
+
+    Returns:
+        (R + 1, R + 1) = Σ_ij v_ij v_ijᵀ: second moments of x, first ones in the last row and
+        column, the number of pairs in the corner; differentiable in `lift`.
+
+    Raises:
+        DataError: if the shapes do not fit together.
+    """
+    _check_points(queries, supports, neighbours)
+    lift_w, lift_b = lift or (None, None)
+    if lift is not None:
+        _check_lift(*lift)
+    arguments = (queries, supports, neighbours, lift_w, lift_b, float(radius))
+    kernels = _kernels(supports.device)
+    if (
+        kernels
+        and kernels.takes(neighbours, queries, supports, lift_w, lift_b)
+        and (lift_w is None or len(lift_w) <= kernels.MAX_LIFTED)
+    ):
+        return kernels.pair_moments(*arguments)
+    return reference.pair_moments(*arguments)
 
 
 def neighbour_max(features: Tensor, neighbours: Tensor) -> Tensor:
@@ -171,6 +208,12 @@ def _check_points(queries: Tensor, supports: Tensor, neighbours: Tensor) -> None
         raise DataError(f"neighbours must be int32, not {neighbours.dtype}")
     if len(neighbours) != len(queries):
         raise DataError(f"{len(neighbours)} rows of neighbours for {len(queries)} queries")
+
+
+def _check_lift(lift_w: Tensor, lift_b: Tensor) -> None:
+    _check_matrix("lift_w", lift_w, 3)
+    if lift_b.shape != lift_w.shape[:1]:
+        raise DataError(f"lift_b must have shape ({len(lift_w)},), not {tuple(lift_b.shape)}")
 
 
 def _check_sala(

@@ -74,6 +74,21 @@ def position_moments(
     return torch.ops.salanet.position_moments(queries, supports, neighbours, lift_w, lift_b, radius)
 
 
+def pair_moments(
+    queries: Tensor,
+    supports: Tensor,
+    neighbours: Tensor,
+    lift_w: Tensor | None,
+    lift_b: Tensor | None,
+    radius: float,
+) -> Tensor:
+    """See `salanet.ops.pair_moments`."""
+    arguments = (queries, supports, neighbours, lift_w, lift_b, radius)
+    if needs_operation(supports, lift_w, lift_b):
+        return torch.ops.salanet.pair_moments(*arguments)
+    return _pair_moments_op(*arguments)
+
+
 def neighbour_max(features: Tensor, neighbours: Tensor) -> Tensor:
     """See `salanet.ops.neighbour_max`."""
     if needs_operation(features):
@@ -150,6 +165,11 @@ _library.define(
     f"position_moments_backward({_POSITIONS}, float radius, Tensor grad_sums, Tensor grad_gram)"
     " -> Tensor"
 )
+_library.define(
+    "pair_moments(Tensor queries, Tensor supports, Tensor neighbours, Tensor? lift_w, "
+    "Tensor? lift_b, float radius) -> Tensor"
+)
+_library.define(f"pair_moments_backward({_POSITIONS}, float radius, Tensor grad) -> Tensor")
 _library.define("neighbour_max(Tensor features, Tensor neighbours) -> (Tensor, Tensor)")
 _library.define(
     "neighbour_max_backward(Tensor features, Tensor neighbours, Tensor grad, Tensor slots)"
@@ -273,8 +293,45 @@ def _moments_backward(
 ) -> tuple[Tensor | None, ...]:
     positions = ctx.saved_tensors  # once: checkpointing unpacks them again each time
     flat = torch.ops.salanet.position_moments_backward(*positions, ctx.radius, grad_sums, grad_gram)
-    lifted = positions[4].shape[0]
+    return _lift_gradients(flat)
+
+
+def _lift_gradients(flat: Tensor) -> tuple[Tensor | None, ...]:
+    """Those of (queries, supports, neighbours, lift_w, lift_b, radius)."""
+    lifted = flat.shape[0] // 4
     return None, None, None, flat[: 3 * lifted].view(lifted, 3), flat[3 * lifted :], None
+
+
+def _pair_moments_op(*args: Any) -> Tensor:
+    gram = _pair_moments_fake(*args)
+    kernels.pair_moments(*_arrays(args[:5]), args[5], to_dlpack(gram), threads())
+    return gram
+
+
+def _pair_moments_fake(*args: Any) -> Tensor:
+    supports, lift_w = args[1], args[3]
+    row = 1 + (3 if lift_w is None else lift_w.shape[0])
+    return supports.new_empty(row, row)
+
+
+def _pair_moments_backward_op(*args: Any) -> Tensor:
+    flat = _moments_backward_fake(*args)
+    *positions, radius, grad = args
+    arrays = _arrays(tuple(positions))
+    kernels.pair_moments_backward(*arrays, radius, _array(grad), to_dlpack(flat), threads())
+    return flat
+
+
+def _pair_moments_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    del output
+    ctx.save_for_backward(*inputs[:5])
+    ctx.radius = inputs[5]
+
+
+def _pair_moments_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    positions = ctx.saved_tensors  # once, see above
+    flat = torch.ops.salanet.pair_moments_backward(*positions, ctx.radius, grad)
+    return _lift_gradients(flat)
 
 
 def _max_op(features: Tensor, neighbours: Tensor) -> tuple[Tensor, Tensor]:
@@ -311,6 +368,8 @@ for _name, _run, _fake in (
     ("sala_aggregate_backward", _sala_backward_op, _sala_backward_fake),
     ("position_moments", _moments_op, _moments_fake),
     ("position_moments_backward", _moments_backward_op, _moments_backward_fake),
+    ("pair_moments", _pair_moments_op, _pair_moments_fake),
+    ("pair_moments_backward", _pair_moments_backward_op, _moments_backward_fake),
     ("neighbour_max", _max_op, _max_fake),
     ("neighbour_max_backward", _max_backward_op, _max_backward_fake),
 ):
@@ -320,6 +379,7 @@ for _name, _run, _fake in (
 for _name, _backward, _setup in (
     ("sala_aggregate", _sala_backward, _sala_setup),
     ("position_moments", _moments_backward, _moments_setup),
+    ("pair_moments", _pair_moments_backward, _pair_moments_setup),
     ("neighbour_max", _max_backward, _max_setup),
 ):
     torch.library.register_autograd(

@@ -110,6 +110,30 @@ def position_moments(
     return sums, counts, r.T @ r
 
 
+def pair_moments(
+    queries: Tensor,
+    supports: Tensor,
+    neighbours: Tensor,
+    lift_w: Tensor | None,
+    lift_b: Tensor | None,
+    radius: float,
+) -> Tensor:
+    """See `salanet.ops.pair_moments`."""
+    if lift_w is None or lift_b is None:
+        x = (gather(supports, neighbours) - queries[:, None]) / radius
+    else:
+        x = lifted_offsets(queries, supports, neighbours, lift_w, lift_b, radius)
+    present = x[neighbours < len(supports)]  # (pairs, R)
+    v = torch.cat([present, present.new_ones(len(present), 1)], dim=1)
+    return v.T @ v
+
+
+def with_first_moments(gram: Tensor, total: Tensor, pairs: Tensor) -> Tensor:
+    """What `pair_moments` gives, from Σ x xᵀ (R, R), Σ x (R,) and the number of pairs ()."""
+    last = torch.cat([total, pairs.reshape(1).to(total.dtype)])
+    return torch.cat([torch.cat([gram, total[:, None]], dim=1), last[None]])
+
+
 def neighbour_max(features: Tensor, neighbours: Tensor) -> Tensor:
     """See `salanet.ops.neighbour_max`."""
     return reduce(gather(features, neighbours), neighbours < len(features), "max")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from salanet.ops.aggregation import native
-from salanet.ops.aggregation.reference import PositionMLP
+from salanet.ops.aggregation.reference import PositionMLP, with_first_moments
 from salanet.ops.aggregation.triton_pairs import MAX_SLOTS
 from salanet.ops.aggregation.triton_sala import forward
 from salanet.ops.aggregation.triton_sala_backward import backward
@@ -64,6 +64,25 @@ def sala_aggregate(
 def position_moments(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
     """See `salanet.ops.position_moments`."""
     return torch.ops.salanet.position_moments(*arguments)
+
+
+def pair_moments(
+    queries: Tensor,
+    supports: Tensor,
+    neighbours: Tensor,
+    lift_w: Tensor | None,
+    lift_b: Tensor | None,
+    radius: float,
+) -> Tensor:
+    """See `salanet.ops.pair_moments`; by `position_moments`, which lifts before it sums."""
+    if lift_w is None or lift_b is None:  # x = relu(x) - relu(-x)
+        eye = torch.eye(3, dtype=supports.dtype, device=supports.device)
+        both = torch.cat([eye, -eye])
+        unlift = torch.block_diag(both, both.new_ones(1, 1))
+        signed = pair_moments(queries, supports, neighbours, both, both.new_zeros(6), radius)
+        return unlift.T @ signed @ unlift
+    sums, counts, gram = position_moments(queries, supports, neighbours, lift_w, lift_b, radius)
+    return with_first_moments(gram, sums.sum(0), counts.sum())
 
 
 def neighbour_max(features: Tensor, neighbours: Tensor) -> Tensor:
