@@ -1,10 +1,10 @@
-"""What correcting a tenth of a tile is worth for the rest of it, and what it costs elsewhere.
+"""What correcting a part of a tile is worth for the rest of it, and what it costs elsewhere.
 
     python benchmarks/refine.py TILE --model MODEL [--also FILE …] [--seeds 3] [--json OUT]
 
 TILE holds ground (2), building (6) and anything else (1), as AHN does. The model labels it; in the
-square of a tenth of its area where it is wrong most, points that are ground or building in truth
-are corrected, as a person would. What remains there is checked unless the model called it
+square of an eighteenth of its area where it is wrong most, points that are ground or building
+in truth are corrected, as a person would. What remains there is checked unless the model called it
 ground or building, as the file does not say what it is. Then `salanet refine`, and both models are
 judged on the rest of the tile and on the other files, whose classes are ASPRS codes.
 """
@@ -28,7 +28,7 @@ from salanet.engine import open_runner
 from salanet.training.refine import Checked, Refining, refine
 
 KNOWN = {2: "ground", 6: "building"}
-RESULTS = Path(__file__).parent / "results"
+PART = 18  # of the area that is corrected
 
 
 def labelled(model: str | Path, cloud: PointCloud) -> NDArray[np.int64]:
@@ -40,10 +40,10 @@ def labelled(model: str | Path, cloud: PointCloud) -> NDArray[np.int64]:
 
 
 def worst_square(cloud: PointCloud, wrong: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """bool (N,), the points in a square of a tenth of the area, where most are wrong."""
+    """bool (N,), the points in a square of a part of the area, where most are wrong."""
     xy = cloud.xyz[:, :2] - cloud.xyz[:, :2].min(axis=0)
     extent = xy.max(axis=0)
-    side = float(np.sqrt(extent.prod() / 10))
+    side = float(np.sqrt(extent.prod() / PART))
     best, most = np.zeros(len(cloud), bool), -1
     for x in np.arange(0, extent[0] - side + 1, 10):
         for y in np.arange(0, extent[1] - side + 1, 10):
@@ -62,6 +62,23 @@ def judge(truth: NDArray[np.int64], codes: NDArray[np.int64]) -> dict[str, float
         ours, theirs = (labels == code for labels in reduced)
         figures[name] = 100 * float((ours & theirs).sum() / max((ours | theirs).sum(), 1))
     return {name: round(value, 1) for name, value in figures.items()}
+
+
+def markdown(table: dict[str, Any]) -> str:
+    """Before and after, mean ± standard deviation over the seeds."""
+    after = table["after"]
+    home = [figures[-1] for name, figures in table["elsewhere"].items() if name != "before"]
+    rows = [
+        (name if name == "OA" else f"IoU {name}", table["before"][name], [a[name] for a in after])
+        for name in table["before"]
+    ]
+    if home:
+        rows.append(("mIoU of the other files", table["elsewhere"]["before"][-1], home))
+    lines = ["| % | before | after |", "|:---|---:|---:|"]
+    for name, before, values in rows:
+        spread = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
+        lines.append(f"| {name} | {before:.1f} | {np.mean(values):.1f}{spread} |")
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
@@ -116,6 +133,7 @@ def main() -> None:
     table["elsewhere"] = home
     if asked.json:
         asked.json.write_text(json.dumps(table, indent=1) + "\n")
+        asked.json.with_suffix(".md").write_text(markdown(table))
 
 
 if __name__ == "__main__":

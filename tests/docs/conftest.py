@@ -24,8 +24,12 @@ def files(tmp_path_factory: pytest.TempPathFactory, town_model: Path) -> Path:
     for seed, name in enumerate(TILES):
         write(folder / "tiles" / f"{name}.laz", town(seed, size=20, density=6))
     scan = town(9, size=24)
-    for name in ("77060_627755.laz", "survey.laz", "scan.laz", "scan.las", "scan.ply"):
+    names = ("77060_627755.laz", "survey.laz", "scan.laz", "scan.las", "scan.ply", "corrected.laz")
+    for name in names:
         write(folder / name, scan)
+    x, y = scan.xyz[:, :2].min(axis=0)
+    corners = f"{x} {y}, {x + 12} {y}, {x + 12} {y + 24}, {x} {y + 24}, {x} {y}"
+    (folder / "checked.wkt").write_text(f"POLYGON(({corners}))")
     shutil.copy(town_model, folder / "model.safetensors")
     write_s3dis(folder, points=150)
     write_scannet(folder / "SCANNET")

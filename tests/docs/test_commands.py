@@ -50,6 +50,8 @@ def run(words: list[str]) -> int:
         arguments += ["--rooms", "4", "--points", "20000", "--test", "1", "--val", "1"]
     if arguments[:2] == ["prepare", "surveys"]:
         arguments += ["--count", "2", "--size", "40", "--density", "4", "--workers", "1"]
+    if arguments[0] == "refine":
+        arguments += ["--steps", "2"]
     if arguments[0] == "compare":
         arguments += ["--epochs", "1", "--seeds", "1"]
     if "voting" in arguments and "--votes" not in arguments:

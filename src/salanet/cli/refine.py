@@ -33,9 +33,9 @@ def run(
     within: str | None = None,
     marks: str | None = None,
     all: bool = False,
-    steps: int = 120,
+    steps: int = 60,
     rate: float = 1e-3,
-    share: float = 0.7,
+    share: float = 0.4,
     seed: int = 0,
     columns: str | None = None,
     json: bool = False,
@@ -44,7 +44,7 @@ def run(
 
     Correct a part of a labelled file in any program, wrong points and all around them: what is
     checked is the truth, right or corrected. Elsewhere the model is held to what it said and was
-    sure of. Takes about a minute on two cores.
+    sure of. Takes about a minute.
 
     Args:
         files: labelled point clouds, partly checked.
@@ -73,15 +73,15 @@ def run(
     from salanet.io.find import expand
     from salanet.training.refine import Checked, Refining, refine
 
-    report = refine(
-        expand(files),
-        weights,
-        output,
-        Checked(Area.read(within) if within else None, marks),
-        Refining(steps=steps, rate=rate, share=share, seed=seed),
-        columns=columns,
-        console=messages(),
-    )
+    with messages().status("learning"):
+        report = refine(
+            expand(files),
+            weights,
+            output,
+            Checked(Area.read(within) if within else None, marks),
+            Refining(steps=steps, rate=rate, share=share, seed=seed),
+            columns=columns,
+        )
     if json:
         import json as format
 

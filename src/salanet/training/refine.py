@@ -89,10 +89,10 @@ class Refining:
         seed: of what is drawn.
     """
 
-    steps: int = 120
+    steps: int = 60
     rate: float = 1e-3
     sure: float = 0.6
-    share: float = 0.7
+    share: float = 0.4
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -147,7 +147,6 @@ def refine(
     refining: Refining | None = None,
     *,
     columns: str | None = None,
-    console: Console | None = None,
 ) -> Refined:
     """Refine a model on the checked part of files, and write it as a new model file.
 
@@ -158,7 +157,6 @@ def refine(
         checked: which points' classes are the truth.
         refining: steps, rate and what holds the model to what it knew.
         columns: of text files.
-        console: where progress is shown.
 
     Raises:
         FileError, DataError: a file is not readable, has no classes or too little for the model.
@@ -187,7 +185,7 @@ def refine(
             [],
             Path(folder) / "run",
             parent=parent,
-            console=console or Console(quiet=True),
+            console=Console(quiet=True),
         ).train()
         learned = load(run.last)
     _blend(learned, parent, refining.share)
