@@ -109,7 +109,7 @@ def test_report_as_json(
 @pytest.mark.parametrize(
     "checked, error, message",
     [
-        (Checked(Area.read("POLYGON((0 0, 1 0, 1 1, 0 0))")), ConfigError, "no checked point"),
+        (Checked(Area.read("POLYGON((0 0, 1 0, 1 1, 0 0))")), ConfigError, "no point of the files"),
         (Checked(marks="nothing"), DataError, "'nothing'"),
     ],
 )
@@ -131,6 +131,8 @@ def test_inputs_are_spared(town_model: Path, corrected: Path, tmp_path: Path) ->
         refine([corrected], town_model, corrected, WEST, STEPS)
     with pytest.raises(FileError, match="is an input"):
         refine([corrected], town_model, town_model, WEST, STEPS)
+    with pytest.raises(FileError, match="no such folder"):
+        refine([corrected], town_model, tmp_path / "nowhere" / "m.safetensors", WEST, STEPS)
     with pytest.raises(ConfigError, match="share"):
         Refining(share=0)
     assert main(["refine", str(corrected), "--from", "aerial", "-o", str(tmp_path / "m")]) == 2

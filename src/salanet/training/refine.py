@@ -26,7 +26,7 @@ from salanet.adapt.fit import Fit, FitOptions, examine
 from salanet.cloud import PointCloud
 from salanet.datasets.benchmark import Benchmark, Job, Raw, prepare_scene
 from salanet.engine import Runner, as_runner, segment
-from salanet.errors import ConfigError, DataError
+from salanet.errors import ConfigError, DataError, FileError
 from salanet.io import read
 from salanet.io.area import Area
 from salanet.io.atomic import spare
@@ -159,13 +159,16 @@ def refine(
         columns: of text files.
 
     Raises:
-        FileError, DataError: a file is not readable, has no classes or too little for the model.
+        FileError, DataError: a file is not readable, has no classes or too little for the model, or
+            the model cannot be written.
         ConfigError: no point was checked, or none has a class that the model knows.
     """
     started = time.monotonic()
     refining = refining or Refining()
     parent = open_parent(model)
     spare(to, [*files, locate(model)])
+    if not Path(to).parent.is_dir():
+        raise FileError(to, "cannot be written: there is no such folder")
     if parent.config.parts:
         raise ConfigError(f"{model}: a model of shapes' parts; refining is for scenes")
     report = Refined(files=[str(path) for path in files])
@@ -173,6 +176,8 @@ def refine(
     opened = [
         _open(Path(path), parent, runner, checked, refining.sure, columns, report) for path in files
     ]
+    if not report.checked and not report.unknown:
+        raise ConfigError("no point of the files was checked")
     if not report.checked:
         known = ", ".join(map(str, _codes(parent)))
         raise ConfigError(f"no checked point has a class that the model knows (codes {known})")
