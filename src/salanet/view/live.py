@@ -46,20 +46,19 @@ def guarded(answer: Answer, port: int = 0) -> tuple[ThreadingHTTPServer, str]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self._answer(None)
+            if self._trusted():
+                self._answer(None)
 
         def do_POST(self) -> None:
+            if not self._trusted():
+                return
             size = self.headers.get("Content-Length", "")
             if not size.isascii() or not size.isdigit() or int(size) > LARGEST:
-                self.close_connection = True
                 self.send_error(413)
                 return
             self._answer(self.rfile.read(int(size)))
 
         def _answer(self, body: bytes | None) -> None:
-            if not self._trusted():
-                self.send_error(403)
-                return
             reply = answer(self.path.removeprefix(f"/{secret}/"), body)
             if reply is None:
                 self.send_error(404)
@@ -79,13 +78,17 @@ def guarded(answer: Answer, port: int = 0) -> tuple[ThreadingHTTPServer, str]:
             self.wfile.write(reply.content)
 
         def _trusted(self) -> bool:
+            """Whether the page of this server asks; else it is refused."""
             here = f"{HOST}:{made.server_address[1]}"
             path, wanted = self.path.encode(), f"/{secret}/".encode()
-            return (
+            found = (
                 self.headers.get_all("Host") == [here]
                 and self.headers.get("Origin", f"http://{here}") == f"http://{here}"
                 and secrets.compare_digest(path[: len(wanted)], wanted)
             )
+            if not found:
+                self.send_error(403)
+            return found
 
         def log_message(self, format: str, *_: object) -> None:
             """Says nothing: the address was printed already."""
