@@ -161,3 +161,16 @@ def test_the_mouse_points_at_what_is_near(flat: bool) -> None:
     other = points.hit(view, at, [], lambda rows: everything[rows])
     assert other is None or other.place != found.place
     assert points.hit(view, (at[0] + 300, at[1]), [], lambda rows: everything[rows]) is None
+
+
+@pytest.mark.parametrize(("limit", "whole"), [(100_000, True), (20_000, False), (3000, False)])
+def test_some_of_a_view_are_spread_evenly(limit: int, whole: bool) -> None:
+    rng = np.random.default_rng(0)
+    points = Points(rng.uniform(0, 1, (100_000, 3)), np.arange(100_000))
+    everything = Below(0.5)
+    places, all_there = points.some([everything], limit)
+    held = points.within([everything])
+    assert all_there == whole and np.isin(places, held).all() and (np.diff(places) >= 0).all()
+    assert len(places) == min(limit, len(held))
+    quarters = np.bincount((points.xyz[places, :2] > 0.5) @ [1, 2], minlength=4)
+    assert np.ptp(quarters) < 0.12 * len(places)

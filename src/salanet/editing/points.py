@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet.editing.shapes import Camera, Floats, Shape, Stroke
+from salanet.view.sample import picked
 
 BLOCK = 2048  # points that have a box in common
 AT_ONCE = 1 << 20  # points asked at once; bounds the memory
 STEPS = 1 << 10  # of the order, along each axis
+FEW = 3  # as many points as can be shown are worth asking
 FINGER = 6.0  # pixels from a point at which it can be pointed at
 
 
@@ -46,10 +48,7 @@ class Points:
 
     def within(self, shapes: Sequence[Shape]) -> NDArray[np.int64]:
         """The places in the order, rising, of the points that all of the shapes hold."""
-        near = np.ones(len(self._low), bool)
-        for shape in shapes:
-            near &= ~shape.misses(self._low, self._high)
-        blocks = np.flatnonzero(near)
+        blocks = self._near(shapes)
         found = [np.zeros(0, np.int64)]
         for first in range(0, len(blocks), AT_ONCE // BLOCK):
             some = blocks[first : first + AT_ONCE // BLOCK]
@@ -59,6 +58,31 @@ class Points:
                 places = places[shape.holds(self.xyz[places])]
             found.append(places)
         return np.concatenate(found)
+
+    def some(self, shapes: Sequence[Shape], limit: int) -> tuple[NDArray[np.int64], bool]:
+        """Places of at most `limit` of the points that all of the shapes hold, spread evenly.
+
+        Returns:
+            The places, rising, and whether they are all there are.
+        """
+        blocks = self._near(shapes)
+        if len(blocks) * BLOCK <= FEW * limit:
+            places = self.within(shapes)
+            return places[picked(len(places), limit)], len(places) <= limit
+        # More than can be shown, or nearly: not all have to be asked.
+        which = picked(len(blocks) * BLOCK, FEW * limit)
+        places = blocks[which // BLOCK] * BLOCK + which % BLOCK
+        places = places[places < len(self)]
+        for shape in shapes:
+            places = places[shape.holds(self.xyz[places])]
+        return places[picked(len(places), limit)], False
+
+    def _near(self, shapes: Sequence[Shape]) -> NDArray[np.int64]:
+        """The blocks that may have a point of all shapes."""
+        near = np.ones(len(self._low), bool)
+        for shape in shapes:
+            near &= ~shape.misses(self._low, self._high)
+        return np.flatnonzero(near)
 
     def hit(
         self,

@@ -162,15 +162,15 @@ class Session:
     def detail(self, asked: Detail) -> tuple[dict[str, Any], bytes] | None:
         """The points of a view as a new layer, all of them if they are not too many; None if the
         view has none."""
-        places = self._points.within([asked.view(), *asked.scope.shapes()])
+        places, whole = self._points.some([asked.view(), *asked.scope.shapes()], self._limit)
         if not len(places):
             return None
         number = self._newest = self._newest + 1
-        self._layers[number] = places[picked(len(places), self._limit)]
+        self._layers[number] = places
         for old in [n for n in self._layers if n][:-LAYERS]:
             del self._layers[old]
         panel, payload = self._panel(self._layers[number])
-        return panel | {"layer": number, "whole": len(places) <= self._limit}, payload
+        return panel | {"layer": number, "whole": whole}, payload
 
     def hit(self, asked: Hit) -> dict[str, Any] | None:
         """What the mouse points at."""

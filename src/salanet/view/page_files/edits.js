@@ -1,5 +1,5 @@
 // What the page asks of the session on this machine, and what it shows of the answers.
-const edits = { selected: 0, undo: 0, redo: 0, marked: 0, detail: null, seen: "" };
+const edits = { selected: 0, undo: 0, redo: 0, marked: 0, spacing: 0, seen: "" };
 
 // A question; the answer is JSON and bytes.
 async function post(name, asked = {}) {
@@ -54,15 +54,18 @@ const select = (shape, how) => act("select", { shape, scope: scope(), how });
 
 // All points of what is looked at, where the file has more than can be shown at once.
 function refineView() {
-  if (!state.ready || !state.done || panels[0].shown === panels[0].total) return;
+  if (!state.ready || panels[0].shown === panels[0].total) return;
   const asked = { camera: sees(), scope: { slice: state.slice } }, key = JSON.stringify(asked);
   if (key === edits.seen) return;
+  panels[0].spacing = edits.spacing ||= panels[0].spacing;
+  if (!state.done) return;
   edits.seen = key;
   inLine(async () => {
     const { panel, bytes } = await post("detail", asked);
     if (panels.length > 1) panels.pop().buffers.forEach((buffer) => gl.deleteBuffer(buffer));
     if (panel) { panel.data = unpack(panel, bytes); upload(panel); panels.push(panel); }
-    edits.detail = panel;
+    // Among all points of a view those of the whole file need not be large.
+    if (panel && key === edits.seen) panels[0].spacing = Math.min(edits.spacing, panel.spacing);
     taken(await post("state", { layers: layers() }));
     captions();
   });

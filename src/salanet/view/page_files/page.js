@@ -11,7 +11,7 @@ function make(kind, inside, attributes = {}) {
 
 function captions() {
   $("captions").replaceChildren(...boxes().slice(0, head.edits ? 1 : undefined).map(([x, y, w], i) => {
-    const panel = panels[i], shown = panel.shown < panel.total ? `${count(panel.shown)} of ${count(panel.total)} points` : `${count(panel.total)} points`;
+    const panel = panels[i], shown = panels[1]?.whole ? `all ${count(panels[1].shown)} of ${count(panel.total)} points that are here` : panel.shown < panel.total ? `${count(panel.shown)} of ${count(panel.total)} points` : `${count(panel.total)} points`;
     const mode = modeOf(panel), says = `${shown} · ${LABELS[mode].toLowerCase()}${panel.up === "z" ? "" : panel.up === "y" ? " · y is up" : " · y points down"}`;
     const room = innerWidth > 640 && x + w > innerWidth - 10 ? 290 : 0;
     return make("div", [make("b", panel.name), make("span", says)], { style: `left:${x}px;top:${y}px;width:${w - room}px`, class: i ? "edge" : "" });
