@@ -102,9 +102,14 @@ def test_the_server_knows_its_page_alone() -> None:
             points = urllib.request.urlopen(address + head["panels"][0]["url"]).read()
             assert points == page.payloads[0]
             host = "/".join(address.split("/")[:3])
-            for path in ("/", "/etc/passwd", "/x/points-0"):
-                with pytest.raises(urllib.error.HTTPError, match="404"):
+            for path in ("/", "/etc/passwd", "/x/points-0", "/x/../"):
+                with pytest.raises(urllib.error.HTTPError, match="403"):
                     urllib.request.urlopen(host + path)
+            with pytest.raises(urllib.error.HTTPError, match="404"):
+                urllib.request.urlopen(address + "points-1")
+            for header in ({"Host": "elsewhere:80"}, {"Origin": "http://elsewhere"}):
+                with pytest.raises(urllib.error.HTTPError, match="403"):
+                    urllib.request.urlopen(urllib.request.Request(address, headers=header))
             assert host.startswith("http://127.0.0.1:")
         finally:
             running.shutdown()

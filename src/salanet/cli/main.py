@@ -33,6 +33,7 @@ COMMANDS = {
     "refine": ("salanet.cli.refine", "let a model learn from what you have corrected"),
     "terrain": ("salanet.cli.terrain", "the ground of labelled files as a raster of heights"),
     "view": ("salanet.cli.view", "look at point clouds, in a browser or as a picture"),
+    "edit": ("salanet.cli.edit", "correct the classes of a file in the browser"),
     "models": ("salanet.cli.models", "the models that come with the package, and their cards"),
     "export": ("salanet.cli.export", "write a model as ONNX, for devices without PyTorch"),
     "profile": ("salanet.cli.profile", "parameters, MACs, weight bytes and speed of a model"),

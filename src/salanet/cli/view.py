@@ -89,7 +89,7 @@ def run(
             _check_output(option, path, [*found, truth, model])
     samples = read(found, number(points), truth, columns, together, vertices)
     samples = _framed(samples, up, units)
-    classes = Classes.of_samples(samples, _metadata(model))
+    classes = Classes.of_samples(samples, metadata_of(model) if model else None)
     if png is not None:
         _picture(samples, classes, png, colour, size, view, point_size, legend)
     elif html is not None:
@@ -240,9 +240,8 @@ def _serve(
             out.print("")
 
 
-def _metadata(model: Path | None) -> dict[str, object] | None:
-    if model is None:
-        return None
+def metadata_of(model: Path) -> dict[str, object]:
+    """Classes, codes and colours of a model of scenes."""
     from salanet.model_file import describe, locate
 
     entry = describe(locate(model))

@@ -131,15 +131,21 @@ class InPlace(Watch):
                 folder.rmdir()
 
 
-def put_in_place(result: Path, path: Path) -> Path:
+def put_in_place(result: Path, path: Path, again: bool = False) -> Path:
     """Let a result take the place of a file, which is kept; returns where.
+
+    Args:
+        again: the file is an earlier result of the same work: what is kept already stays.
 
     Raises FileError if another version of the file is kept already, or the system refuses.
     """
     path, backup = path.resolve(), backup_of(path)
     try:
         shutil.copymode(path, result)
-        _keep(path, backup)
+        if again:
+            _keep_on(backup)
+        else:
+            _keep(path, backup)
         flush(path.parent)
         result.replace(path)
         flush(path.parent)
@@ -196,8 +202,7 @@ def _keep(path: Path, backup: Path) -> None:
     if not _kept_by(backup, path):
         raise FileError(path, f"{backup} has another version of it already")
     if backup.exists():  # by a run that was killed then
-        status = backup.stat()
-        os.utime(backup, ns=(status.st_atime_ns, status.st_mtime_ns))  # kept now: see below
+        _keep_on(backup)
         return
     try:
         os.link(path, backup)
@@ -206,6 +211,12 @@ def _keep(path: Path, backup: Path) -> None:
     except OSError:  # not on this disk
         with atomic_path(backup) as copy:
             shutil.copy2(path, copy)
+
+
+def _keep_on(backup: Path) -> None:
+    """Note that a backup is kept now: see `_changed_since`."""
+    status = backup.stat()
+    os.utime(backup, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def _kept_by(backup: Path, path: Path) -> bool:

@@ -33,11 +33,12 @@ RESTS = ("clutter", "other", "others", "rest", "unclassified", "unassigned")
 LOW_NOISE, HIGH_NOISE, NOISE = 7, 18, "noise"
 
 
-def plan_outputs(files: Sequence[Path], output: Path | None) -> list[Path]:
+def plan_outputs(files: Sequence[Path], output: Path | None, mark: str = MARK) -> list[Path]:
     """The output of each input: as named, in the folder named, or beside the input.
 
     `output` is a folder if there are several inputs, if it is one already, or if it has no
     suffix; it need not exist (`make_folder`). What would fail after the work is found before it.
+    `mark` stands before the suffix of names that were not given.
 
     Raises:
         FileError: an input does not exist, an output would overwrite an input or cannot be
@@ -47,7 +48,7 @@ def plan_outputs(files: Sequence[Path], output: Path | None) -> list[Path]:
     for path in files:
         if not path.is_file():
             raise FileError(path, "no such file")
-    paths = [_output(path, output, len(files)) for path in files]
+    paths = [_output(path, output, len(files), mark) for path in files]
     inputs = {path.resolve() for path in files}
     taken: set[Path] = set()
     for source, path in zip(files, paths, strict=True):
@@ -190,14 +191,14 @@ def class_names(model: Described) -> dict[int, str]:
     return usable_names((code, "/".join(names)) for code, names in named.items())
 
 
-def _output(path: Path, output: Path | None, count: int) -> Path:
+def _output(path: Path, output: Path | None, count: int, mark: str) -> Path:
     suffix = path.suffix
     if suffix.lower() in READ_ONLY:
         suffix = ".laz"
     stem = path.stem
     if copcfile.named(path) and is_copc(path):
         stem, suffix = path.name[: -len(copcfile.SUFFIX)], copcfile.SUFFIX
-    name = f"{stem}{MARK}{suffix}"
+    name = f"{stem}{mark}{suffix}"
     if output is None:
         return path.with_name(name)
     if count == 1 and output.suffix and not output.is_dir():

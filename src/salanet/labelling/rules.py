@@ -48,14 +48,8 @@ class Rules:
             Codes.parse(self.only)
         if not 0 <= self.min_confidence <= 1:
             raise ConfigError(f"a confidence is from 0 to 1, not {self.min_confidence}")
-        name = self.into
-        if name is not None and (
-            not 0 < len(name.encode()) <= LONGEST_NAME or not name.isprintable() or " " in name
-        ):
-            raise ConfigError(
-                f"'{name[:60]}' cannot be the name of an attribute: at most {LONGEST_NAME} bytes, "
-                "no blanks"
-            )
+        if self.into is not None:
+            check_name(self.into)
         if self.within is not None and not isinstance(self.within, Area):
             object.__setattr__(self, "within", Area.read(self.within))
 
@@ -70,3 +64,12 @@ class Rules:
     @property
     def area(self) -> Area | None:
         return self.within if isinstance(self.within, Area) else None
+
+
+def check_name(name: str) -> None:
+    """Raise ConfigError unless every format can have an attribute of this name."""
+    if not 0 < len(name.encode()) <= LONGEST_NAME or not name.isprintable() or " " in name:
+        raise ConfigError(
+            f"'{name[:60]}' cannot be the name of an attribute: at most {LONGEST_NAME} bytes, "
+            "no blanks"
+        )

@@ -3,36 +3,92 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import NamedTuple
 
 from salanet.view.page import Page
 
 HOST = "127.0.0.1"
+LARGEST = 4 << 20  # bytes of a request
+POLICY = "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+
+
+class Reply(NamedTuple):
+    """What is answered: its media type, its bytes, and the status of HTTP."""
+
+    kind: str
+    content: bytes
+    status: int = 200
+
+
+# Gets the name of what is asked for, and the body of a POST; None: there is no such thing.
+Answer = Callable[[str, bytes | None], Reply | None]
 
 
 def server(page: Page, port: int = 0) -> tuple[ThreadingHTTPServer, str]:
-    """A server of the page and its address; the caller runs it (`serve_forever`) and closes it.
-
-    The address has a secret part: other pages in the same browser cannot ask for the points.
-    """
-    secret = secrets.token_urlsafe(12)
+    """A server of the page and its address; the caller runs it (`serve_forever`) and closes it."""
     urls = [f"points-{i}" for i in range(len(page.payloads))]
-    files = {f"/{secret}/": ("text/html; charset=utf-8", page.html(urls).encode())}
+    files = {"": Reply("text/html; charset=utf-8", page.html(urls).encode())}
     for url, payload in zip(urls, page.payloads, strict=True):
-        files[f"/{secret}/{url}"] = ("application/octet-stream", payload)
+        files[url] = Reply("application/octet-stream", payload)
+    return guarded(lambda name, body: files.get(name) if body is None else None, port)
+
+
+def guarded(answer: Answer, port: int = 0) -> tuple[ThreadingHTTPServer, str]:
+    """A server of answers and the address of the one named ""; the caller runs and closes it.
+
+    The address has a secret part: other pages in the same browser cannot ask for anything. Nor can
+    those that have this machine's address under a name of their own (DNS rebinding), or that know
+    the secret: a foreign `Host` or `Origin` is refused.
+    """
+    secret = secrets.token_urlsafe(18)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            kind, content = files.get(self.path, ("", b""))
-            if not kind:
+            if self._trusted():
+                self._answer(None)
+
+        def do_POST(self) -> None:
+            if not self._trusted():
+                return
+            size = self.headers.get("Content-Length", "")
+            if not size.isascii() or not size.isdigit() or int(size) > LARGEST:
+                self.send_error(413)
+                return
+            self._answer(self.rfile.read(int(size)))
+
+        def _answer(self, body: bytes | None) -> None:
+            reply = answer(self.path.removeprefix(f"/{secret}/"), body)
+            if reply is None:
                 self.send_error(404)
                 return
-            self.send_response(200)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(content)))
-            self.send_header("Cache-Control", "no-store")
+            self.send_response(reply.status)
+            self.send_header("Content-Type", reply.kind)
+            self.send_header("Content-Length", str(len(reply.content)))
+            for name, value in (
+                ("Cache-Control", "no-store"),
+                ("Content-Security-Policy", POLICY),
+                ("Cross-Origin-Resource-Policy", "same-origin"),
+                ("Referrer-Policy", "no-referrer"),
+                ("X-Content-Type-Options", "nosniff"),
+            ):
+                self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(content)
+            self.wfile.write(reply.content)
+
+        def _trusted(self) -> bool:
+            """Whether the page of this server asks; else it is refused."""
+            here = f"{HOST}:{made.server_address[1]}"
+            path, wanted = self.path.encode(), f"/{secret}/".encode()
+            found = (
+                self.headers.get_all("Host") == [here]
+                and self.headers.get("Origin", f"http://{here}") == f"http://{here}"
+                and secrets.compare_digest(path[: len(wanted)], wanted)
+            )
+            if not found:
+                self.send_error(403)
+            return found
 
         def log_message(self, format: str, *_: object) -> None:
             """Says nothing: the address was printed already."""

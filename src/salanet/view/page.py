@@ -48,7 +48,11 @@ FILE_AXES = {
     "y": ((0, 1), (2, 1), (1, -1)),
     "-y": ((0, 1), (2, -1), (1, 1)),
 }
-SCRIPTS = ("data.js", "draw.js", "camera.js", "page.js")
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; "
+    "connect-src {}"
+)
+SCRIPTS = ("data.js", "draw.js", "camera.js", "scene.js", "page.js")
 
 
 @dataclass(frozen=True)
@@ -70,16 +74,16 @@ class Page:
             f'<script type="application/octet-stream" id="data-{i}">{text}</script>'
             for i, text in enumerate(packed)
         ]
-        values = {
-            "title": escape(self.title),
-            "connect": "'none'" if urls is None else "'self'",
-            "style": packaged("page.css"),
-            "script": "\n".join(map(packaged, SCRIPTS)),
-            "head": script_json(head),
-            "payloads": "\n".join(elements),
-        }
-        # In one pass: nothing that is put in is searched again.
-        return re.sub(r"\{\{(\w+)\}\}", lambda found: values[found[1]], packaged("page.html"))
+        return document(
+            title=escape(self.title),
+            policy=POLICY.format("'none'" if urls is None else "'self'"),
+            style=f"<style>{packaged('page.css')}</style>",
+            tools="",
+            help="",
+            head=script_json(head),
+            payloads="\n".join(elements),
+            script=f"<script>{scripts(SCRIPTS)}</script>",
+        )
 
 
 def write_page(
@@ -124,14 +128,22 @@ def make_page(
     middle = _middle(samples[0].drawn)
     panels, payloads = [], []
     for sample in samples:
-        panel, payload = _panel(sample, classes, middle if alike else _middle(sample.drawn))
+        panel, payload = panel_of(sample, classes, middle if alike else _middle(sample.drawn))
         panels.append(panel)
         payloads.append(payload)
     first = panels[0]
-    head = {
+    head = head_of(classes) | {
         "mode": mode or best_mode(samples[0]),
         "linked": alike,
         "cut": first["top"],
+        "panels": panels,
+    }
+    return Page(title or " | ".join(sample.name for sample in samples), head, payloads)
+
+
+def head_of(classes: Classes) -> dict[str, Any]:
+    """What the page's scripts know of classes and colours."""
+    return {
         "classes": [
             {"code": code, "name": name, "colour": colour}
             for code, name, colour in zip(
@@ -143,9 +155,18 @@ def make_page(
             for name, colour in (("right", RIGHT), ("wrong", WRONG), ("truth unknown", UNKNOWN))
         ],
         "ramps": {name: ramp(name).reshape(-1).tolist() for name in RAMPS},
-        "panels": panels,
     }
-    return Page(title or " | ".join(sample.name for sample in samples), head, payloads)
+
+
+def document(**values: str) -> str:
+    """The page, with what stands in it: HTML, and the JSON of `head`."""
+    # In one pass: nothing that is put in is searched again.
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: values[found[1]], packaged("page.html"))
+
+
+def scripts(names: Sequence[str]) -> str:
+    """Several of the packaged scripts as one."""
+    return "\n".join(map(packaged, names))
 
 
 def script_json(value: Any) -> str:
@@ -159,9 +180,10 @@ def packaged(name: str) -> str:
     return resources.files("salanet.view").joinpath("page_files", name).read_text("utf-8")
 
 
-def _panel(
+def panel_of(
     sample: Sample, classes: Classes, shift: NDArray[np.float64]
 ) -> tuple[dict[str, Any], bytes]:
+    """What the page's scripts know of a sample, and its points; `shift` (3,) is their origin."""
     xyz = sample.drawn
     low, high = xyz.min(axis=0), xyz.max(axis=0)
     step = np.maximum((high - low) / STEPS, 1e-12)

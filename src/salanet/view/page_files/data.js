@@ -43,7 +43,7 @@ function unpack(panel, bytes) {
     const [array, spot] = spots[name], start = (6 + part) * n;
     for (let i = 0; i < n; i++) array[4 * slots[i] + spot] = bytes[start + i];
   });
-  return { place, paint, more };
+  return { place, paint, more, slots };
 }
 
 function countsOf(panel) {

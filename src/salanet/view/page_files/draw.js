@@ -3,7 +3,7 @@ const MODES = ["class", "truth", "error", "rgb", "confidence", "intensity", "hei
 const ROWS = { class: 0, truth: 0, error: 1, confidence: 2, intensity: 3, height: 4 };
 const VERTEX = `#version 300 es
 layout(location=0) in vec4 place; layout(location=1) in vec4 paint; layout(location=2) in vec4 more;
-uniform mat4 view; uniform vec3 base, step_; uniform vec2 span; uniform float size, most, cut; uniform int mode; uniform sampler2D palette;
+uniform mat4 view; uniform vec3 base, step_; uniform vec2 span; uniform float size, most, cut; uniform int mode; uniform bool strict; uniform vec4 slice; uniform float half_; uniform sampler2D palette;
 flat out vec3 colour;
 vec4 entry(float value, int row) { return texelFetch(palette, ivec2(int(value + .5), row), 0); }
 void main() {
@@ -17,7 +17,10 @@ void main() {
   else if (mode == 4) c = entry(more.z, 2);
   else if (mode == 5) c = entry(more.w, 3);
   else if (mode == 6) c = entry(clamp((at.z - span.x) / (span.y - span.x), 0., 1.) * 255., 4);
-  colour = c.rgb;
+  if (strict) c.a = entry(more.x, 0).a;  // hidden whatever the colours mean
+  colour = mix(c.rgb, vec3(1, .93, .1), paint.a > .5 ? .8 : 0.);  // selected
+  vec2 along = slice.zw - slice.xy, off = at.xy - slice.xy;
+  if (half_ > 0.) { float length_ = length(along), t = dot(off, along) / length_; if (t < 0. || t > length_ || abs(off.y * along.x - off.x * along.y) > half_ * length_) c.a = 0.; }
   if (c.a < .5 || at.z > cut) gl_Position = vec4(2, 2, 2, 1);
 }`;
 const FRAGMENT = `#version 300 es
@@ -26,8 +29,8 @@ void main() { vec2 d = gl_PointCoord - .5; if (dot(d, d) > .26) discard; pixel =
 const SCREEN = `#version 300 es
 void main() { gl_Position = vec4(vec2(gl_VertexID & 1, gl_VertexID >> 1) * 4. - 1., 0, 1); }`;
 const LIGHT = `#version 300 es
-precision highp float; uniform sampler2D colours, depths; uniform vec2 range; uniform float strength; uniform int reach; uniform vec3 ground; out vec4 pixel;
-float away(ivec2 at) { float d = texelFetch(depths, clamp(at, ivec2(0), textureSize(depths, 0) - 1), 0).r; return d == 1. ? 1e9 : range.x * range.y / (range.y - d * (range.y - range.x)); }
+precision highp float; uniform sampler2D colours, depths; uniform vec2 range; uniform float strength; uniform int reach; uniform vec3 ground; uniform bool level; out vec4 pixel;
+float away(ivec2 at) { float d = texelFetch(depths, clamp(at, ivec2(0), textureSize(depths, 0) - 1), 0).r; return d == 1. ? 1e9 : level ? mix(range.x, range.y, d) : range.x * range.y / (range.y - d * (range.y - range.x)); }
 void main() {
   ivec2 at = ivec2(gl_FragCoord.xy); float d = away(at);
   if (d == 1e9) { pixel = vec4(ground, 1); return; }
@@ -104,6 +107,7 @@ function drawPanel(panel, box, look, [from, to], grown) {
   gl.uniform3fv(points.base, panel.base); gl.uniform3fv(points.step_, panel.step); gl.uniform2fv(points.span, panel.height);
   gl.uniform1f(points.cut, look.cut(panel)); gl.uniform1f(points.size, 1.5 * panel.spacing * look.size * look.pixels * grown);
   gl.uniform1f(points.most, 24 * devicePixelRatio); gl.uniform1i(points.mode, MODES.indexOf(look.mode(panel)));
+  gl.uniform1i(points.strict, look.strict); gl.uniform4fv(points.slice, look.slice ? [...look.slice.start, ...look.slice.stop] : [0, 0, 0, 0]); gl.uniform1f(points.half_, look.slice ? look.slice.width / 2 : 0);
   panel.buffers.forEach((buffer, i) => {
     gl.bindBuffer(gl.ARRAY_BUFFER, buffer); gl.enableVertexAttribArray(i);
     gl.vertexAttribPointer(i, 4, i ? gl.UNSIGNED_BYTE : gl.UNSIGNED_SHORT, false, 0, 0);
@@ -127,5 +131,11 @@ function show(boxes, looks, shading, ground) {
   gl.bindFramebuffer(gl.FRAMEBUFFER, null); gl.disable(gl.DEPTH_TEST); gl.useProgram(light.made);
   gl.uniform1i(light.colours, 0); gl.uniform1i(light.depths, 1); gl.uniform3fv(light.ground, ground);
   gl.uniform1f(light.strength, shading ? 4.5 : 0); gl.uniform1i(light.reach, Math.round(Math.max(1, 1.5 * devicePixelRatio)));
-  boxes.forEach((box, i) => { gl.viewport(...box); gl.scissor(...box); gl.uniform2fv(light.range, looks[i].range); gl.drawArrays(gl.TRIANGLES, 0, 3); });
+  boxes.forEach((box, i) => { gl.viewport(...box); gl.scissor(...box); gl.uniform2fv(light.range, looks[i].range); gl.uniform1i(light.level, looks[i].flat); gl.drawArrays(gl.TRIANGLES, 0, 3); });
+}
+
+// Bytes of a panel that have changed since they were uploaded.
+function refill(panel, name) {
+  gl.bindBuffer(gl.ARRAY_BUFFER, panel.buffers[["place", "paint", "more"].indexOf(name)]);
+  gl.bufferSubData(gl.ARRAY_BUFFER, 0, panel.data[name]);
 }

@@ -1,12 +1,6 @@
-// The page: views beside each other, the panel of controls, mouse, fingers and keys.
-const $ = (id) => document.getElementById(id);
-const panels = head.panels, cameras = [];
+// The page: captions, the panel of controls, mouse, fingers and keys.
 const LABELS = { class: "Class", truth: "Truth", error: "Error", rgb: "RGB", confidence: "Confidence", intensity: "Intensity", height: "Height" };
-const hidden = { class: new Set(), error: new Set() };
-const state = { mode: head.mode, size: 1, shade: true, linked: head.linked, share: 1 / 16, frames: 0, ready: false, done: false, moving: 0 };
 const count = (n) => n.toLocaleString("en");
-const cameraOf = (i) => cameras[state.linked ? 0 : i];
-const modeOf = (panel) => panel.modes.includes(state.mode) ? state.mode : panel.modes.includes("rgb") ? "rgb" : "height";
 
 function make(kind, inside, attributes = {}) {
   const element = document.createElement(kind);
@@ -15,74 +9,9 @@ function make(kind, inside, attributes = {}) {
   return element;
 }
 
-// Side by side, or one above the other where the window is higher than wide.
-function boxes() {
-  const { clientWidth: w, clientHeight: h } = canvas, n = panels.length, upright = h > w;
-  return panels.map((_, i) => upright ? [0, h * i / n, w, h / n] : [w * i / n, 0, w / n, h]);
-}
-
-// A picture of as many points as can be drawn at once; then, at rest, one of all of them, made in
-// several frames where that takes long, so that no movement ever waits for it.
-let asked = false, refined = null, issued = null;
-function draw() { refined = null; state.done = false; next(); }
-function next() { if (!asked) { asked = true; requestAnimationFrame(frame); } }
-function move() { state.moving = performance.now() + 160; draw(); }
-
-// The share of the points in a frame follows from what the last one took.
-function pace(took) {
-  for (; took > 80 && state.share > 1 / 64; took /= 2) state.share /= 2;
-  if (took < 35) state.share = Math.min(1, 2 * state.share);
-}
-
-function frame() {
-  asked = false;
-  if (!state.ready) return;
-  const now = performance.now();
-  if (issued) {
-    if (gl.getSyncParameter(issued.fence, gl.SYNC_STATUS) !== gl.SIGNALED) { next(); return; }
-    pace(now - issued.at); gl.deleteSync(issued.fence); issued = null;
-  }
-  const moving = now < state.moving;
-  if (refined === null || moving) quick(); else refine();
-  state.done = refined === 1 && !moving;
-  issued = state.done ? null : { fence: gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0), at: now };
-  gl.flush();
-  if (!state.done) next();
-}
-
-// Half as sharp where only few points can be drawn, and without shading.
-function quick() {
-  const share = state.share, rough = share < 1 / 8, view = sight(rough ? 0.5 : 1), grown = Math.min(4, Math.sqrt(1 / share));
-  if (rough) fitCanvas(view.width, view.height); else fitTarget(view.width, view.height);
-  drawPoints(panels, view.boxes, view.looks, [0, share], { frame: rough ? null : target.frame, grown, ground: view.ground });
-  if (!rough) show(view.boxes, view.looks, state.shade, view.ground);
-  refined = share < 1 ? 0 : 1; state.frames++;
-}
-
-function refine() {
-  const view = sight(1), to = Math.min(1, refined + state.share);
-  fitTarget(view.width, view.height);
-  drawPoints(panels, view.boxes, view.looks, [refined, to], { frame: target.frame });
-  refined = to;
-  if (refined === 1) { show(view.boxes, view.looks, state.shade, view.ground); state.frames++; }
-}
-
-// What is seen from where, for a canvas of this sharpness.
-function sight(sharp) {
-  const ratio = Math.min(devicePixelRatio, 2) * sharp, all = boxes();
-  return {
-    width: Math.round(canvas.clientWidth * ratio), height: Math.round(canvas.clientHeight * ratio),
-    looks: panels.map((panel, i) => ({ ...cameraOf(i).look(all[i][2] * ratio, all[i][3] * ratio), size: state.size, mode: modeOf, cut })),
-    boxes: all.map(([x, y, w, h]) => [x, canvas.clientHeight - y - h, w, h].map((v) => Math.round(v * ratio))),
-    ground: getComputedStyle(document.documentElement).getPropertyValue("--ground").trim().match(/\w\w/g).map((v) => parseInt(v, 16) / 255),
-  };
-}
-
-const cut = (panel) => { const v = +$("cut").value; return v >= 1 ? 1e30 : panel.base[2] + panel.tall * v; };
-
 function captions() {
-  $("captions").replaceChildren(...boxes().map(([x, y, w], i) => {
-    const panel = panels[i], shown = panel.shown < panel.total ? `${count(panel.shown)} of ${count(panel.total)} points` : `${count(panel.total)} points`;
+  $("captions").replaceChildren(...boxes().slice(0, head.edits ? 1 : undefined).map(([x, y, w], i) => {
+    const panel = panels[i], shown = panels[1]?.whole ? `all ${count(panels[1].shown)} of ${count(panel.total)} points that are here` : panel.shown < panel.total ? `${count(panel.shown)} of ${count(panel.total)} points` : `${count(panel.total)} points`;
     const mode = modeOf(panel), says = `${shown} · ${LABELS[mode].toLowerCase()}${panel.up === "z" ? "" : panel.up === "y" ? " · y is up" : " · y points down"}`;
     const room = innerWidth > 640 && x + w > innerWidth - 10 ? 290 : 0;
     return make("div", [make("b", panel.name), make("span", says)], { style: `left:${x}px;top:${y}px;width:${w - room}px`, class: i ? "edge" : "" });
@@ -90,8 +19,9 @@ function captions() {
 }
 
 function legend() {
-  const mode = state.mode, box = $("legend"), able = panels.filter((p) => p.modes.includes(mode));
+  const mode = state.mode, box = $("legend"), able = panels.filter((p) => p.modes.includes(mode)).slice(0, head.edits ? 1 : undefined);
   box.replaceChildren();
+  if (head.edits && mode === "class") return;  // among the tools
   if (["class", "truth", "error"].includes(mode)) {
     const kind = mode === "error" ? "error" : "class", entries = mode === "error" ? head.errors : head.classes;
     const total = (i) => able.reduce((sum, p) => sum + p.counts[mode][i], 0);
@@ -118,30 +48,6 @@ function legend() {
 const brief = (v) => Number(v.toPrecision(5)).toLocaleString("en", { maximumFractionDigits: 3 });
 function relegend() { setPalette(hidden); legend(); draw(); }
 function setMode(mode) { state.mode = mode; $("mode").value = mode; legend(); captions(); draw(); }
-
-// The point under the mouse: the nearest to the eye of those within a few pixels.
-function pick(x, y) {
-  const at = boxes().findIndex(([a, b, w, h]) => x >= a && x < a + w && y >= b && y < b + h), panel = panels[at];
-  if (!panel || !panel.data) return null;
-  const [a, b, w, h] = boxes()[at], m = cameraOf(at).look(w, h).matrix, place = panel.data.place, [sx, sy, sz] = panel.step, [bx, by, bz] = panel.base;
-  const top = cut(panel), mode = modeOf(panel); let best = Infinity, found = -1;
-  for (let i = 0, k = 0; i < panel.shown; i++, k += 4) {
-    const px = bx + sx * place[k], py = by + sy * place[k + 1], pz = bz + sz * place[k + 2];
-    const deep = m[3] * px + m[7] * py + m[11] * pz + m[15];
-    if (deep <= 0 || pz > top) continue;
-    const u = (1 + (m[0] * px + m[4] * py + m[8] * pz + m[12]) / deep) * w / 2 + a - x, v = (1 - (m[1] * px + m[5] * py + m[9] * pz + m[13]) / deep) * h / 2 + b - y;
-    const off = u * u + v * v;
-    if (off > 36 || deep * (1 + off / 400) >= best) continue;
-    const more = panel.data.more;
-    if (mode === "error" ? hidden.error.has(errorOf(more[k], more[k + 1])) : mode === "class" ? hidden.class.has(more[k]) : mode === "truth" && hidden.class.has(more[k + 1])) continue;
-    best = deep * (1 + off / 400); found = i;
-  }
-  if (found < 0) return null;
-  const q = [0, 1, 2].map((k) => place[4 * found + k]);
-  // The file's own coordinates: its axes are the drawn ones, or turned where its y is up.
-  const xyz = panel.axes.map(([k, sign]) => sign * (panel.low[k] + q[k] * panel.step[k]) + 0);
-  return { panel, index: found, local: q.map((v, k) => panel.base[k] + v * panel.step[k]), xyz };
-}
 
 function ask(x, y) {
   const found = pick(x, y), info = $("info");

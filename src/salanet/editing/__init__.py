@@ -1,0 +1,1 @@
+"""Correcting the classes of a file by hand: selections, a journal of edits, a page."""

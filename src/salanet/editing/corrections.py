@@ -1,0 +1,84 @@
+"""The classes of all points as a person corrects them, with every step back and forth."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Step:
+    """Points that got a class.
+
+    Attributes:
+        rows: packed, see `pack_rows`.
+        index: of the class.
+        before: what they had, packed: the index of their class, plus 256 where they were marked.
+    """
+
+    rows: bytes
+    index: int
+    before: bytes
+
+
+class Corrections:
+    """Classes and marks of N points.
+
+    Args:
+        label: uint8 (N,), the index of each point's class; changed by what follows.
+        marks: bool (N,), which points a person has assigned; changed likewise.
+        classes: how many classes there are.
+
+    Attributes:
+        counts: int64 (classes,), how many points each class has.
+        done, undone: steps, the last ones last.
+    """
+
+    def __init__(self, label: NDArray[np.uint8], marks: NDArray[np.bool_], classes: int) -> None:
+        self.label, self.marks = label, marks
+        self.counts = np.bincount(label, minlength=classes)
+        self.done, self.undone = list[Step](), list[Step]()
+
+    def assign(self, rows: Rows, index: int) -> None:
+        """Give points (rising, distinct) a class, and mark them. What was undone is gone."""
+        before = self.label[rows].astype(np.uint16) + (self.marks[rows].astype(np.uint16) << 8)
+        self.done.append(Step(pack_rows(rows), index, zlib.compress(before.tobytes(), 1)))
+        self.undone.clear()
+        self._put(rows, index, True)
+
+    def undo(self) -> None:
+        """Take the last step back; there must be one."""
+        step = self.done.pop()
+        before = np.frombuffer(zlib.decompress(step.before), np.uint16)
+        self._put(unpack_rows(step.rows), (before & 255).astype(np.uint8), before > 255)
+        self.undone.append(step)
+
+    def redo(self) -> None:
+        """Do again what was undone last; there must be something."""
+        step = self.undone.pop()
+        self._put(unpack_rows(step.rows), step.index, True)
+        self.done.append(step)
+
+    def _put(
+        self, rows: Rows, index: int | NDArray[np.uint8], marks: bool | NDArray[np.bool_]
+    ) -> None:
+        classes = len(self.counts)
+        self.counts -= np.bincount(self.label[rows], minlength=classes)
+        self.label[rows], self.marks[rows] = index, marks
+        self.counts += np.bincount(self.label[rows], minlength=classes)
+
+
+def pack_rows(rows: Rows) -> bytes:
+    """Rising row numbers, from 0, in few bytes."""
+    return zlib.compress(np.diff(rows, prepend=0).astype("<u4").tobytes(), 1)
+
+
+def unpack_rows(packed: bytes) -> Rows:
+    """What `pack_rows` was given. Raises ValueError or zlib.error for anything else."""
+    steps = np.frombuffer(zlib.decompress(packed), "<u4")
+    return np.cumsum(steps, dtype=np.int64)

@@ -1,0 +1,122 @@
+"""What the page asks of the session, one thing after the other.
+
+Every question is a POST of JSON. The answer is the length of a JSON text as four bytes, the text,
+and bytes: for each layer the page shows a byte of the class and one of the selection of each of
+its points, or the points of a new layer.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Sequence
+from http.server import ThreadingHTTPServer
+from threading import Lock
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from salanet.editing import page
+from salanet.editing.asked import Assign, Detail, Hit, Place, Request, Select
+from salanet.editing.session import Session
+from salanet.errors import SalaNetError
+from salanet.failures import explain
+from salanet.view.live import Reply, guarded
+
+Kind = TypeVar("Kind", bound=BaseModel)
+JSON, BYTES = "application/json", "application/octet-stream"
+
+
+def server(session: Session, port: int = 0) -> tuple[ThreadingHTTPServer, str]:
+    """A server of the page and its address; the caller runs it (`serve_forever`) and closes it."""
+    return guarded(Answers(session), port)
+
+
+class Answers:
+    """Answers to what the page asks for by name; see `salanet.view.live.guarded`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session, self._lock, self._saving = session, Lock(), Lock()
+        self._files = page.files(session.file.path.name, *session.head())
+        self._routes: dict[str, Callable[[bytes], Reply]] = {
+            "state": self._act(Request, lambda _: {}),
+            "select": self._act(Select, session.select),
+            "clear": self._act(Request, lambda _: session.clear()),
+            "assign": self._act(Assign, lambda asked: {"assigned": session.assign(asked.index)}),
+            "undo": self._act(Request, lambda _: session.undo()),
+            "redo": self._act(Request, lambda _: session.redo()),
+            "detail": self._detail,
+            "hit": self._tell(Hit, session.hit),
+            "place": self._tell(Place, session.place),
+            "save": self._save,
+        }
+
+    def __call__(self, name: str, body: bytes | None) -> Reply | None:
+        if body is None:
+            return self._file(name)
+        route = self._routes.get(name)
+        if route is None:
+            return None
+        try:
+            return route(body)
+        except ValidationError as error:
+            return _refused(f"not understood: {error.errors()[0]['msg']}")
+        except (SalaNetError, OSError, MemoryError) as error:
+            return _refused(explain(error) or str(error))
+
+    def _file(self, name: str) -> Reply | None:
+        found = self._files.get(name)
+        return None if found is None else Reply(*found)
+
+    def _act(self, kind: type[Kind], do: Callable[[Kind], Any]) -> Callable[[bytes], Reply]:
+        """Do something, and tell how things are then."""
+
+        def route(body: bytes) -> Reply:
+            asked = kind.model_validate_json(body)
+            with self._lock:
+                said = do(asked) or {}
+                state, parts = self._session.state(getattr(asked, "layers", ()))
+            return _packed(state | said, parts)
+
+        return route
+
+    def _tell(self, kind: type[Kind], find: Callable[[Kind], Any]) -> Callable[[bytes], Reply]:
+        """Tell something, and change nothing."""
+
+        def route(body: bytes) -> Reply:
+            asked = kind.model_validate_json(body)
+            with self._lock:
+                found = find(asked)
+            return _packed({"found": found})
+
+        return route
+
+    def _detail(self, body: bytes) -> Reply:
+        asked = Detail.model_validate_json(body)
+        with self._lock:
+            found = self._session.detail(asked)
+        if found is None:
+            return _packed({"panel": None})
+        panel, points = found
+        return _packed({"panel": panel}, [points])
+
+    def _save(self, body: bytes) -> Reply:
+        """Edits go on meanwhile; what is saved are the classes as they are at the beginning."""
+        Request.model_validate_json(body)
+        with self._saving:
+            with self._lock:
+                result = self._session.result()
+            remarks = self._session.file.save(*result)
+        return _packed(
+            {"saved": str(self._session.file.output), "remarks": list(map(str, remarks))}
+        )
+
+
+def _packed(said: dict[str, Any], parts: Sequence[bytes] = ()) -> Reply:
+    text = json.dumps(said, allow_nan=False).encode()
+    text += b" " * (-len(text) % 4)
+    return Reply(BYTES, b"".join([struct.pack("<I", len(text)), text, *parts]))
+
+
+def _refused(why: str) -> Reply:
+    return Reply(JSON, json.dumps({"error": " ".join(why.split())}).encode(), 400)
