@@ -196,7 +196,7 @@ Cells make_cells(const Model& model, const CloudView& cloud, double intensity_sc
         scale, threads);
   const float base = contains(names, "height") ? lowest(cells.points) : 0.0f;
   const auto octave =
-      static_cast<float>(std::clamp(std::log2(cell / kUsualCell), -2.0, 3.0));
+      static_cast<float>(std::clamp(std::log2(cell / kUsualCell), -4.0, 3.0));
   const float* place = cells.points.data();
   FeatureTable table(cells.count(), model.config.in_channels);
   for (const std::string& name : names) {

@@ -78,8 +78,8 @@ def test_graphs_cut_short_or_of_other_inputs(
     pytest.importorskip("onnxruntime")
     from onnx import TensorProto, helper
 
-    value = helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", 5])
-    out = helper.make_tensor_value_info("out", TensorProto.FLOAT, ["n", 5])
+    value = helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", 6])
+    out = helper.make_tensor_value_info("out", TensorProto.FLOAT, ["n", 6])
     node = helper.make_node("Identity", ["features"], ["out"])
     model = helper.make_model(helper.make_graph([node], "other", [value], [out]))
     model.opset_import[0].version, model.ir_version = 17, 8
@@ -87,7 +87,7 @@ def test_graphs_cut_short_or_of_other_inputs(
     entry.key, entry.value = KEY, json.dumps(document)
     path = tmp_path / "model.onnx"
     onnx.save(model, path)
-    with pytest.raises(FileError, match="has 5 outputs for 13 classes"):
+    with pytest.raises(FileError, match="has 6 outputs for 13 classes"):
         Segmenter(path)
     model.graph.input[0].name = model.graph.node[0].input[0] = "colours"
     onnx.save(model, path)

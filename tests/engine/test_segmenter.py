@@ -273,16 +273,18 @@ def test_threads(indoors: PointCloud, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_logits_of_bad_arrays(rooms: tuple[Segmenter, Network]) -> None:
     segmenter = rooms[0]
-    points, seen = np.zeros((4, 3), np.float32), np.ones((4, 5), np.float32)
+    width = segmenter.config.in_channels
+    points, seen = np.zeros((4, 3), np.float32), np.ones((4, width), np.float32)
     expected = segmenter.logits(points, seen)
     assert expected.shape == (4, 13)
-    odd = np.ones((4, 10))[:, ::2]
+    odd = np.ones((4, 2 * width))[:, ::2]
+    shape = rf"features must have shape \(4, {width}\), not "
     assert (segmenter.logits(np.asfortranarray(points, np.float64), odd) == expected).all()
     for bad_points, bad_features, message in [
         (points[:, :2], seen, r"points must have shape \(N, 3\)"),
         (points[:0], seen[:0], "no points"),
-        (points, seen[:3], r"features must have shape \(4, 5\), not \(3, 5\)"),
-        (points, seen[:, :4], r"features must have shape \(4, 5\), not \(4, 4\)"),
+        (points, seen[:3], rf"{shape}\(3, {width}\)"),
+        (points, seen[:, :4], rf"{shape}\(4, 4\)"),
         (points * np.nan, seen, "NaN"),
     ]:
         with pytest.raises(DataError, match=message):

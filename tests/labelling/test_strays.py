@@ -70,6 +70,12 @@ def strays() -> dict[str, tuple[Points, str]]:
     }
 
 
+def alike(kind: str) -> float:
+    """The least share of labels that stay. What lies 10 m below is seen, by coarse cells: the model
+    of these tests, trained for seconds, minds that more than one that has learned."""
+    return 0.97 if kind == "under" else 0.995
+
+
 @pytest.mark.parametrize("kind", strays())
 def test_in_memory_and_without_pytorch(
     model: Runner, town_model: Path, clean: PointCloud, kind: str
@@ -80,7 +86,7 @@ def test_in_memory_and_without_pytorch(
         found = segment(model, cloud, probabilities=True)
     rest = slice(len(clean))
     expected = segment(model, clean, fit=FitOptions(units="m")).labels
-    assert (found.labels[rest] == expected).mean() >= 0.995
+    assert (found.labels[rest] == expected).mean() >= alike(kind)
     segmenter = Segmenter(town_model, threads=1)
     assert (segmenter.predict(cloud) == found.labels).all()
     assert any(said in remark for remark in segmenter.examine(cloud).remarks)
@@ -113,7 +119,7 @@ def test_piece_by_piece(model: Runner, clean: PointCloud, tmp_path: Path, kind: 
     write(tmp_path / "clean.ply", clean)
     predict_file(model, tmp_path / "clean.ply", tmp_path / "c.ply")
     assert found.label is not None
-    assert (found.label[: len(clean)] == read(tmp_path / "c.ply").label).mean() >= 0.995
+    assert (found.label[: len(clean)] == read(tmp_path / "c.ply").label).mean() >= alike(kind)
     if kind != "under":
         assert (found.attributes["entropy"][len(clean) :] > 0.999).all()
 

@@ -213,12 +213,14 @@ def _surface(
     """What the network is to see: the cloud, or the surface of a mesh, its vertices first."""
     asked = decision.fit(options.fit)
     fit = examine(model, known, asked, str(path))
-    surface = None if options.vertices else of_mesh(cloud, fit.grid / max(fit.scale), path)
+    # The surface is as dense as it is sampled, so nothing speaks for other cells than the model's.
+    cell = asked.grid if isinstance(asked.grid, float) else model.config.grid
+    surface = None if options.vertices else of_mesh(cloud, cell / max(fit.scale), path)
     if surface is None:
         return cloud, known, fit
     further = len(surface) - len(cloud)
     known = survey(surface)
-    fit = examine(model, known, asked, str(path))
+    fit = examine(model, known, replace(asked, grid=cell), str(path))
     remark = Remark(
         f"a mesh: {further:,} points on its faces are seen beside its vertices, which alone are "
         "labelled",
