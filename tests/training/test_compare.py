@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 from pathlib import Path
 
@@ -44,8 +45,9 @@ def test_networks_are_variants() -> None:
         Variant.parse("randlanet:width=4")
 
 
-def run(miou: float, iou: float | None) -> dict[str, object]:
+def run(miou: float, iou: float | None, seed: int = 0) -> dict[str, object]:
     return {
+        "seed": seed,
         "parameters": 100,
         "miou": miou,
         "oa": 0.5,
@@ -73,8 +75,8 @@ def test_the_table_has_mean_and_spread() -> None:
 def test_differences_are_tested_seed_by_seed() -> None:
     table = rows(
         {
-            "a": [run(0.5, 1), run(0.6, 1), run(0.7, 1)],
-            "b": [run(0.4, 1), run(0.5, 1), run(0.61, 1)],
+            "a": [run(0.5, 1, 0), run(0.6, 1, 1), run(0.7, 1, 2)],
+            "b": [run(0.61, 1, 2), run(0.4, 1, 0), run(0.5, 1, 1), run(0.3, 1, 9)],
         }
     )
     # Differences of 0.1, 0.1 and 0.09: t = 29 with two degrees of freedom.
@@ -117,6 +119,12 @@ def test_a_killed_comparison_goes_on(
     assert {row["operator"] for row in table} == {"sala", "pointnet"}
     assert all(0 <= float(row["miou"]) <= 100 and row["steps"] == "4" for row in table)
     assert (out / "compare.md").read_text().count("\n") == 4
+
+    part = [word for word in command if word != "pointnet"]  # another part of the same comparison
+    capsys.readouterr()
+    assert main([*part, "--seeds", "2", "--json"]) == 0
+    both = {row["operator"]: row["seeds"] for row in json.loads(capsys.readouterr().out)}
+    assert both == {"sala": 2, "pointnet": 1}
 
     assert main([*command, "--width", "6"]) == 2
     assert "another recipe or budget" in capsys.readouterr().err

@@ -20,7 +20,8 @@ PROG = "salanet compare"
 class Arguments:
     """Train operators and networks alike, and compare them on scenes none of them has seen.
 
-    Run it again to go on after an interruption: finished runs are kept.
+    Run it again to go on after an interruption: finished runs are kept. A comparison can be made in
+    parts: the table is of all finished runs of its folder.
     """
 
     recipe: tyro.conf.Positional[str]

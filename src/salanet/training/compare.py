@@ -100,7 +100,8 @@ def compare(
     """Train every variant with every seed, evaluate it, and write compare.{csv,md,tex}.
 
     What is complete is kept and what was interrupted goes on, so that a comparison that was
-    killed continues where it stopped. The table is rewritten after each run.
+    killed continues where it stopped. The table is rewritten after each run; it is of all complete
+    runs of the folder, so that a comparison can be made in parts.
 
     Args:
         recipe: what all runs share.
@@ -112,7 +113,7 @@ def compare(
         console: where progress is shown.
 
     Returns:
-        One row per variant, see `rows`.
+        One row per variant of the folder, see `rows`.
 
     Raises:
         ConfigError: two variants are the same, or the recipe's own network is no U-Net whose
@@ -127,21 +128,31 @@ def compare(
         )
     settings = {"recipe": recipe.model_dump(mode="json"), "budget": budget}
     _check_settings(folder, settings)
-    results: dict[str, list[dict[str, Any]]] = {v.name: [] for v in variants}
     # Seeds in the outer loop: an unfinished comparison has every operator before a second seed.
     for seed in range(recipe.training.seed, recipe.training.seed + seeds):
         for variant in variants:
             place = variant.folder(folder, seed)
             if not (place / RESULT).is_file():
                 console.print(f"{variant.name}, seed {seed}", style="bold")
-                trial(variant.recipe(recipe, seed), train, test, place, budget, console)
-            results[variant.name].append(json.loads((place / RESULT).read_text(encoding="utf-8")))
-            table = rows({name: found for name, found in results.items() if found})
+                own = variant.recipe(recipe, seed)
+                trial(variant.name, own, train, test, place, budget, console)
+            table = rows(finished(folder))
             write_tables(folder, table)
     return table
 
 
+def finished(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """The results of the complete runs of a comparison by variant, seeds rising."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for path in sorted(folder.glob(f"*-seed*/{RESULT}")):
+        one = json.loads(path.read_text(encoding="utf-8"))
+        name = one.get("variant") or path.parent.name.rpartition("-seed")[0]
+        found.setdefault(name, []).append(one)
+    return {name: sorted(runs, key=lambda one: one["seed"]) for name, runs in found.items()}
+
+
 def trial(
+    name: str,
     recipe: Recipe,
     train: Sequence[Scene],
     test: Sequence[Scene],
@@ -165,6 +176,7 @@ def trial(
         result(
             pooled,
             protocol={"name": "whole", "votes": 1},
+            variant=name,
             seed=recipe.training.seed,
             parameters=parameters,
             steps=int(history[-1]["step"]),
@@ -203,7 +215,8 @@ def rows(results: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
 
 def _paired_p(found: Sequence[dict[str, Any]], best: Sequence[dict[str, Any]]) -> float:
     """Of the seeds both have; nan for fewer than two, or for the best itself."""
-    pairs = [(a["miou"], b["miou"]) for a, b in zip(found, best, strict=False)]
+    theirs = {one["seed"]: one["miou"] for one in best}
+    pairs = [(one["miou"], theirs[one["seed"]]) for one in found if one["seed"] in theirs]
     if found is best or len(pairs) < 2 or all(a == b for a, b in pairs):
         return float("nan")
     return round(float(ttest_rel(*zip(*pairs, strict=True)).pvalue), 4)
