@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 from edited_files import CODES, cloud, saved
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from salanet.editing.corrections import Corrections, pack_rows, unpack_rows
 from salanet.editing.edited import Options
@@ -24,7 +27,7 @@ from salanet.errors import FileError
 @given(st.lists(st.integers(0, 2**32 - 1), unique=True, max_size=200))
 def test_rows_pack(rows: list[int]) -> None:
     given_rows = np.array(sorted(rows), np.int64)
-    assert np.array_equal(unpack_rows(pack_rows(given_rows)), given_rows)
+    assert np.array_equal(unpack_rows(pack_rows(given_rows), len(given_rows)), given_rows)
 
 
 @settings(max_examples=40, deadline=None)
@@ -108,6 +111,32 @@ def test_damage_before_the_last_edit_is_refused(tmp_path: Path) -> None:
     journal_of(path).write_bytes(b"".join(lines))
     with pytest.raises(FileError, match=r"ply\.edits: is damaged after 1 edits: move it"):
         Session(path)
+
+
+@pytest.mark.parametrize(
+    ("points", "rows"),
+    [
+        (41, np.arange(41)),  # more than the file has
+        (2, np.array([3, 40])),  # beyond its end
+        (2, np.arange(10**7)),  # tens of megabytes, in few bytes
+        (3, np.array([1, 2])),
+        ("3", np.array([1, 2, 3])),
+    ],
+)
+def test_a_journal_asks_for_no_more_than_its_file(
+    tmp_path: Path, points: int, rows: NDArray[np.int64]
+) -> None:
+    path = saved(tmp_path / "scan.ply", cloud(40))
+    session = Session(path)
+    edit(session, 1)
+    packed = base64.b64encode(pack_rows(rows)).decode()
+    session.file.journal.append({"do": "assign", "code": 2, "points": points, "rows": packed})
+    session.close()
+    tracemalloc.start()
+    with pytest.raises(FileError, match=r"edit 2 is none of this file: move it away"):
+        Session(path)
+    assert tracemalloc.get_traced_memory()[1] < 10**7
+    tracemalloc.stop()
 
 
 def test_a_journal_of_another_version_of_the_file_is_refused(tmp_path: Path) -> None:

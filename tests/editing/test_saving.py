@@ -201,3 +201,14 @@ def test_a_file_that_was_changed_meanwhile_is_not_mixed(tmp_path: Path) -> None:
         session.file.save(*session.result())
     assert not session.file.output.exists()
     session.close()
+
+
+def test_what_no_memory_holds_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = saved(tmp_path / "scan.las", cloud(1000))
+    monkeypatch.setattr("salanet.editing.source.machine_memory", lambda: 149_999)
+    with pytest.raises(FileError, match=r"1,000 points take about 0\.0 GB of memory to edit"):
+        Session(path)
+    monkeypatch.setattr("salanet.editing.source.machine_memory", lambda: 150_000)
+    Session(path).close()

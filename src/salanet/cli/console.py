@@ -11,6 +11,7 @@ from salanet.errors import ConfigError, MissingExtraError
 from salanet.terminal import visible
 
 if TYPE_CHECKING:
+    from http.server import HTTPServer
     from pathlib import Path
 
     from rich.console import Console
@@ -64,6 +65,21 @@ def duration(text: str) -> float:
     if seconds <= 0:
         raise ConfigError(f"'{text}' is no duration; write 90s, 20m or 1h30m")
     return seconds
+
+
+def serve(running: HTTPServer, address: str, browser: bool) -> None:
+    """Say where a page is, open it if wanted, and serve it until Ctrl-C."""
+    import webbrowser
+
+    out = results()
+    out.print(f"{address}   (Ctrl-C ends)", soft_wrap=True)
+    if browser:
+        webbrowser.open(address)
+    with running:
+        try:
+            running.serve_forever()
+        except KeyboardInterrupt:
+            out.print("")
 
 
 def require_torch() -> None:

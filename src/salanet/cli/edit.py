@@ -94,9 +94,7 @@ def run(
 
 
 def _serve(session: Session, browser: bool, port: int) -> None:
-    import webbrowser
-
-    from salanet.cli.console import results
+    from salanet.cli.console import results, serve
     from salanet.editing.server import server
 
     try:
@@ -107,14 +105,7 @@ def _serve(session: Session, browser: bool, port: int) -> None:
     total = session.sample.total
     again = f", {session.resumed:,} edits so far" if session.resumed else ""
     out.print(f"{session.file.path}: {total:,} points{again}", soft_wrap=True, markup=False)
-    out.print(f"{address}   (Ctrl-C ends)", soft_wrap=True)
-    if browser:
-        webbrowser.open(address)
-    with running:
-        try:
-            running.serve_forever()
-        except KeyboardInterrupt:
-            out.print("")
+    serve(running, address, browser)
     if count := len(session.corrections.done):
         kept = f"{count:,} edits are kept in {session.file.journal.path.name}: start again to go on"
         out.print(kept, soft_wrap=True, markup=False)

@@ -216,9 +216,7 @@ def _picture(
 def _serve(
     samples: list[Sample], classes: Classes, mode: Mode | None, browser: bool, port: int
 ) -> None:
-    import webbrowser
-
-    from salanet.cli.console import results
+    from salanet.cli.console import results, serve
     from salanet.view.live import server
     from salanet.view.page import make_page
 
@@ -227,17 +225,9 @@ def _serve(
         running, address = server(page, port)
     except (OSError, OverflowError) as error:
         raise ConfigError(f"--port {port}: {error}") from error
-    out = results()
     for one in samples:
-        out.print(f"{one.name}: {len(one):,} of {one.total:,} points", soft_wrap=True)
-    out.print(f"{address}   (Ctrl-C ends)", soft_wrap=True)
-    if browser:
-        webbrowser.open(address)
-    with running:
-        try:
-            running.serve_forever()
-        except KeyboardInterrupt:
-            out.print("")
+        results().print(f"{one.name}: {len(one):,} of {one.total:,} points", soft_wrap=True)
+    serve(running, address, browser)
 
 
 def metadata_of(model: Path) -> dict[str, object]:

@@ -16,11 +16,13 @@ class Step:
     """Points that got a class.
 
     Attributes:
+        count: how many.
         rows: packed, see `pack_rows`.
         index: of the class.
         before: what they had, packed: the index of their class, plus 256 where they were marked.
     """
 
+    count: int
     rows: bytes
     index: int
     before: bytes
@@ -47,7 +49,9 @@ class Corrections:
     def assign(self, rows: Rows, index: int) -> None:
         """Give points (rising, distinct) a class, and mark them. What was undone is gone."""
         before = self.label[rows].astype(np.uint16) + (self.marks[rows].astype(np.uint16) << 8)
-        self.done.append(Step(pack_rows(rows), index, zlib.compress(before.tobytes(), 1)))
+        self.done.append(
+            Step(len(rows), pack_rows(rows), index, zlib.compress(before.tobytes(), 1))
+        )
         self.undone.clear()
         self._put(rows, index, True)
 
@@ -55,13 +59,13 @@ class Corrections:
         """Take the last step back; there must be one."""
         step = self.done.pop()
         before = np.frombuffer(zlib.decompress(step.before), np.uint16)
-        self._put(unpack_rows(step.rows), (before & 255).astype(np.uint8), before > 255)
+        self._put(unpack_rows(step.rows, step.count), (before & 255).astype(np.uint8), before > 255)
         self.undone.append(step)
 
     def redo(self) -> None:
         """Do again what was undone last; there must be something."""
         step = self.undone.pop()
-        self._put(unpack_rows(step.rows), step.index, True)
+        self._put(unpack_rows(step.rows, step.count), step.index, True)
         self.done.append(step)
 
     def _put(
@@ -78,7 +82,13 @@ def pack_rows(rows: Rows) -> bytes:
     return zlib.compress(np.diff(rows, prepend=0).astype("<u4").tobytes(), 1)
 
 
-def unpack_rows(packed: bytes) -> Rows:
-    """What `pack_rows` was given. Raises ValueError or zlib.error for anything else."""
-    steps = np.frombuffer(zlib.decompress(packed), "<u4")
-    return np.cumsum(steps, dtype=np.int64)
+def unpack_rows(packed: bytes, count: int) -> Rows:
+    """The `count` rows that `pack_rows` was given.
+
+    Raises ValueError or zlib.error for anything else; unpacks no more than so many would take.
+    """
+    unpacking = zlib.decompressobj()
+    steps = unpacking.decompress(packed, 4 * count + 1)
+    if len(steps) != 4 * count:
+        raise ValueError(f"{count} rows are expected")
+    return np.cumsum(np.frombuffer(steps, "<u4"), dtype=np.int64)

@@ -101,9 +101,13 @@ class Journal:
         """Let others have it. A journal without edits is removed."""
         if self._file.closed:
             return
-        if not self.entries and self._file.seek(0, os.SEEK_END) == self._end_of_first():
+        empty = not self.entries and self._file.seek(0, os.SEEK_END) == self._end_of_first()
+        if empty and sys.platform != "win32":
             self.path.unlink(missing_ok=True)
         self._file.close()
+        if empty and sys.platform == "win32":  # where an open file has to stay
+            with suppress(OSError):
+                self.path.unlink(missing_ok=True)
 
     def _there(self) -> bool:
         """Whether it still has its name: whoever had it may have removed it just now."""

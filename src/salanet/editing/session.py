@@ -222,15 +222,16 @@ class Session:
         """Do what the journal says once more."""
         try:
             if entry["do"] == ASSIGN:
-                rows = unpack_rows(base64.b64decode(entry["rows"]))
-                if len(rows) != entry["points"]:
-                    raise ValueError("rows are missing")
+                count = entry["points"]
+                if not 0 < count <= len(self.corrections.label):
+                    raise ValueError("the file has not so many points")
+                rows = unpack_rows(base64.b64decode(entry["rows"]), count)
                 self.corrections.assign(rows, self.classes.codes.index(entry["code"]))
             elif entry["do"] == UNDO:
                 self.corrections.undo()
             elif entry["do"] == REDO:
                 self.corrections.redo()
-        except (KeyError, IndexError, ValueError, zlib.error) as error:
+        except (KeyError, IndexError, TypeError, ValueError, zlib.error) as error:
             raise FileError(
                 self.file.journal.path, f"edit {number + 1} is none of this file: move it away"
             ) from error

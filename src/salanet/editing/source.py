@@ -20,10 +20,12 @@ from salanet.errors import FileError
 from salanet.io.asprs import contradictions
 from salanet.io.stream import Stream, complete, open_stream
 from salanet.labelling.inplace import STAGE, backup_of
+from salanet.labelling.memory import machine_memory
 from salanet.view.colours import asprs
 from salanet.view.sample import LAS, Sample
 
 AT_ONCE = 1 << 20  # points in memory as they are stored
+POINT_BYTES = 150  # of a point while a file opens, at the most
 WANTED = ("rgb", "intensity", "label", "confidence", "entropy")
 STANDARD = (1, 2, 3, 4, 5, 6, 7, 9, 17, 18)  # codes of LAS that are offered in any LAS file
 
@@ -63,6 +65,7 @@ def load(path: Path, named: Path, marks: str | None, columns: str | None) -> Loa
         cloud = io.read(path, columns=columns)
         found = {"xyz": cloud.xyz} | {n: a for n, a in cloud.arrays().items() if n in keep}
     else:
+        _require_memory(stream.count, named)
         done = 0
         with io.reading(path):
             for cloud in stream.clouds(AT_ONCE, keep):
@@ -97,6 +100,17 @@ def load(path: Path, named: Path, marks: str | None, columns: str | None) -> Loa
         entropy if confidence is None or entropy is not None else 1 - confidence,
         company.strays(xyz),
     )
+
+
+def _require_memory(count: int, named: Path) -> None:
+    """Raise FileError if all points of a file are surely too many for the machine."""
+    needed, there = count * POINT_BYTES, machine_memory()
+    if there is not None and needed > there:
+        raise FileError(
+            named,
+            f"{count:,} points take about {needed / 1e9:,.1f} GB of memory to edit, and this "
+            f"machine has {there / 1e9:,.1f} GB: cut out a part of the file and edit that",
+        )
 
 
 def write_corrected(

@@ -39,13 +39,18 @@ def parse_memory(text: str) -> int:
     return int(float(match[1]) * step)
 
 
+def machine_memory() -> int | None:
+    """Bytes of memory that the machine has; None where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
 def default_memory() -> int:
     """A quarter of what the machine has, between 500 MB and 1.2 GB, where more hardly helps."""
-    try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return DEFAULT
-    return min(max(total // 4, LEAST_DEFAULT), DEFAULT)
+    total = machine_memory()
+    return DEFAULT if total is None else min(max(total // 4, LEAST_DEFAULT), DEFAULT)
 
 
 @dataclass(frozen=True)
