@@ -94,6 +94,10 @@ def test_in_place_and_back(scan: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert main(["predict", str(scan), "--restore"]) == 0
     assert capsys.readouterr().out == f"{scan}: as it was before\n"
     assert scan.read_bytes() == former and not backup.exists()
+    assert main(command) == 0 and capsys.readouterr()
+    assert main(["predict", str(scan), "--restore", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [{"restored": str(scan)}]
+    assert scan.read_bytes() == former and not backup.exists()
     assert main(["predict", str(scan), "--restore"]) == 2
     assert "has no backup" in capsys.readouterr().err
 

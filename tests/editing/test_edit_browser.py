@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from edited_files import ORIGIN, saved
 
 import salanet
 from salanet.cloud import PointCloud
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = (
-    "--no-sandbox --use-angle=swiftshader --enable-unsafe-swiftshader --disable-gpu-sandbox "
-    "--disable-background-networking"
-)
 SPOTS = {"west": (30, 50, 0), "east": (70, 50, 0), "low": (50, 70, 0), "high": (50, 70, 12)}
 SPOTS |= {"behind": (50, 85, 12)}  # seen from the side where the high one is
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip("no Chromium is installed")
-    with playwright.sync_playwright() as started:
-        running = started.chromium.launch(executable_path=found, args=FLAGS.split())
-        yield running
-        running.close()
 
 
 def spots() -> tuple[PointCloud, dict[str, np.ndarray]]:

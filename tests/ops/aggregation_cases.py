@@ -83,3 +83,15 @@ def assert_same(fast: Sequence[Tensor | None], exact: Sequence[Tensor | None]) -
 def mlp_of(tensors: Sequence[Tensor]) -> PositionMLP:
     """The perceptrons within `weights`."""
     return PositionMLP(*tensors[1:7])
+
+
+def assert_same_bits_for_any_threads(run: Callable[[], list[Tensor]]) -> None:
+    before, results = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 4):
+            torch.set_num_threads(threads)
+            results.append(run())
+    finally:
+        torch.set_num_threads(before)
+    for other in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))

@@ -2,7 +2,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from aggregation_cases import RADIUS, assert_same, cloud, outputs_and_gradients, weights
+from aggregation_cases import (
+    RADIUS,
+    assert_same,
+    assert_same_bits_for_any_threads,
+    cloud,
+    outputs_and_gradients,
+    weights,
+)
 from torch import Tensor
 
 from salanet.errors import DataError
@@ -81,16 +88,12 @@ def test_gradients_stay_within_their_own_memory():
 
 def test_same_bits_for_any_number_of_threads():
     points, lift = cloud(700, 900, 16, 5), weights(900, 1, 1, 5)[1:3]
-    before, results = torch.get_num_threads(), []
-    try:
-        for threads in (1, 2, 4):
-            torch.set_num_threads(threads)
-            results.append(outputs_and_gradients(moments(points), lift, "native"))
-            results[-1].append(pair_moments(*points, RADIUS))
-    finally:
-        torch.set_num_threads(before)
-    for other in results[1:]:
-        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+    assert_same_bits_for_any_threads(
+        lambda: [
+            *outputs_and_gradients(moments(points), lift, "native"),
+            pair_moments(*points, RADIUS),
+        ]
+    )
 
 
 @pytest.mark.usefixtures("one_thread")

@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from aggregation_cases import RADIUS, assert_same, cloud, mlp_of, outputs_and_gradients, weights
+from aggregation_cases import (
+    RADIUS,
+    assert_same,
+    assert_same_bits_for_any_threads,
+    cloud,
+    mlp_of,
+    outputs_and_gradients,
+    weights,
+)
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -114,15 +122,7 @@ def test_every_instruction_set(isa):
 def test_same_bits_for_any_number_of_threads(reduction):
     points, tensors = cloud(700, 900, 16, 5), weights(900, 18, 2, 5)
     run = layer(points, 2, reduction=reduction)
-    before, results = torch.get_num_threads(), []
-    try:
-        for threads in (1, 2, 4):
-            torch.set_num_threads(threads)
-            results.append(outputs_and_gradients(run, tensors, "native"))
-    finally:
-        torch.set_num_threads(before)
-    for other in results[1:]:
-        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+    assert_same_bits_for_any_threads(lambda: outputs_and_gradients(run, tensors, "native"))
 
 
 def test_worked_example():

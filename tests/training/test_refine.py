@@ -57,6 +57,7 @@ def test_what_was_checked_carries_over(town_model: Path, corrected: Path, tmp_pa
     assert new.config == old.config
     assert new.metadata["refined"]["checked"] == report.checked
     assert new.metadata["parent"]["name"] == town_model.name
+    assert not {"metrics", "validation", "card", "file"} & new.metadata.keys()  # of another model
     kept = ("codes", "intensity_scale", "recipe", "training_data")
     assert {name: new.metadata.get(name) for name in kept} == {
         name: old.metadata.get(name) for name in kept
@@ -102,7 +103,8 @@ def test_report_as_json(
     found = json.loads(capsys.readouterr().out)
     assert found["model"] == out and found["checked"] > 0 and found["files"] == [str(corrected)]
     assert main([*words, "--all"]) == 0
-    said = capsys.readouterr().out
+    said, notes = capsys.readouterr()
+    assert found["remarks"] and all(f"note: {remark}" in notes for remark in found["remarks"])
     assert "points were checked" in said and "of 0 others, 0 have" in said
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
@@ -16,24 +15,7 @@ from salanet.view import Sample, write_page
 from salanet.view.live import server
 from salanet.view.page import make_page
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = (
-    "--no-sandbox --use-angle=swiftshader --enable-unsafe-swiftshader --disable-gpu-sandbox "
-    "--disable-background-networking"
-)
 COLOURS = {0: (78, 137, 199), 1: (240, 142, 60)}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip("no Chromium is installed")
-    with playwright.sync_playwright() as started:
-        running = started.chromium.launch(executable_path=found, args=FLAGS.split())
-        yield running
-        running.close()
 
 
 class Opened:

@@ -111,7 +111,7 @@ def run(
     from salanet.labelling.rules import Rules
 
     if restore:
-        return restored(files, nothing_else=output is None and model is None and not in_place)
+        return restored(files, output is None and model is None and not in_place, json)
     rules = Rules(keep, only, into, min_confidence, within)
     tiles = cluster is not None and not dry_run
     view = TilesView(json) if tiles else View(json, dry_run)
@@ -148,15 +148,19 @@ def run(
     return view.conclude(reports)
 
 
-def restored(files: Sequence[Path], nothing_else: bool) -> int:
+def restored(files: Sequence[Path], nothing_else: bool, as_json: bool) -> int:
     """Bring back the files that results took the place of."""
-    from salanet.cli.console import results
+    from salanet.cli.console import print_json, results
     from salanet.errors import ConfigError
     from salanet.labelling.inplace import restore
 
     if not nothing_else:
         raise ConfigError("--restore brings files back and labels none: it takes no -m, no output")
-    for path in restore(files):
+    back = restore(files)
+    if as_json:
+        print_json([{"restored": str(path)} for path in back])
+        return 0
+    for path in back:
         results().print(f"{path}: as it was before", soft_wrap=True, markup=False)
     return 0
 

@@ -93,9 +93,12 @@ def run(
 
 def show(report: Refined, output: Path) -> None:
     """Print for people what was learned, and what else has changed."""
-    from salanet.cli.console import results
+    from salanet.cli.advice import advised
+    from salanet.cli.console import messages, results
 
     console = results()
+    for remark in report.remarks:
+        messages().print(f"note: {advised(remark)}", soft_wrap=True, markup=False)
     say = (
         f"{report.checked:,} points were checked, the model had {report.corrected:,} of them wrong"
     )

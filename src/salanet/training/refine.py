@@ -43,6 +43,7 @@ from salanet.training.recipe import Recipe, parse_recipe
 UNKNOWN = -1  # the class of a point that teaches nothing
 EPOCHS = 10  # into which the steps are divided
 CHECKED, WHOLE = "checked", "whole"  # names of the two scenes of a file
+NOT_ITS_OWN = ("file", "card", "metrics", "validation")  # figures and words about the parent
 FINER = 1.5  # scenes are this much finer than the finest cells that are drawn from them
 
 
@@ -114,6 +115,7 @@ class Refined:
         right_before, right_after: share of the checked points that the model had and has right.
         changed: of the other points, former class → present class → points, where they differ.
         others: how many other points there are.
+        remarks: what was decided about the files and what is doubtful, one line each.
         seconds: of it all.
     """
 
@@ -125,6 +127,7 @@ class Refined:
     right_after: float = 0.0
     changed: dict[str, dict[str, int]] = field(default_factory=dict)
     others: int = 0
+    remarks: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -194,7 +197,7 @@ def refine(
         ).train()
         learned = load(run.last)
     _blend(learned, parent, refining.share)
-    metadata = {key: value for key, value in parent.metadata.items() if key != "file"}
+    metadata = {key: value for key, value in parent.metadata.items() if key not in NOT_ITS_OWN}
     learned.metadata = metadata | {
         "parent": parent.metadata["file"],
         "refined": asdict(refining) | {"checked": report.checked, "corrected": report.corrected},
@@ -218,6 +221,7 @@ def _open(
     if cloud.label is None:
         raise DataError(f"{path}: has no classes")
     fit = examine(parent, survey(cloud), FitOptions(), str(path))
+    report.remarks += [remark for remark in fit.remarks if remark not in report.remarks]
     said, probability = _said(runner, cloud, fit)
     rows = checked.rows(cloud, str(path)) & (said != UNKNOWN)
     codes = _codes(parent)
