@@ -50,7 +50,10 @@ def choose_offset(xyz: NDArray[np.floating], grid: float) -> NDArray[np.float64]
     `xyz` is (N, 3) with N >= 1, finite. Subtract it in float64 before rounding to float32.
     """
     step, below = COARSEST * grid, BELOW * grid
-    return np.floor((np.asarray(xyz, np.float64).min(axis=0) + below) / step) * step - below
+    corner: NDArray[np.float64] = (
+        np.floor((np.asarray(xyz, np.float64).min(axis=0) + below) / step) * step - below
+    )
+    return corner
 
 
 @dataclass(frozen=True)
@@ -248,7 +251,7 @@ def _map(path: Path) -> NDArray[Any]:
     try:
         with path.open("rb") as file:
             check_npy(path, file)
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
         if array.dtype.kind not in "biuf" or not array.ndim:
             raise FileError(path, f"must hold rows of numbers, not {array.dtype} {array.shape}")
         return array

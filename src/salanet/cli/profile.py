@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv as csv_format
 import json as json_format
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
@@ -129,7 +130,7 @@ def widths(given: str) -> list[int]:
 
 
 # What tables show of a profile.
-COLUMNS = {
+COLUMNS: dict[str, Callable[[Profile], object]] = {
     "network": lambda r: r.network,
     "operator": lambda r: r.operator,
     "C": lambda r: r.width,

@@ -209,7 +209,8 @@ def labels_of(mesh: Path, vertices: int, codes: Mapping[str, int]) -> NDArray[np
     for label, members in by_label.items():
         known = [member for member in members if 0 <= member < len(class_of_segment)]
         class_of_segment[known] = class_of_code.get(codes[label], -1)
-    return class_of_segment[segments]
+    labels: NDArray[np.int16] = class_of_segment[segments]
+    return labels
 
 
 def axis_alignment(path: Path) -> NDArray[np.float64] | None:

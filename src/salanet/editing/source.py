@@ -205,7 +205,8 @@ def _marked(before: NDArray[Any] | None, marked: NDArray[np.bool_]) -> NDArray[A
 def _share(values: NDArray[Any] | None) -> NDArray[np.float32] | None:
     if values is None or values.dtype.kind != "f" or values.ndim != 1:
         return None
-    return np.nan_to_num(np.clip(values, 0, 1)).astype(np.float32)
+    share: NDArray[np.float32] = np.nan_to_num(np.clip(values, 0, 1)).astype(np.float32)
+    return share
 
 
 def _names(

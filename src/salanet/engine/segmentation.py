@@ -159,7 +159,7 @@ def of_points(
     """The value of each point, from those of the cells; `none` for points without a cell."""
     if cell_of_point is None:
         return values
-    found = values[cell_of_point]
+    found: NDArray[Any] = values[cell_of_point]
     found[cell_of_point < 0] = none
     return found
 

@@ -17,6 +17,7 @@ from salanet.io.crs import Crs
 from salanet.io.describe import meanings, remarks
 from salanet.io.las import LasSource
 from salanet.io.lasblank import places
+from salanet.io.octree import Bounds
 
 TOLERANCE = 1e-6  # in the files' units: what adding an offset may round
 DESCRIBED = {lasfile.LASZIP, (b"LASF_Spec", 4), lookup.STANDARD, lookup.OURS}
@@ -28,7 +29,7 @@ def convert(
     *,
     columns: str | None = None,
     scan: int | None = None,
-    bounds: copc.Bounds | None = None,
+    bounds: Bounds | None = None,
     resolution: float | None = None,
 ) -> list[str]:
     """Write the points of one file as another; the suffixes choose the formats.

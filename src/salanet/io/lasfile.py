@@ -91,7 +91,7 @@ class LasFile:
 
     @property
     def format(self) -> int:
-        return self.get(FORMAT) & 0x3F
+        return int(self.get(FORMAT)) & 0x3F
 
     @property
     def compressed(self) -> bool:

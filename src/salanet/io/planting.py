@@ -65,7 +65,8 @@ class Cube:
         xyz = _integers(points) * self.scales + self.offsets
         steps = np.floor((xyz - self.low) / self.side * (1 << BITS))
         x, y, z = np.clip(steps, 0, (1 << BITS) - 1).astype(np.uint64).T
-        return _spread(x) | _spread(y) << np.uint64(1) | _spread(z) << np.uint64(2)
+        code: Codes = _spread(x) | _spread(y) << np.uint64(1) | _spread(z) << np.uint64(2)
+        return code
 
     def tree(self, nodes: list[tuple[Key, int]]) -> Tree:
         x, y, z = (self.low + self.side / 2).tolist()

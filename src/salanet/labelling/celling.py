@@ -155,7 +155,8 @@ class Celling:
         index = self.spool.index(run)
         rows = np.r_[0, np.cumsum(index["counts"])]
         at: NDArray[np.int64] = rows[np.searchsorted(index["blocks"], starts)]
-        return np.r_[at, rows[-1]]
+        places: NDArray[np.int64] = np.r_[at, rows[-1]]
+        return places
 
     def _group(
         self, blocks: Keys, places: list[NDArray[np.int64]], base: int

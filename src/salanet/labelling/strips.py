@@ -95,7 +95,8 @@ class Cut:
     def parts(self, xy: NDArray[np.float64]) -> NDArray[np.uint8]:
         """The part each point (N, 2) is in."""
         place = np.where(xy < self.low, 0, np.where(xy > self.high, 2, 1))
-        return (place[:, 0] + 3 * place[:, 1]).astype(np.uint8)
+        part: NDArray[np.uint8] = (place[:, 0] + 3 * place[:, 1]).astype(np.uint8)
+        return part
 
     def touched(self, box: Box) -> list[int]:
         """The parts that a point within a box, least and greatest x and y (2, 2), may be in."""

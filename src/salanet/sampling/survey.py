@@ -82,7 +82,8 @@ class Survey:
         if not len(self.xyz):
             return np.zeros(3)
         low, high = np.percentile(self.xyz, [STRAYS, 100 - STRAYS], axis=0)
-        return high - low
+        size: NDArray[np.float64] = high - low
+        return size
 
     @cached_property
     def normals(self) -> NDArray[np.float64]:
