@@ -32,6 +32,7 @@ from numpy.typing import ArrayLike, NDArray
 from salanet.errors import DataError, FileError
 from salanet.io.atomic import atomic_folder, reason
 from salanet.io.limits import check_npy
+from salanet.io.walk import files_below
 from salanet.scene_header import FORMAT, HEADER, read_header
 
 COARSEST = 16  # cells of the coarsest pyramid level, in grid cells
@@ -209,11 +210,7 @@ def find_scenes(root: str | Path, split: str | None = None) -> list[Path]:
     """
     root = Path(root)
     base = root / split if split else root
-    found = sorted(
-        path.parent
-        for path in base.rglob("coord.npy")
-        if not any(part.startswith(".") for part in path.relative_to(base).parts)
-    )
+    found = sorted(path.parent for path in files_below(base) if path.name == "coord.npy")
     if not found:
         others = sorted({p.relative_to(root).parts[0] for p in root.glob("*/*/coord.npy")})
         hint = f"; it has {', '.join(others)}" if others else "; run `salanet prepare` first"

@@ -174,6 +174,8 @@ def test_what_has_no_kernels_needs_torch(tmp_path: Path, monkeypatch: pytest.Mon
         {"norm": "neighbour", "groups": 3},
         {"reduction": "sum", "assignment": "hard"},
         {"positional": False, "assignment": "none", "lift": 4},
+        {"reduction": "half", "centre": True, "temperature": 0.5},
+        {"reduction": "mean", "norm": "neighbour"},
     ],
     ids=str,
 )

@@ -68,7 +68,7 @@ def run(
         size: of the picture in pixels.
         view: of the picture: aslant, or from above.
         point_size: of the picture's points in pixels. Default: large enough to close gaps.
-        legend: of the picture: what its colours mean, with the share of each class.
+        legend: of the picture: what its colours mean, the share of each class, and a bar of scale.
         up: the axis that points up (--up=-y: y points down); auto: z, unless the cloud plainly lies
             on its side or is what a camera sees.
         units: of the coordinates, to know rooms, whose ceiling is cut. By default what the file's

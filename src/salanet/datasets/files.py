@@ -29,6 +29,7 @@ from salanet.datasets.splits import select
 from salanet.datasets.usable import usable
 from salanet.errors import ConfigError, DataError, FileError, NoLabelsError
 from salanet.io.asprs import ASPRS
+from salanet.io.walk import files_below
 from salanet.sampling.cells import KEPT, Cells, to_cells
 from salanet.sampling.surface import of_mesh
 from salanet.scenes import Scene
@@ -93,7 +94,7 @@ def find_files(sources: Iterable[str | Path]) -> list[Path]:
     files: list[Path] = []
     for source in map(Path, sources):
         if source.is_dir():
-            inside = sorted(path for path in source.rglob("*") if _readable(path))
+            inside = sorted(path for path in files_below(source) if _readable(path))
             if not inside:
                 known = ", ".join(sorted(io.SUFFIXES))
                 raise FileError(source, f"holds no point cloud ({known})")

@@ -41,6 +41,7 @@ from salanet.view.picture import ceiling
 from salanet.view.sample import Sample
 
 STEPS = 65535  # of a coordinate
+SHARED = 0.3  # of the smallest extent from side to side: as much as clouds in one place share
 CELLS = 192  # along the longest side, to find how far points are apart
 # Of the file's x, y and z: which drawn axis each is, and with which sign.
 FILE_AXES = {
@@ -256,10 +257,12 @@ def _middle(xyz: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def overlap(samples: Sequence[Sample]) -> bool:
-    """Whether all lie in one place, so that one camera can look at them."""
-    low = np.max([s.drawn.min(axis=0) for s in samples], axis=0)
-    high = np.min([s.drawn.max(axis=0) for s in samples], axis=0)
-    return bool((low <= high).all())
+    """Whether all lie in one place, so that one camera can look at them; neighbours do not."""
+    lows = np.array([s.drawn.min(axis=0) for s in samples])
+    highs = np.array([s.drawn.max(axis=0) for s in samples])
+    shared = highs.min(axis=0) - lows.max(axis=0)
+    needed = SHARED * (highs - lows).min(axis=0) * (1, 1, 0)
+    return bool((shared >= needed).all())
 
 
 def _packed(payload: bytes) -> str:
