@@ -28,7 +28,7 @@ from salanet.datasets.jobs import (
 from salanet.datasets.splits import select
 from salanet.datasets.usable import usable
 from salanet.errors import ConfigError, DataError, FileError, NoLabelsError
-from salanet.io.asprs import ASPRS
+from salanet.io.las.asprs import ASPRS
 from salanet.io.walk import files_below
 from salanet.sampling.cells import KEPT, Cells, to_cells
 from salanet.sampling.surface import of_mesh
