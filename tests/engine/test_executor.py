@@ -32,6 +32,8 @@ OPERATORS: list[tuple[str, dict[str, Any]]] = [
     ("sala", {"positional": False, "assignment": "hard"}),
     ("sala", {"assignment": "none", "groups": 1}),
     ("sala", {"perceptrons": "linear", "norm": "neighbour"}),
+    ("sala", {"centre": True, "temperature": 0.4}),
+    ("sala", {"reduction": "mean", "norm": "neighbour"}),
     ("pointwise_mlp", {}),
     ("pospool", {}),
     ("adaptive_weight", {}),

@@ -34,9 +34,7 @@ EXECUTED = (
 UNEXECUTED: dict[str, Callable[[Any], bool]] = {
     "influence": lambda value: value != "linear",
     "closest": bool,
-    "centre": bool,
-    "reduction": lambda value: value not in ("max", "sum"),
-    "temperature": lambda value: value is not None,
+    "reduction": lambda value: value == "half",
 }
 
 
