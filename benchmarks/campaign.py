@@ -84,7 +84,7 @@ def strips(model: Runner, tile: Path, to: Path) -> tuple[float, float, int, int]
     import numpy as np
 
     from salanet.engine.runner import require_scenes
-    from salanet.io.lasstream import LasStream
+    from salanet.io.las.stream import LasStream
     from salanet.labelling.border import header_bounds, reach_of
     from salanet.labelling.strips import Strip
     from salanet.sampling import features

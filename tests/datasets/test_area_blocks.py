@@ -15,7 +15,8 @@ from salanet import io
 from salanet.cloud import PointCloud
 from salanet.datasets.blocks import assign, block_cells, plan_blocks, survey, survey_file
 from salanet.datasets.classes import ClassMap
-from salanet.datasets.files import SPLITS, Job, Settings, prepare
+from salanet.datasets.files import Settings, prepare
+from salanet.datasets.jobs import SPLITS, Job
 from salanet.errors import ConfigError, DataError
 from salanet.scenes import BELOW, Scene, find_scenes
 
@@ -45,16 +46,15 @@ def parts_of(strips: list[Path], to: Path, **options: float) -> list[Job]:
 def test_no_block_is_in_two_splits_and_no_point_lost(strips: list[Path], tmp_path: Path) -> None:
     jobs = parts_of(strips, tmp_path / "s", val=0.2, test=0.2)
     results = prepare(jobs, SETTINGS, workers=2)
-    assert sum(r.points for r in results) == 12_000
+    assert sum(r.figures["points"] for r in results) == 12_000
     seen: dict[tuple[int, int], set[str]] = {}
     for result in results:
-        scene = Scene.open(result.job.scene)
+        scene = Scene.open(result.job.folder)
         xy = scene.coord[:, :2] + scene.offset[:2]
         for x, y in np.unique(np.floor((xy + BELOW * SETTINGS.grid) / 10), axis=0).tolist():
             seen.setdefault((x, y), set()).add(result.job.split)
-        assert len(scene.raw["segment"]) == len(scene.raw["to_cell"]) == result.points
+        assert len(scene.raw["segment"]) == len(scene.raw["to_cell"]) == result.figures["points"]
         assert sorted(set(scene.raw["to_cell"].tolist())) == list(range(len(scene)))
-        assert scene.meta["points"] == result.points
         counts = np.bincount(scene.raw["segment"] + 1, minlength=3)[1:].tolist()
         assert counts == list(result.counts.values())
     assert {frozenset(splits) for splits in seen.values()} == {frozenset({s}) for s in SPLITS}
@@ -106,15 +106,15 @@ def test_parts_are_skipped_until_they_change(strips: list[Path], tmp_path: Path)
     again = prepare(parts_of(strips, out, val=0.0, test=0.3), SETTINGS)
     assert not any(r.skipped for r in again)
     assert not list((out / "val").iterdir())  # no block of it is left there
-    whole = [Job(path, "train", out / "train" / path.stem) for path in strips]
-    assert [r.points for r in prepare(whole, SETTINGS)] == [6000, 6000]
+    whole = [Job.of_file(path, "train", out / "train" / path.stem) for path in strips]
+    assert [r.figures["points"] for r in prepare(whole, SETTINGS)] == [6000, 6000]
     assert [path.parent.name for path in find_scenes(out)] == ["train", "train"]
 
 
 def test_scenes_of_another_file_are_not_deleted(strips: list[Path], tmp_path: Path) -> None:
     foreign = tmp_path / "b.csv"
     io.write(foreign, io.read(strips[1]))
-    prepare([Job(foreign, "val", tmp_path / "s" / "val" / "b")], SETTINGS)
+    prepare([Job.of_file(foreign, "val", tmp_path / "s" / "val" / "b")], SETTINGS)
     with pytest.raises(ConfigError, match="is of another file"):
         prepare(parts_of(strips, tmp_path / "s", val=0.0, test=0.2), SETTINGS)
     assert (tmp_path / "s" / "val" / "b" / "coord.npy").exists()

@@ -11,7 +11,7 @@ import pytest
 import salanet
 from salanet.cloud import PointCloud
 from salanet.datasets.town import town
-from salanet.io import laz
+from salanet.io.las import laz
 from salanet.labelling.look import look
 from salanet.sampling.survey import survey
 

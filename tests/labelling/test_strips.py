@@ -18,7 +18,7 @@ from salanet.adapt.fit import Fit
 from salanet.cli.main import main
 from salanet.datasets.town import town
 from salanet.engine import Runner, open_runner
-from salanet.io.lasrows import RowReader, RowWriter
+from salanet.io.las.rows import RowReader, RowWriter
 from salanet.labelling.border import Border, header_bounds, touching
 from salanet.labelling.predict import PredictOptions, predict_file
 from salanet.labelling.strips import FOLDER, INDEX, Strip, kept_for

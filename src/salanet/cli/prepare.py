@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from salanet.cli.prepare_report import Plan
-    from salanet.datasets.files import Job, Prepared, Settings
+    from salanet.datasets.files import Settings
+    from salanet.datasets.jobs import Job, Prepared
 
 USAGE = """usage: salanet prepare WHAT [options]
 

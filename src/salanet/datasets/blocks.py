@@ -9,15 +9,16 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from salanet.datasets.files import SPLITS, Job, Settings, labels_of, with_labels
+from salanet.datasets.files import Settings, labels_of
+from salanet.datasets.jobs import SPLITS, Job, run_labelled
 from salanet.datasets.usable import usable
 from salanet.errors import ConfigError, DataError, NoLabelsError
 from salanet.scenes import BELOW
@@ -84,29 +85,10 @@ def survey(
     Files without labels are left out, and `skipped` gets to know why. Raises DataError with all the
     labels that the class map lacks, NoLabelsError if no file has any.
     """
-    found: list[Survey | NoLabelsError] = []
-    with ThreadPoolExecutor(max(workers, 1)) as pool:
-        try:
-            for result in pool.map(lambda path: _or_why_not(path, settings, cells), files):
-                found.append(result)
-                if isinstance(result, NoLabelsError):
-                    if skipped:
-                        skipped(result)
-                elif done:
-                    done(result)
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-    surveys = with_labels(found)
+    work = partial(survey_file, settings=settings, cells=cells)
+    surveys = run_labelled(work, files, workers=workers, done=done, skipped=skipped)
     _require_known(surveys)
     return surveys
-
-
-def _or_why_not(source: Path, settings: Settings, cells: int | None) -> Survey | NoLabelsError:
-    try:
-        return survey_file(source, settings, cells)
-    except NoLabelsError as error:
-        return error
 
 
 def survey_file(source: Path, settings: Settings, cells: int | None) -> Survey:
@@ -162,7 +144,7 @@ def plan_blocks(
                 train = split == "train"
                 blocks = frozenset(mine["val"] | mine["test"] if train else mine[split])
                 folder = Path(destination) / split / one.source.stem
-                jobs.append(Job(one.source, split, folder, Part(cells, blocks, train)))
+                jobs.append(Job.of_file(one.source, split, folder, Part(cells, blocks, train)))
     return jobs
 
 

@@ -32,7 +32,8 @@ from numpy.typing import NDArray
 
 import salanet.io
 from salanet.datasets import pointcept
-from salanet.datasets.benchmark import Benchmark, Check, Job, Plan, Raw, check_grid, prepare_scene
+from salanet.datasets.benchmark import Benchmark, Check, Plan, Raw, check_grid, prepare_scene
+from salanet.datasets.jobs import Job
 from salanet.errors import ConfigError, DataError, FileError
 
 CLASSES = {

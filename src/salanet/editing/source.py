@@ -17,7 +17,7 @@ from salanet import io
 from salanet.cloud import NO_LABEL, PointCloud
 from salanet.company import Company
 from salanet.errors import FileError
-from salanet.io.asprs import contradictions
+from salanet.io.las.asprs import contradictions
 from salanet.io.stream import Stream, complete, open_stream
 from salanet.labelling.inplace import STAGE, backup_of
 from salanet.labelling.memory import machine_memory

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from salanet.adapt.fit import Fit
 from salanet.cloud import PointCloud
 from salanet.errors import SalaNetError
-from salanet.io import lasfile
 from salanet.io.atomic import reason
-from salanet.io.lasstream import LasStream
+from salanet.io.las import binary
+from salanet.io.las.stream import LasStream
 from salanet.io.stream import Stream, open_stream
 from salanet.labelling.strips import Strip
 from salanet.model_file import Described
@@ -76,10 +76,10 @@ def header_bounds(path: Path) -> NDArray[np.float64] | None:
 def _bounds(path: Path, _modified: int) -> NDArray[np.float64] | None:
     try:
         with path.open("rb") as file:
-            las = lasfile.read_head(path, file, path.stat().st_size)
+            las = binary.read_head(path, file, path.stat().st_size)
     except (OSError, SalaNetError):  # its own turn will say so
         return None
-    bounds = np.array(las.get(lasfile.BOUNDS)).reshape(3, 2)[:, ::-1].T
+    bounds = np.array(las.get(binary.BOUNDS)).reshape(3, 2)[:, ::-1].T
     return bounds if np.isfinite(bounds).all() else None
 
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from salanet.adapt.fit import FitOptions
 from salanet.cloud import NO_LABEL, PointCloud
 from salanet.errors import DataError, FileError
-from salanet.io.asprs import ASPRS, NO_CLASS, RARE, REST, follows, is_standard
-from salanet.io.las import LasSource
+from salanet.io.las.asprs import ASPRS, NO_CLASS, RARE, REST, follows, is_standard
+from salanet.io.las.clouds import LasSource
 from salanet.labelling.codes import Spans, among
 from salanet.labelling.outputs import RESERVED, class_codes, class_names, left_out_names
 from salanet.labelling.rules import Rules

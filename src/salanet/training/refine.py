@@ -24,7 +24,8 @@ from rich.console import Console
 
 from salanet.adapt.fit import Fit, FitOptions, examine
 from salanet.cloud import PointCloud
-from salanet.datasets.benchmark import Benchmark, Job, Raw, prepare_scene
+from salanet.datasets.benchmark import Benchmark, Raw, prepare_scene
+from salanet.datasets.jobs import Job
 from salanet.engine import Runner, as_runner, segment
 from salanet.errors import ConfigError, DataError, FileError
 from salanet.io import read

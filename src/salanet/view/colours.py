@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from salanet.datasets.indoor import PALETTE as INDOOR
 from salanet.errors import DataError
-from salanet.io.asprs import ASPRS
+from salanet.io.las.asprs import ASPRS
 
 if TYPE_CHECKING:
     from salanet.view.sample import Sample
