@@ -53,7 +53,7 @@ class ModelConfig(BaseModel):
         operator: name of the local aggregation, or one of `PRESETS`, which become the operator
             and its options.
         operator_options: its own options.
-        width: C, channels after the first residual block; even.
+        width: C, channels after the first residual block.
         in_channels: d0, channels of the input features.
         features: names of the input features, in order (empty when the model is only profiled).
         classes: class names of a scene model.
@@ -80,7 +80,7 @@ class ModelConfig(BaseModel):
     ] = "salanet"
     operator: str = "sala"
     operator_options: dict[str, Any] = Field(default_factory=dict)
-    width: int = Field(default=36, ge=2, multiple_of=2)
+    width: int = Field(default=36, ge=2)
     in_channels: int = Field(ge=1)
     features: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
