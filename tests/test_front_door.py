@@ -132,7 +132,12 @@ def test_frames_of_a_sensor(scan: Path) -> None:
 
 
 def test_old_names_warn(monkeypatch: pytest.MonkeyPatch) -> None:
-    for old, name in (("salanet.edge", "Segmenter"), ("salanet.inference", "point_logits")):
+    old_names = {
+        "salanet.edge": "Segmenter",
+        "salanet.inference": "point_logits",
+        "salanet.sampling.survey": "survey",
+    }
+    for old, name in old_names.items():
         monkeypatch.delitem(sys.modules, old, raising=False)
         with pytest.warns(DeprecationWarning, match=f"{old} is now"):
             module = __import__(old, fromlist=[name])

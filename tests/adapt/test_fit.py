@@ -17,7 +17,7 @@ from salanet.errors import ConfigError, DataError
 from salanet.io.crs import Crs
 from salanet.model_card import ModelCard
 from salanet.model_config import ModelConfig
-from salanet.sampling.survey import Survey, survey, survey_pieces
+from salanet.sampling.summary import Summary, summarise, summarise_pieces
 
 FOOT = 0.3048
 
@@ -60,10 +60,10 @@ def room(y_up: bool = False, scale: float = 1.0, size: tuple[float, ...] = (6, 5
     return PointCloud(xyz * scale, rgb=np.full(xyz.shape, 90))
 
 
-def of(cloud: PointCloud, system: Crs | None = None, points: int | None = None) -> Survey:
-    """The survey of a cloud whose file names this reference system."""
-    found = survey(cloud, points)
-    return Survey(found.points, found.xyz, system, found.upright, found.arrays)
+def of(cloud: PointCloud, system: Crs | None = None, points: int | None = None) -> Summary:
+    """The summary of a cloud whose file names this reference system."""
+    found = summarise(cloud, points)
+    return Summary(found.points, found.xyz, system, found.upright, found.arrays)
 
 
 def test_metres_by_the_reference_system_change_nothing() -> None:
@@ -102,9 +102,9 @@ def test_units_of_the_reference_system(system: Crs, scale: Any, said: list[str])
 
 
 def test_units_as_asked() -> None:
-    survey_ = of(town(1, size=40), Crs("Lambert-93", 2154, "metre"))
-    assert examine(Model(), survey_, FitOptions(units="m")).remarks == ()
-    fit = examine(Model(), survey_, FitOptions(units="us-ft"))
+    summary_ = of(town(1, size=40), Crs("Lambert-93", 2154, "metre"))
+    assert examine(Model(), summary_, FitOptions(units="m")).remarks == ()
+    fit = examine(Model(), summary_, FitOptions(units="us-ft"))
     assert fit.scale == (1200 / 3937,) * 3
     assert "as asked, though the file's reference system says metre" in fit.remarks[0]
     mixed = of(town(1, size=40), Crs("Lambert-93", 2154, "metre", "foot"))
@@ -114,10 +114,10 @@ def test_units_as_asked() -> None:
 
 
 def test_degrees_are_an_error_unless_told_otherwise() -> None:
-    survey_ = of(town(1, size=40), Crs("WGS 84", 4326, "degree"))
+    summary_ = of(town(1, size=40), Crs("WGS 84", 4326, "degree"))
     with pytest.raises(DataError, match=r"a\.laz: .* in degrees \(WGS 84\); project"):
-        examine(Model(), survey_, where="a.laz")
-    assert examine(Model(), survey_, FitOptions(units="m")).scale == (1, 1, 1)
+        examine(Model(), summary_, where="a.laz")
+    assert examine(Model(), summary_, FitOptions(units="m")).scale == (1, 1, 1)
     with pytest.raises(DataError, match="in degrees"):
         examine(Model(), of(town(1, size=40), Crs("WGS 84", 4326, "degree", "metre")))
     with pytest.raises(DataError, match="geocentric, z no height"):
@@ -153,15 +153,15 @@ def tall_town(spacing: float, scale: float = 1.0) -> PointCloud:
 
 def test_feet_need_two_signs() -> None:
     model = Model(metadata={"intensity_scale": 250.0})
-    fit = examine(model, survey(tall_town(0.8, 1 / FOOT)))
+    fit = examine(model, summarise(tall_town(0.8, 1 / FOOT)))
     assert fit.scale == (FOOT,) * 3 and "taken to be in feet" in fit.remarks[0]
     # As tall, but as dense as in training: skyscrapers, perhaps.
-    fit = examine(model, survey(tall_town(0.35, 1 / FOOT)))
+    fit = examine(model, summarise(tall_town(0.35, 1 / FOOT)))
     assert fit.scale == (1, 1, 1) and "doubtful" in fit.remarks[0]
     # As sparse, but of usual height; and neither.
-    fit = examine(model, survey(tall_town(2.6)))
+    fit = examine(model, summarise(tall_town(2.6)))
     assert fit.scale == (1, 1, 1) and "doubtful" in fit.remarks[0]
-    fit = examine(model, survey(tall_town(1)))
+    fit = examine(model, summarise(tall_town(1)))
     assert fit.scale == (1, 1, 1) and fit.remarks[0].endswith("taken to be in metres")
 
 
@@ -178,11 +178,11 @@ def test_feet_of_a_reference_system_that_cannot_be() -> None:
 
 @pytest.mark.parametrize("scale, name", [(1, ""), (100, "centimetre"), (1000, "millimetre")])
 def test_rooms_in_small_units(scale: float, name: str) -> None:
-    fit = examine(INDOOR, survey(room(scale=scale)))
+    fit = examine(INDOOR, summarise(room(scale=scale)))
     assert fit.scale == pytest.approx((1 / scale,) * 3)
     assert (fit.remarks[0].code == "units-guessed") == bool(name)
     assert name in fit.remarks[0] and len(fit.remarks) == 1
-    # A survey from the air is never in millimetres.
+    # A summary from the air is never in millimetres.
     assert examine(Model(), of(town(1, size=60))).scale == (1, 1, 1)
 
 
@@ -191,12 +191,12 @@ def test_mountains_are_no_rooms() -> None:
     xyz = rng.random((30_000, 3)) * [4000, 4000, 0] + [652_000, 6_862_000, 0]
     xyz[:, 2] = (xyz[:, 0] - 652_000) * 0.5
     cloud = PointCloud(xyz, rgb=np.full(xyz.shape, 90))
-    assert examine(INDOOR, survey(cloud)).scale == (1, 1, 1)
+    assert examine(INDOOR, summarise(cloud)).scale == (1, 1, 1)
 
 
 def test_y_up_is_found_when_evident() -> None:
     flat = (9.0, 8.0, 2.6)
-    upright, lying = survey(room(size=flat)), survey(room(y_up=True, size=flat))
+    upright, lying = summarise(room(size=flat)), summarise(room(y_up=True, size=flat))
     assert examine(INDOOR, upright).up == "z"
     fit = examine(INDOOR, lying)
     assert fit.up == "y" and any("y is up: most planes lie across y" in r for r in fit.remarks)
@@ -209,7 +209,7 @@ def test_y_up_is_found_when_evident() -> None:
 
 def test_a_corridor_is_not_turned() -> None:
     for size in ((12.0, 1.5, 2.5), (12.0, 2.0, 3.0), (3.0, 2.0, 2.6)):
-        assert examine(INDOOR, survey(room(size=size))).up == "z"
+        assert examine(INDOOR, summarise(room(size=size))).up == "z"
 
 
 def test_a_file_with_a_reference_system_is_upright() -> None:
@@ -220,7 +220,7 @@ def test_a_file_with_a_reference_system_is_upright() -> None:
 def test_density_and_grid() -> None:
     model = Model(metadata={"intensity_scale": 250.0, "spacing": 0.6})
     metres = {"units": "m"}
-    sparse = survey(tall_town(3))
+    sparse = summarise(tall_town(3))
     assert sparse.spacing == pytest.approx(3, rel=0.1)
     fit = examine(model, sparse, FitOptions(**metres))
     assert fit.grid == 0.5 and fit.zoom == 1
@@ -231,22 +231,22 @@ def test_density_and_grid() -> None:
     fit = examine(model, sparse, FitOptions(**metres, grid=1.0))
     assert (fit.grid, fit.zoom) == (1.0, 0.5) and "as asked" in fit.remarks[0]
     for grid in (None, "auto", 0.5):
-        fit = examine(model, survey(tall_town(0.7)), FitOptions(**metres, grid=grid))
+        fit = examine(model, summarise(tall_town(0.7)), FitOptions(**metres, grid=grid))
         assert (fit.grid, fit.zoom, fit.remarks) == (0.5, 1, ())
 
 
 def test_the_spacing_of_the_whole_from_a_sample() -> None:
     cloud = tall_town(0.5)
     part = PointCloud(cloud.xyz[::9])
-    assert survey(part, len(cloud)).spacing == pytest.approx(survey(cloud).spacing, rel=0.1)
+    assert summarise(part, len(cloud)).spacing == pytest.approx(summarise(cloud).spacing, rel=0.1)
 
 
 def test_pieces_tell_what_the_whole_does() -> None:
     cloud = town(1, size=100)
-    whole = survey(cloud)
+    whole = summarise(cloud)
     cuts = [0, 10, 11, 40_000, len(cloud)]
     pieces = [PointCloud(cloud.xyz[a:b], intensity=cloud.intensity[a:b]) for a, b in pairwise(cuts)]
-    found = survey_pieces(iter(pieces), len(cloud))
+    found = summarise_pieces(iter(pieces), len(cloud))
     assert found.points == len(cloud) > len(found.xyz) == 50_000
     np.testing.assert_array_equal(found.xyz, whole.xyz)
     np.testing.assert_array_equal(found.arrays["intensity"], whole.arrays["intensity"])
@@ -304,7 +304,7 @@ def test_single_points_and_damaged_ones() -> None:
     ones = np.ones(2, np.uint8)
     attributes = {"return_number": ones, "number_of_returns": ones}
     cloud = PointCloud([[0, 0, 0], [np.nan, 0, 0]], intensity=ones, attributes=attributes)
-    fit = examine(Model(), survey(cloud))
+    fit = examine(Model(), summarise(cloud))
     assert fit.scale == (1, 1, 1) and fit.grid == 0.5 and fit.up == "z"
 
 
@@ -315,7 +315,7 @@ def test_autzen_is_in_feet(shared_data: Path) -> None:
     from salanet.io import read
 
     model = Model(0.2, metadata={"intensity_scale": 1300.0, "spacing": 0.3})
-    fit = examine(model, survey(read(path)))
+    fit = examine(model, summarise(read(path)))
     assert fit.scale == (FOOT,) * 3
     unit, returns, intensities, alone = fit.remarks
     assert "stand alone" in alone and "in feet" in unit

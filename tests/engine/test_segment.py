@@ -16,7 +16,7 @@ from salanet.engine.segmentation import cloud_input
 from salanet.engine.votes import VOTE_SCALES, turned
 from salanet.errors import ConfigError, DataError
 from salanet.models import Network, create_model
-from salanet.sampling.survey import survey
+from salanet.sampling.summary import summarise
 
 NAMES = ("one", "intensity", "returns", "height_above_ground")
 
@@ -195,22 +195,22 @@ def test_feet_are_labelled_as_metres_are(model: Network, cloud: PointCloud) -> N
     # Off the borders of cells, where the last digit decides.
     metres = replace(cloud, xyz=cloud.xyz + 0.003)
     feet = replace(cloud, xyz=metres.xyz / 0.3048)
-    fit = examine(model, survey(feet), FitOptions(units="ft"))
+    fit = examine(model, summarise(feet), FitOptions(units="ft"))
     same = segment(model, feet, fit=fit).labels == segment(model, metres).labels
     assert same.mean() > 0.9995
-    plain = examine(model, survey(cloud))
+    plain = examine(model, summarise(cloud))
     assert (segment(model, cloud, fit=plain).labels == segment(model, cloud).labels).all()
 
 
 def test_lying_clouds_are_labelled_as_upright_ones(model: Network, cloud: PointCloud) -> None:
     turned = np.stack([cloud.xyz[:, 0], cloud.xyz[:, 2], -cloud.xyz[:, 1]], axis=1)
     lying = replace(cloud, xyz=turned)
-    fit = examine(model, survey(lying), FitOptions(up="y"))
+    fit = examine(model, summarise(lying), FitOptions(up="y"))
     assert (segment(model, lying, fit=fit).labels == segment(model, cloud).labels).all()
 
 
 def test_larger_cells_look_like_the_models_own(model: Network, cloud: PointCloud) -> None:
-    fit = examine(model, survey(cloud), FitOptions(grid=0.5))
+    fit = examine(model, summarise(cloud), FitOptions(grid=0.5))
     seen = cloud_input(model, cloud, "town", fit)
     cells = np.unique(np.floor(seen.points / 0.25), axis=0)
     assert len(cells) == len(seen.points) == segment(model, cloud, fit=fit).cells
@@ -229,7 +229,7 @@ def test_a_model_that_does_without_colours(cloud: PointCloud) -> None:
     ).eval()
     bare, black = PointCloud(cloud.xyz), replace(cloud, rgb=np.zeros(cloud.xyz.shape, np.uint8))
     found = [
-        segment(network, given, fit=examine(network, survey(given))).labels
+        segment(network, given, fit=examine(network, summarise(given))).labels
         for given in (bare, black)
     ]
     found += [segment(network, given, fit=None).labels for given in (bare, black)]

@@ -19,7 +19,7 @@ from salanet.datasets.town import town
 from salanet.engine import Segmenter, segment
 from salanet.errors import ConfigError, DataError
 from salanet.models import Network
-from salanet.sampling.survey import survey
+from salanet.sampling.summary import summarise
 
 FOOT = 0.3048
 NEEDED = ("return_number", "number_of_returns")
@@ -65,7 +65,7 @@ def without(cloud: PointCloud, *names: str) -> PointCloud:
 
 
 def by_torch(model: Network, cloud: PointCloud, options: FitOptions | None = None) -> np.ndarray:
-    return segment(model, cloud, fit=examine(model, survey(cloud), options)).labels
+    return segment(model, cloud, fit=examine(model, summarise(cloud), options)).labels
 
 
 @pytest.mark.parametrize(

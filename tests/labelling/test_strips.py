@@ -99,8 +99,8 @@ def test_the_same_results_and_every_tile_decoded_once_more(
         assert len([*(tmp_path / FOLDER).glob("*/strip.json")]) == 9
     assert not [remark for remark in remarks if "neighbouring" in remark and "seen" not in remark]
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == expected
-    survey, spool, write, strip = 1, 1, 1, 1
-    assert {*passes.values()} == {survey + spool + write + strip}
+    summary, spool, write, strip = 1, 1, 1, 1
+    assert {*passes.values()} == {summary + spool + write + strip}
 
 
 def test_strips_stay_when_the_run_is_interrupted(tmp_path: Path) -> None:

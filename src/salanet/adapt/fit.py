@@ -24,7 +24,7 @@ from salanet.model_file import Described
 from salanet.remark import Remark
 from salanet.sampling import features
 from salanet.sampling.features import NEUTRAL
-from salanet.sampling.survey import Survey
+from salanet.sampling.summary import Summary
 from salanet.sampling.terrain import TOLD
 
 DIM, BRIGHT = 1 / 3, 3.0  # intensities by those of training, worth another scale
@@ -115,7 +115,7 @@ def as_is(model: Described, available: Iterable[str]) -> Fit:
 
 def examine(
     model: Described,
-    survey: Survey,
+    summary: Summary,
     options: FitOptions | None = None,
     where: str = "point cloud",
 ) -> Fit:
@@ -123,7 +123,7 @@ def examine(
 
     Args:
         model: a scene model, or its configuration and metadata.
-        survey: what the file looks like (`salanet.sampling.survey`).
+        summary: what the file looks like (`salanet.sampling.summary`).
         options: what is not to be found out.
         where: what errors call the file.
 
@@ -133,14 +133,14 @@ def examine(
     """
     options = options or FitOptions()
     trained = trained_spacing(model)
-    found = stance(options.units, options.up, survey, model.config.grid, trained, where)
-    seen = found.upright(survey)
+    found = stance(options.units, options.up, summary, model.config.grid, trained, where)
+    seen = found.upright(summary)
     grid, about_grid = cell_size(options.grid, seen.spacing, model)
     about_model = _other_domain(model, seen)
-    fill, about_arrays = _missing(model, survey, where)
-    scale, about_intensity = _intensity(model, survey, dict(fill))
-    about_points = _not_finite(survey) + _strays(survey.company, max(found.scale))
-    about_points += _flagged(survey, options.noise)
+    fill, about_arrays = _missing(model, summary, where)
+    scale, about_intensity = _intensity(model, summary, dict(fill))
+    about_points = _not_finite(summary) + _strays(summary.company, max(found.scale))
+    about_points += _flagged(summary, options.noise)
     terrain = bool(TOLD.keys() & features.required(model.config.features))
     return Fit(
         scale=found.scale,
@@ -157,7 +157,7 @@ def examine(
             *about_grid,
             *about_arrays,
             *about_intensity,
-            *(_alone(survey) if terrain else ()),
+            *(_alone(summary) if terrain else ()),
         ),
     )
 
@@ -177,16 +177,16 @@ def strays(company: Company, scale: float) -> str:
     return f"{points} {apart} from the rest"
 
 
-def _not_finite(survey: Survey) -> list[str]:
-    count = survey.not_finite
+def _not_finite(summary: Summary) -> list[str]:
+    count = summary.not_finite
     if not count:
         return []
     points = "1 point has" if count == 1 else f"{count:,} points have"
     return [f"{points} NaN or infinite coordinates: no class, the label {NO_LABEL}"]
 
 
-def _alone(survey: Survey) -> list[str]:
-    count = 0 if survey.company is None else survey.company.alone
+def _alone(summary: Summary) -> list[str]:
+    count = 0 if summary.company is None else summary.company.alone
     if not count:
         return []
     points = "1 point stands" if count == 1 else f"{count:,} points stand"
@@ -202,8 +202,8 @@ def _distance(metres: float) -> str:
     return f"{size:,.0f} {unit}" if size >= 10 else f"{size:.2g} {unit}"
 
 
-def _flagged(survey: Survey, noise: bool) -> list[str]:
-    count = survey.flagged
+def _flagged(summary: Summary, noise: bool) -> list[str]:
+    count = summary.flagged
     if not count:
         return []
     points = "1 point is" if count == 1 else f"{count:,} points are"
@@ -238,7 +238,7 @@ def lacking(model: Described, available: Iterable[str]) -> list[str]:
     return [name for name in features.required(model.config.features) if name not in there]
 
 
-def _other_domain(model: Described, seen: Survey) -> list[str]:
+def _other_domain(model: Described, seen: Summary) -> list[str]:
     """A remark if the model is clearly for other files."""
     meant = model.card.domain
     if meant not in DOMAINS:
@@ -252,20 +252,20 @@ def _other_domain(model: Described, seen: Survey) -> list[str]:
     ]
 
 
-def _missing(model: Described, survey: Survey, where: str) -> tuple[dict[str, float], list[str]]:
+def _missing(model: Described, summary: Summary, where: str) -> tuple[dict[str, float], list[str]]:
     """Values for what the file lacks, or has a field for that nobody filled."""
     wanted = features.required(model.config.features)
-    absent = lacking(model, survey.arrays)
+    absent = lacking(model, summary.arrays)
     without = model.card.optional
     for name in absent:
         if name not in without:
-            has = ", ".join(sorted(survey.arrays)) or "coordinates only"
+            has = ", ".join(sorted(summary.arrays)) or "coordinates only"
             raise DataError(
                 f"{where}: the model needs '{name}', which the file lacks (it has {has}); use a "
                 "model that works without it (salanet models) or add the attribute"
             )
-    known = [name for name in wanted if name in NEUTRAL and name in survey.arrays]
-    blank = [name for name in known if survey.empty(name)]
+    known = [name for name in wanted if name in NEUTRAL and name in summary.arrays]
+    blank = [name for name in known if summary.empty(name)]
     fill = {name: float(NEUTRAL[name]) for name in (*absent, *blank)}
     remarks = []
     if absent:
@@ -274,15 +274,15 @@ def _missing(model: Described, survey: Survey, where: str) -> tuple[dict[str, fl
         trained = [name for name in blank if name not in without]
         hope = "never did without: expect less" if trained else "does without"
         are = "is" if len(blank) == 1 else "are"
-        what = "NaN" if all(survey.missing(name) == 1 for name in blank) else "0"
+        what = "NaN" if all(summary.missing(name) == 1 for name in blank) else "0"
         remarks.append(f"{_listed(blank)} {are} {what} everywhere in the file: the model {hope}")
-    partly = [_partly(survey, name, without) for name in known if name not in blank]
+    partly = [_partly(summary, name, without) for name in known if name not in blank]
     return fill, [*remarks, *filter(None, partly)]
 
 
-def _partly(survey: Survey, name: str, without: list[str]) -> str:
+def _partly(summary: Summary, name: str, without: list[str]) -> str:
     """A remark if part of the points have no value: the cells of them alone are as without it."""
-    missing, zero = survey.missing(name), survey.zero(name)
+    missing, zero = summary.missing(name), summary.zero(name)
     if not missing and zero < MANY_ZEROS:
         return ""
     hope = "does without there" if name in without else "never did without: expect less there"
@@ -292,13 +292,13 @@ def _partly(survey: Survey, name: str, without: list[str]) -> str:
 
 
 def _intensity(
-    model: Described, survey: Survey, fill: dict[str, float]
+    model: Described, summary: Summary, fill: dict[str, float]
 ) -> tuple[float | None, list[str]]:
     """The intensity that becomes 1: that of training, unless the file's are of another range."""
     scale = intensity_scale(model)
-    if scale is None or "intensity" not in survey.arrays or "intensity" in fill:
+    if scale is None or "intensity" not in summary.arrays or "intensity" in fill:
         return scale, []
-    values = survey.arrays["intensity"]
+    values = summary.arrays["intensity"]
     values = values[np.isfinite(values)]
     # Two digits: another sample of the file would decide alike.
     top = float(f"{np.percentile(values, TOP):.2g}") if len(values) else 0.0

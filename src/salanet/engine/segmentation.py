@@ -25,7 +25,7 @@ from salanet.sampling import features
 from salanet.sampling.boxes import TILE_POINTS
 from salanet.sampling.cells import cell_features, to_cells
 from salanet.sampling.noise import NO_CLASS, company_of, left_out, require_some, spread
-from salanet.sampling.survey import survey
+from salanet.sampling.summary import summarise
 from salanet.scenes import Scene
 from salanet.terminal import visible
 
@@ -114,8 +114,8 @@ def segment(
     examined = isinstance(asked, FitOptions)
     found: Fit | None
     if isinstance(asked, FitOptions):
-        surveyed = survey(cloud)
-        company, found = surveyed.company, examine(model, surveyed, asked, where)
+        summary = summarise(cloud)
+        company, found = summary.company, examine(model, summary, asked, where)
     else:
         found = asked
     seen = cloud_input(model, cloud, where, found, company)

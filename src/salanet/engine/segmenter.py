@@ -20,7 +20,7 @@ from salanet.errors import ConfigError, DataError
 from salanet.sampling import features
 from salanet.sampling.boxes import TILE_POINTS
 from salanet.sampling.noise import company_of
-from salanet.sampling.survey import survey
+from salanet.sampling.summary import summarise
 
 WHERE = "point cloud"  # what errors call it
 
@@ -173,7 +173,7 @@ class Segmenter:
         """
         frame = self._frame(xyz, {"rgb": rgb, "intensity": intensity, **attributes})
         asked = FitOptions(units=units, up=up, grid=grid, noise=noise)
-        return fitting.examine(self._runner, survey(frame.cloud), asked, WHERE)
+        return fitting.examine(self._runner, summarise(frame.cloud), asked, WHERE)
 
     def logits(self, points: ArrayLike, features: ArrayLike) -> NDArray[np.float32]:
         """Logits (N, classes) of points (N, 3), one per cell of the grid, and features (N, C).
@@ -198,7 +198,7 @@ class Segmenter:
         frame = self._frame(xyz, arrays)
         with geometry.use_threads(self._threads):
             if isinstance(asked, FitOptions):
-                seen = survey(frame.cloud)
+                seen = summarise(frame.cloud)
                 company = seen.company or company_of(frame.cloud)
                 fit = fitting.examine(self._runner, seen, asked, WHERE)
             else:

@@ -167,7 +167,7 @@ def chooser(model: Model | None, device: str) -> Chooser:
 
     def choose_for(path: Path, options: PredictOptions) -> tuple[Runner, Look, list[str]]:
         seen = look(path, options.columns, options.scan)
-        entry, why = choose(seen.survey, str(path), options=options.fit)
+        entry, why = choose(seen.summary, str(path), options=options.fit)
         if entry.name not in opened:
             opened[entry.name] = open_runner(entry.path, device)
         return opened[entry.name], seen, [why]

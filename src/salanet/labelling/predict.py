@@ -39,8 +39,8 @@ from salanet.labelling.rules import Rules
 from salanet.labelling.stream import Work, disk_bytes
 from salanet.labelling.whole import label_cloud
 from salanet.remark import Remark
+from salanet.sampling.summary import Summary, summarise
 from salanet.sampling.surface import of_mesh
-from salanet.sampling.survey import Survey, survey
 
 # Called with the name of the phase, what is done of it and all of it.
 Progress = Callable[[str, int, int], None]
@@ -136,7 +136,7 @@ def inspect_file(
     if stream is not None and not _at_once(model, stream, options):
         seen = seen or look(path)
         decision = _decide(model, head_of(stream), path, to, options)
-        fit = examine(model, seen.survey, decision.fit(options.fit), str(path))
+        fit = examine(model, seen.summary, decision.fit(options.fit), str(path))
         return Report(
             path,
             to,
@@ -153,13 +153,13 @@ def inspect_file(
     return Report(path, to, points=len(cloud), cells=cells, remarks=fit.remarks)
 
 
-def _read(path: Path, options: PredictOptions, seen: Look | None) -> tuple[PointCloud, Survey]:
+def _read(path: Path, options: PredictOptions, seen: Look | None) -> tuple[PointCloud, Summary]:
     """All of a file, and what it looks like; neither is made twice."""
     cloud = seen.cloud if seen else None
     if cloud is None:
         cloud = read(path, columns=options.columns, scan=options.scan)
     cloud.finite(str(path))
-    return cloud, seen.survey if seen else survey(cloud)
+    return cloud, seen.summary if seen else summarise(cloud)
 
 
 def _stream(path: Path, to: Path, options: PredictOptions) -> Stream | None:
@@ -205,11 +205,11 @@ def _decide(
 def _surface(
     model: Runner,
     cloud: PointCloud,
-    known: Survey,
+    known: Summary,
     path: Path,
     options: PredictOptions,
     decision: Decision,
-) -> tuple[PointCloud, Survey, Fit]:
+) -> tuple[PointCloud, Summary, Fit]:
     """What the network is to see: the cloud, or the surface of a mesh, its vertices first."""
     asked = decision.fit(options.fit)
     fit = examine(model, known, asked, str(path))
@@ -219,7 +219,7 @@ def _surface(
     if surface is None:
         return cloud, known, fit
     further = len(surface) - len(cloud)
-    known = survey(surface)
+    known = summarise(surface)
     fit = examine(model, known, replace(asked, grid=cell), str(path))
     remark = Remark(
         f"a mesh: {further:,} points on its faces are seen beside its vertices, which alone are "

@@ -1,6 +1,6 @@
 """Files of any size: points, cells and results wait on disk, and little of them is in memory.
 
-1. Survey: which points have company, and the sample that decides how the file becomes what the
+1. Summary: which points have company, and the sample that decides how the file becomes what the
    model expects.
 2. Spool: the points, as the network is to see them, sorted by block (`salanet.labelling.spool`).
 3. Ground: one terrain for the whole file, where a feature needs it.
@@ -54,7 +54,7 @@ from salanet.labelling.workfolder import (
 from salanet.sampling import features
 from salanet.sampling.ground import Ground
 from salanet.sampling.noise import FLAGS, left_out, require_some, without_flags
-from salanet.sampling.survey import Survey, restored
+from salanet.sampling.summary import Summary, restored
 from salanet.sampling.terrain import TOLD, find_terrain
 from salanet.scenes import choose_offset
 
@@ -128,15 +128,15 @@ class Work:
 
     def _work(self, folder: Path, names: list[str]) -> tuple[Tally, int]:
         pieces = Pieces(folder)
-        with self._phase("survey"):
-            survey = self._survey(folder / "facts.npz", pieces)
+        with self._phase("summary"):
+            summary = self._summary(folder / "facts.npz", pieces)
             known = self._decision.fit(self.options.fit)
-            fit = examine(self.model, survey, known, str(self.stream.path))
+            fit = examine(self.model, summary, known, str(self.stream.path))
             self.remarks += [*strangers_in(self.stream), *fit.remarks]
-            out = 0 if fit.noise else survey.flagged
+            out = 0 if fit.noise else summary.flagged
             require_some(out, self.stream.count, str(self.stream.path))
         with self._phase("spool"):
-            spool = self._spool(folder / "points", pieces, survey, fit, names)
+            spool = self._spool(folder / "points", pieces, summary, fit, names)
         with self._phase("ground"):
             ground = self._ground(folder / "ground.npz", spool, names)
         with self._phase("cells"):
@@ -156,25 +156,25 @@ class Work:
         yield
         self.seconds[name] = time.perf_counter() - begin
 
-    def _survey(self, path: Path, pieces: Pieces) -> Survey:
+    def _summary(self, path: Path, pieces: Pieces) -> Summary:
         """What was found before is read from a file; else what somebody has seen is kept."""
         facts = pieces.load(path)
         if facts is None:
             size, count = self.plan.chunk, self.stream.count
             if self.seen:
                 facts = self.seen.facts
-                self.progress("survey", count, count)
+                self.progress("summary", count, count)
             else:
-                facts = facts_of(self.stream, size, lambda a, b: self.progress("survey", a, b))
+                facts = facts_of(self.stream, size, lambda a, b: self.progress("summary", a, b))
             pieces.save(path, **facts)
         return restored(facts, source_of(self.stream), self.stream.count)
 
     def _spool(
-        self, folder: Path, pieces: Pieces, survey: Survey, fit: Fit, names: list[str]
+        self, folder: Path, pieces: Pieces, summary: Summary, fit: Fit, names: list[str]
     ) -> Spool:
         filled = [name for name, _ in fit.fill]
         keep = [*features.required(names), *filled]
-        company = survey.company
+        company = summary.company
         assert company is not None  # it was looked for
         corners = fit.apply(company.bounds)
         spool = Spool(folder, pieces, fit.grid, choose_offset(corners, fit.grid))

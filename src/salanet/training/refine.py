@@ -34,7 +34,7 @@ from salanet.io.atomic import spare
 from salanet.model_file import locate
 from salanet.models import Network, load, save
 from salanet.sampling import features
-from salanet.sampling.survey import survey
+from salanet.sampling.summary import summarise
 from salanet.sampling.terrain import TOLD
 from salanet.scenes import Scene, open_scenes
 from salanet.training.engine import Trainer
@@ -221,7 +221,7 @@ def _open(
     cloud = read(path, columns=columns)
     if cloud.label is None:
         raise DataError(f"{path}: has no classes")
-    fit = examine(parent, survey(cloud), FitOptions(), str(path))
+    fit = examine(parent, summarise(cloud), FitOptions(), str(path))
     report.remarks += [remark for remark in fit.remarks if remark not in report.remarks]
     said, probability = _said(runner, cloud, fit)
     rows = checked.rows(cloud, str(path)) & (said != UNKNOWN)
