@@ -24,6 +24,7 @@ from salanet.model_file import Described
 from salanet.sampling import features
 from salanet.sampling.boxes import TILE_POINTS
 from salanet.sampling.cells import cell_features, to_cells
+from salanet.sampling.islands import settled
 from salanet.sampling.noise import NO_CLASS, company_of, left_out, require_some, spread
 from salanet.sampling.summary import summarise
 from salanet.scenes import Scene
@@ -46,6 +47,7 @@ class Segmentation:
         remarks: what was decided about the cloud, and what is doubtful, one line each.
         certainty: how sure the model is of the labels; None where no point has one.
         confidence: float32 (N,), the largest probability of each point, 0 for those left out.
+        plain: int64 (N,), the labels before islands were put right; None if they were not.
     """
 
     labels: NDArray[np.int64]
@@ -54,12 +56,16 @@ class Segmentation:
     remarks: tuple[str, ...] = ()
     certainty: Certainty | None = None
     confidence: NDArray[np.float32] | None = None
+    plain: NDArray[np.int64] | None = None
 
     def first(self, count: int) -> Segmentation:
         """What was found for the first points alone, such as the vertices of a mesh."""
         given = None if self.probabilities is None else self.probabilities[:count]
         sure = None if self.confidence is None else self.confidence[:count]
-        return replace(self, labels=self.labels[:count], probabilities=given, confidence=sure)
+        plain = None if self.plain is None else self.plain[:count]
+        return replace(
+            self, labels=self.labels[:count], probabilities=given, confidence=sure, plain=plain
+        )
 
 
 class Input(NamedTuple):
@@ -85,6 +91,7 @@ def segment(
     where: str = "point cloud",
     fit: Fit | FitOptions | Literal["auto"] | None = "auto",
     company: Company | None = None,
+    regularise: bool = False,
 ) -> Segmentation:
     """Give every point of a cloud one of the model's classes.
 
@@ -103,6 +110,9 @@ def segment(
             known already; a `Fit` is taken silently (`salanet.adapt.fit.examine`); None takes
             the cloud as it is, in metres and with z up (`as_is`).
         company: where the cloud's points have company, if that is known.
+        regularise: put islands of labels right by what is around them, as far as the model is not
+            sure of them (`salanet.sampling.islands`); confidence and probabilities are the
+            model's own.
 
     Raises:
         DataError: the cloud is empty, has no finite coordinates, or lacks an attribute.
@@ -127,7 +137,14 @@ def segment(
         tile_points=tile_points,
         progress=progress,
     )
-    labels = of_points(logits.argmax(axis=1), seen.cell_of_point, NO_CLASS)
+    classes = logits.argmax(axis=1)
+    labels = of_points(classes, seen.cell_of_point, NO_CLASS)
+    plain = labels if regularise else None
+    if regularise:
+        used = found or as_is(model, cloud.arrays())
+        cell, said = used.grid * used.zoom, shares(model, logits)
+        classes = settled(seen.points, classes, cell, probabilities=said)
+        labels = of_points(classes, seen.cell_of_point, NO_CLASS)
     sure = of_points(confidence(model, logits), seen.cell_of_point, 0)
     known = np.bincount(levels(sure[labels >= 0]), minlength=LEVELS + 1)
     certainty = Certainty.of(model, known)
@@ -150,6 +167,7 @@ def segment(
         remarks=tuple(remarks),
         certainty=certainty,
         confidence=sure,
+        plain=plain,
     )
 
 

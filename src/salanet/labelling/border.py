@@ -105,6 +105,7 @@ class Border:
         strips: keep what is near the edges of those files beside the result, for the next file
             that looks; see `salanet.labelling.strips`.
         remarks: gets a line for each file that cannot be used.
+        further: metres to look beyond what the network does.
     """
 
     model: Described
@@ -115,6 +116,7 @@ class Border:
     size: int
     strips: bool
     remarks: list[str]
+    further: float = 0.0
 
     def clouds(self, paths: Sequence[Path]) -> Iterator[PointCloud]:
         """The points of some files, in their order."""
@@ -202,6 +204,6 @@ class Border:
 
         No neighbour's terrain rises or falls by more than the file reaches: strays do.
         """
-        across = reach_of(self.model, self.fit.zoom)
+        across = reach_of(self.model, self.fit.zoom) + self.further
         low, high = self._box
         return np.array([across, across, across + float((high - low).max())])

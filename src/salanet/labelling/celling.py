@@ -100,11 +100,11 @@ class Celling:
             Points done, points in all, and the cells after the last group.
         """
         blocks, counts, own = self.spool.blocks()
-        cuts = _cuts(counts, points)
-        places = [self._places(run, blocks[cuts[:-1]]) for run in self.spool.runs]
+        ends = cuts(counts, points)
+        places = [self._places(run, blocks[ends[:-1]]) for run in self.spool.runs]
         found = np.zeros((len(blocks), self.depth), np.int64)
         done, base = 0, 0
-        for g, (first, last) in enumerate(pairwise(cuts)):
+        for g, (first, last) in enumerate(pairwise(ends)):
             spans = [at[g : g + 2] for at in places]
             found[first:last] = self._held(g, blocks[first:last], spans, base)
             base += int(found[first:last, 0].sum())
@@ -220,12 +220,12 @@ def _halved(codes: NDArray[np.int64]) -> NDArray[np.int64]:
     return codes - within + ((within >> 1) & kept)
 
 
-def _cuts(counts: NDArray[np.int64], points: int) -> list[int]:
+def cuts(counts: NDArray[np.int64], points: int) -> list[int]:
     """Where groups of at most `points` begin, and the end."""
-    cuts, held = [0], 0
+    found, held = [0], 0
     for i, count in enumerate(counts.tolist()):
         if held and held + count > points:
-            cuts.append(i)
+            found.append(i)
             held = 0
         held += count
-    return [*cuts, len(counts)]
+    return [*found, len(counts)]

@@ -41,6 +41,7 @@ def label(
     confidence: bool = False,
     entropy: bool = False,
     votes: int = 1,
+    regularise: bool = False,
     units: str = "auto",
     up: str = "auto",
     grid: float | Literal["auto"] | None = None,
@@ -70,6 +71,8 @@ def label(
             for the shipped one that a file looks made for.
         probabilities, confidence, entropy: what is written beside the classes.
         votes: passes, each with the cloud turned and scaled otherwise; logits are averaged.
+        regularise: put isolated points and small islands of a class right by what is around them,
+            as far as the model is not sure of them (`salanet.sampling.islands`).
         units: of the coordinates: auto, m, ft, us-ft, mm or cm.
         up: the axis that points up: auto, z or y.
         grid: size in metres of the cells to work with; None for the model's, "auto" for larger
@@ -126,6 +129,7 @@ def label(
         fit=FitOptions(units=units, grid=grid, up=up, noise=noise),
         vertices=vertices,
         rules=rules or Rules(),
+        regularise=regularise,
     )
     if in_place and to is not None:
         raise ConfigError("results in place have the names of their files: no other can be given")

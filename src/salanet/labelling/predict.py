@@ -53,6 +53,7 @@ class PredictOptions:
     Attributes:
         probabilities, confidence, entropy: what is written beside the classes.
         votes: passes, the first as the points are, the others turned and scaled.
+        regularise: put islands of labels right by what is around them.
         columns, scan: see `salanet.read`.
         memory: bytes the process may take; None for what suits the machine.
         resume: continue what a killed run left behind.
@@ -77,6 +78,7 @@ class PredictOptions:
     vertices: bool = False
     rules: Rules = field(default_factory=Rules)
     strips: bool = False
+    regularise: bool = False
 
 
 def predict_file(
@@ -264,6 +266,7 @@ def _whole(
         where=str(path),
         fit=fit,
         company=known.company,
+        regularise=options.regularise,
     ).first(len(cloud))
     clock.append(time.perf_counter())
     tally, renamed = label_cloud(cloud, found, model, decision, **extras)

@@ -14,6 +14,7 @@ work was interrupted.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,7 @@ from salanet.labelling.memory import Plan
 from salanet.labelling.outputs import extra_columns, extra_names, label_type, left_out_codes
 from salanet.labelling.pieces import Pieces
 from salanet.labelling.report import Report
+from salanet.labelling.settling import Settling
 from salanet.labelling.spool import BORDER, OWN, Spool
 from salanet.labelling.tilework import Tiling
 from salanet.labelling.workfolder import (
@@ -52,7 +54,9 @@ from salanet.labelling.workfolder import (
     work_folder,
 )
 from salanet.sampling import features
+from salanet.sampling.blocks import EDGE
 from salanet.sampling.ground import Ground
+from salanet.sampling.islands import SIZE, reach
 from salanet.sampling.noise import FLAGS, left_out, require_some, without_flags
 from salanet.sampling.summary import Summary, restored
 from salanet.sampling.terrain import TOLD, find_terrain
@@ -143,6 +147,9 @@ class Work:
             store = self._cells(folder, spool, fit, names, ground)
         with self._phase("network"):
             tiling = self._tiling(folder, pieces, store, fit, names)
+        if self.options.regularise:
+            with self._phase("regularise"):
+                self._settle(tiling)
         with self._phase("write"):
             tally = self._write(spool, tiling)
         if pieces.damaged:
@@ -194,7 +201,8 @@ class Work:
             count = len(self.options.border)
             self.remarks.append(f"points of {count} neighbouring files were seen at the edges")
         strips, remarks = self.options.strips, self.remarks
-        border = Border(self.model, self.to, fit, corners, keep, size, strips, remarks)
+        further = reach(SIZE) * fit.grid if self.options.regularise else 0.0
+        border = Border(self.model, self.to, fit, corners, keep, size, strips, remarks, further)
         for run, cloud in enumerate(border.clouds(self.options.border)):
             if not spool.has(f"{BORDER}-{run}"):
                 spool.add(f"{BORDER}-{run}", cloud)
@@ -246,14 +254,30 @@ class Work:
             store,
             fit,
             self.options.votes,
-            any(self._extras.values()),
+            any(self._extras.values()) or self.options.regularise,
             self.plan.tile,
             names,
             self.options.rules.min_confidence,
+            math.ceil(reach(SIZE) / EDGE) if self.options.regularise else 0,
         )
         for done, total in tiling.run():
             self.progress("network", done, total)
         return tiling
+
+    def _settle(self, tiling: Tiling) -> None:
+        settling = Settling(
+            tiling.folder,
+            tiling.pieces,
+            tiling.store,
+            tiling.known,
+            tiling.fit.grid,
+            tiling.rows,
+            len(self.model.config.classes),
+            SIZE,
+            self.plan.tile,
+        )
+        for done, total in settling.run():
+            self.progress("regularise", done, total)
 
     @property
     def _extras(self) -> dict[str, bool]:
@@ -267,13 +291,16 @@ class Work:
     def _write(self, spool: Spool, tiling: Tiling) -> Tally:
         """Write the result; returns what became of the classes."""
         size, decision, into = self.plan.chunk, self._decision, self.options.rules.into
+        told = tiling.settled if self.options.regularise else tiling.labels
         tally = Tally(decision)
         for run in spool.runs:
             if run.startswith(OWN):
                 cells, own = spool.cells(run), spool.own(run)
-                classes = tiling.labels(cells)
+                classes = told(cells)
                 codes = decision.written(classes, own)
                 tally.add(classes, own, codes, tiling.levels(cells))
+                if self.options.regularise:
+                    tally.add_settled(tiling.labels(cells), classes, own)
         taken = [*self.stream.names, *([into] if into else [])]
         extra, remarks = extra_names(self.model, taken, **self._extras)
         self.remarks += remarks
@@ -287,7 +314,7 @@ class Work:
             run = f"{OWN}-{start // size}"
             cells = spool.cells(run)
             assert len(cells) == stop - start
-            codes = decision.written(tiling.labels(cells), spool.own(run))
+            codes = decision.written(told(cells), spool.own(run))
             chances = tiling.probabilities(cells)
             columns = [] if chances is None else extra_columns(chances, **self._extras)
             return placed(codes, into, kind, extra, columns)
@@ -321,6 +348,6 @@ def disk_bytes(stream: Stream, model: Runner, options: PredictOptions) -> int:
     """About what the work needs on the disk, its result included, border files left out."""
     columns = 3 * 8 + 3 * 4 + 1 + 4 * len(features.required(require_scenes(model.config)))
     cells = 4 * (3 + model.config.in_channels) + 1
-    beside = options.probabilities or options.confidence or options.entropy
+    beside = options.probabilities or options.confidence or options.entropy or options.regularise
     chances = 4 * len(model.config.classes) if beside else 0
     return stream.count * (stream.point_bytes + columns + cells + 2 * chances)
