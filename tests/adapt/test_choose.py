@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_fit import of, room, tall_town
+from test_alignment import of, room, tall_town
 
 from salanet.adapt.choose import choose, domain
 from salanet.cloud import PointCloud

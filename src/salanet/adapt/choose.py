@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from salanet.adapt.fit import FitOptions, examine, lacking, strays
-from salanet.adapt.kind import DOMAINS, USUAL_GRIDS, domain, stance
+from salanet.adapt.alignment import AlignmentOptions, examine, lacking, strays
+from salanet.adapt.kind import DOMAINS, USUAL_GRIDS, domain, find_axes
 from salanet.errors import ConfigError, SalaNetError
 from salanet.model_file import Entry, require_entries
 from salanet.remark import Remark
@@ -19,7 +19,7 @@ def choose(
     summary: Summary,
     where: str,
     models: Sequence[Entry] | None = None,
-    options: FitOptions | None = None,
+    options: AlignmentOptions | None = None,
 ) -> tuple[Entry, str]:
     """The smallest model that is for such a file and can do with its attributes, and why.
 
@@ -33,7 +33,7 @@ def choose(
         ConfigError: no model fits, or the file could be either; the models are listed.
         DataError: the file is in degrees.
     """
-    options = options or FitOptions()
+    options = options or AlignmentOptions()
     models = require_entries() if models is None else models
     listed = ", ".join(f"{m.name} ({DOMAINS.get(m.domain, 'any scan')})" for m in models)
     kind, reason = domain(summary, options.units, options.up, where)
@@ -76,9 +76,9 @@ class Findings:
     remarks: list[str]
 
 
-def findings(summary: Summary, where: str, options: FitOptions | None = None) -> Findings:
+def findings(summary: Summary, where: str, options: AlignmentOptions | None = None) -> Findings:
     """What `salanet predict` would make of a file, with these options."""
-    options = options or FitOptions()
+    options = options or AlignmentOptions()
     try:
         kind, _ = domain(summary, options.units, options.up, where)
     except SalaNetError as in_degrees:
@@ -86,17 +86,17 @@ def findings(summary: Summary, where: str, options: FitOptions | None = None) ->
     grid = USUAL_GRIDS.get(kind, USUAL_GRIDS["airborne"])
     try:
         model, why = choose(summary, where, options=options)
-        fit = examine(model, summary, options, where)
+        alignment = examine(model, summary, options, where)
     except SalaNetError as error:
-        found = stance(options.units, options.up, summary, grid, grid, where)
+        found = find_axes(options.units, options.up, summary, grid, grid, where)
         spacing = _finite(summary.spacing * found.scale[0])
         remarks = [_bare(error, where), *found.remarks]
         if summary.company is not None and summary.company.count:
             remarks.append(strays(summary.company, max(found.scale)))
         return Findings(kind, found.scale, spacing, None, None, remarks)
-    spacing = _finite(summary.spacing * fit.scale[0])
-    per_cell = (fit.grid / spacing) ** 2 if spacing else None
-    return Findings(kind, fit.scale, spacing, model.name, per_cell, [why, *fit.remarks])
+    spacing = _finite(summary.spacing * alignment.scale[0])
+    per_cell = (alignment.grid / spacing) ** 2 if spacing else None
+    return Findings(kind, alignment.scale, spacing, model.name, per_cell, [why, *alignment.remarks])
 
 
 def _bare(error: SalaNetError, where: str) -> str:

@@ -25,7 +25,7 @@ EXPECTED = {"indoor": ("ceiling", "floor"), "airborne": ("ground",)}
 NEXT_TO_NONE = 0.02
 
 
-class Stance(NamedTuple):
+class Axes(NamedTuple):
     """Metres per unit along the file's x, y, z; what is up: "z", "y" or "-y"; what to say of it."""
 
     scale: tuple[float, float, float]
@@ -41,7 +41,9 @@ class Stance(NamedTuple):
         return replace(seen, xyz=seen.xyz * np.array([across, across, up]))
 
 
-def stance(unit: str, up: str, summary: Summary, grid: float, trained: float, where: str) -> Stance:
+def find_axes(
+    unit: str, up: str, summary: Summary, grid: float, trained: float, where: str
+) -> Axes:
     """Units and vertical axis of a file, each as asked or found out.
 
     Which axis points up depends on how long a unit is, and which unit is likely on how high the
@@ -57,7 +59,7 @@ def stance(unit: str, up: str, summary: Summary, grid: float, trained: float, wh
     found, remarks = upright.decide(up, summary, standing.scale[1])
     settled = found == "z" and (up == "z" or upright.said_by(summary))
     if settled or upright.viewed(summary, standing.scale[1]):
-        return Stance(standing.scale, found, [*standing.remarks, *remarks])
+        return Axes(standing.scale, found, [*standing.remarks, *remarks])
     lying = units.decide(unit, upright.turn(summary), grid, trained, where)
     if found == "z":
         found, remarks = upright.decide(up, summary, lying.scale[1])
@@ -65,7 +67,7 @@ def stance(unit: str, up: str, summary: Summary, grid: float, trained: float, wh
     likelier = remarks and lying.scale[0] < standing.scale[0]
     better = lying if found != "z" or likelier else standing
     scale = standing.scale if summary.crs is not None else better.scale
-    return Stance(scale, found, [*better.remarks, *remarks])
+    return Axes(scale, found, [*better.remarks, *remarks])
 
 
 def domain(
@@ -78,7 +80,7 @@ def domain(
     if summary.not_finite and not len(summary.xyz):
         raise DataError(f"{where}: no point has finite coordinates")
     grid = USUAL_GRIDS["indoor"]
-    return domain_of(stance(unit, up, summary, grid, grid, where).upright(summary))
+    return domain_of(find_axes(unit, up, summary, grid, grid, where).upright(summary))
 
 
 def domain_of(seen: Summary) -> tuple[str, str]:

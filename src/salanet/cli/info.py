@@ -43,8 +43,8 @@ def run(
             on its side or is what a camera sees.
         json: print a list with all of it as JSON.
     """
+    from salanet.adapt.alignment import AlignmentOptions
     from salanet.adapt.choose import findings
-    from salanet.adapt.fit import FitOptions
     from salanet.cli.advice import advised
     from salanet.cli.batch import conclude, for_each
     from salanet.errors import ConfigError
@@ -61,7 +61,7 @@ def run(
     def work(i: int) -> None:
         cloud = read(found[i], columns=columns)
         description = describe(found[i], cloud=cloud)
-        meaning = findings(summarise(cloud), str(found[i]), FitOptions(units=units, up=up))
+        meaning = findings(summarise(cloud), str(found[i]), AlignmentOptions(units=units, up=up))
         meaning = replace(meaning, remarks=[*map(advised, meaning.remarks)])
         done.append(asdict(description) | {"prediction": asdict(meaning)})
         if not json:

@@ -1,6 +1,6 @@
 """What a sample of a cloud tells of the whole: reference system, spacing, shape, empty attributes.
 
-Lengths are in the file's units; what they mean is for `salanet.adapt.fit` to say.
+Lengths are in the file's units; what they mean is for `salanet.adapt.alignment` to say.
 """
 
 from __future__ import annotations

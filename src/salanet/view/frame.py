@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from salanet.adapt.fit import FitOptions, strays
-from salanet.adapt.kind import USUAL_GRIDS, stance
+from salanet.adapt.alignment import AlignmentOptions, strays
+from salanet.adapt.kind import USUAL_GRIDS, find_axes
 from salanet.adapt.units import NAMES, SIZES, plural
 from salanet.adapt.upright import WORDS
 from salanet.errors import DataError
@@ -36,9 +36,9 @@ def framed(sample: Sample, up: str = "auto", units: str = "auto") -> Sample:
         upright=sample.upright,
         arrays={},
     )
-    asked = FitOptions(units=units, up=up)
+    asked = AlignmentOptions(units=units, up=up)
     try:
-        found = stance(asked.units, asked.up, summary, GRID, GRID, sample.name)
+        found = find_axes(asked.units, asked.up, summary, GRID, GRID, sample.name)
     except DataError:  # in degrees, which need not stop anybody from looking
         return replace(sample, up="z" if up == "auto" else up)
     return replace(sample, up=found.up, unit=found.scale[0])
