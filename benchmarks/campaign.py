@@ -6,7 +6,7 @@ benchmarks/results/campaign_rates.{csv,md}. From these, `python benchmarks/campa
 benchmarks/results/campaign.{csv,md}.
 
 The model is simple: a core works on one tile at a time, and all nodes share one storage. A tile is
-decoded three times (to survey it, to spool it, to copy it), which reads it once, and once more for
+decoded three times (to look at it, to sort it, to copy it), which reads it once, and once more for
 the strips along its borders, from which its eight neighbours read what they see of it. The tile
 measured stands for one of a kilometre: its own neighbours reach into it as far in proportion.
 Cores scale; the storage does not: the campaign takes as long as the slower of the two.

@@ -12,7 +12,7 @@ import numpy as np
 
 from salanet.cli.console import messages, print_json, results
 from salanet.datasets.balance import Counted, balance, warnings
-from salanet.datasets.blocks import Survey
+from salanet.datasets.blocks import Contents
 from salanet.datasets.files import Settings
 from salanet.datasets.jobs import SPLITS, Job, Prepared, is_current
 from salanet.datasets.usable import foreign_units, left_out
@@ -23,7 +23,7 @@ class Plan:
     """Jobs, and what was counted to make them; `block` is the side of the blocks, if any."""
 
     jobs: list[Job]
-    surveys: list[Survey] = field(default_factory=list)
+    contents: list[Contents] = field(default_factory=list)
     block: float | None = None
 
 
@@ -38,18 +38,18 @@ class Expected(NamedTuple):
 
 def expected(plan: Plan, names: Sequence[str]) -> list[Expected]:
     """What the parts will hold, from the counts of their blocks."""
-    surveys = {survey.source: survey for survey in plan.surveys}
+    contents = {held.source: held for held in plan.contents}
     found = []
     for job in plan.jobs:
-        survey = surveys[job.source]
+        held = contents[job.source]
         mine = [
             block
-            for block in survey.areas
+            for block in held.areas
             if job.part is None or (block in job.part.blocks) != job.part.inverse
         ]
-        counts = np.sum([survey.counts[block] for block in mine], axis=0, dtype=np.int64)
+        counts = np.sum([held.counts[block] for block in mine], axis=0, dtype=np.int64)
         named = dict(zip(names, np.broadcast_to(counts, len(names)).tolist(), strict=True))
-        area = sum(survey.areas[block] for block in mine)
+        area = sum(held.areas[block] for block in mine)
         found.append(Expected(job, named, area, len(mine)))
     return found
 
@@ -91,7 +91,7 @@ def show_report(
     names = settings.classes.names
     found = warnings(prepared, names) + foreign_units(prepared) + left_out(prepared)
     found += _strangers(prepared, destination)
-    parts = expected(plan, names) if plan.surveys else []
+    parts = expected(plan, names) if plan.contents else []
     if as_json:
         scenes = [
             {

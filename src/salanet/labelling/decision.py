@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from salanet.adapt.fit import FitOptions
+from salanet.adapt.alignment import AlignmentOptions
 from salanet.cloud import NO_LABEL, PointCloud
 from salanet.errors import DataError, FileError
 from salanet.io.las.asprs import ASPRS, NO_CLASS, RARE, REST, follows, is_standard
@@ -84,7 +84,7 @@ class Decision:
     keep: Spans
     only: Spans | None
 
-    def fit(self, asked: FitOptions) -> FitOptions:
+    def alignment(self, asked: AlignmentOptions) -> AlignmentOptions:
         """What is known of the file, and whether the network sees flagged noise."""
         return replace(asked, noise=self.noise)
 
