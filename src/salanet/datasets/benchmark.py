@@ -21,6 +21,7 @@ from salanet.cloud import PointCloud
 from salanet.datasets.files import fingerprint
 from salanet.datasets.manifest import digest, digests
 from salanet.errors import ConfigError, DataError
+from salanet.extensions import use_all, used
 from salanet.geometry import nearest
 from salanet.sampling.cells import to_cells
 from salanet.scenes import Scene, intact
@@ -166,7 +167,8 @@ def prepare(
             _tell(done, results[job])
         return [results[job] for job in plan.jobs]
     context = multiprocessing.get_context("spawn")  # OpenMP does not survive a fork
-    with ProcessPoolExecutor(min(workers, len(waiting)), context, _one_thread) as pool:
+    started = _one_thread, (used(),)
+    with ProcessPoolExecutor(min(workers, len(waiting)), context, *started) as pool:
         futures = {pool.submit(plan.work, job): job for job in waiting}
         try:
             for future in as_completed(futures):
@@ -324,7 +326,9 @@ def _tell(done: Callable[[Prepared], None] | None, result: Prepared) -> None:
         done(result)
 
 
-def _one_thread() -> None:
+def _one_thread(modules: tuple[str, ...]) -> None:
+    """In a process: one thread for each kernel, and what this one has imported."""
+    use_all(modules)
     os.environ |= dict.fromkeys(THREADS, "1")
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
