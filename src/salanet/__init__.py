@@ -34,6 +34,7 @@ _LAZY = {
     "restore": "salanet.labelling.inplace",
     "save": "salanet.models",
     "segment": "salanet.engine",
+    "smooth": "salanet.labelling.smooth",
     "train": "salanet._front",
     "view": "salanet._front",
     "write": "salanet.io",
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from salanet.labelling.label import label
     from salanet.labelling.report import Report
     from salanet.labelling.rules import Rules
+    from salanet.labelling.smooth import smooth
     from salanet.models import create_model, load, save
 
 __all__ = [
@@ -79,6 +81,7 @@ __all__ = [
     "restore",
     "save",
     "segment",
+    "smooth",
     "train",
     "view",
     "write",

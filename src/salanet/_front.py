@@ -121,14 +121,16 @@ def open_model(model: str | Path, device: str = "auto") -> Runner:
 
 
 def list_operators() -> list[str]:
-    """Local aggregation operators by name; without PyTorch those that run without it."""
+    """Local aggregation operators and forms of them by name; without PyTorch what runs then."""
+    from salanet.model_config import PRESETS
+
     if find_spec("torch") is not None:
         from salanet.operators import OPERATORS
 
-        return [*OPERATORS]
+        return [*OPERATORS, *PRESETS]
     from salanet.engine.aggregations import AGGREGATIONS
 
-    return [*AGGREGATIONS]
+    return [*AGGREGATIONS, *PRESETS]
 
 
 def view(

@@ -31,6 +31,10 @@ COMMANDS = {
     "convert": ("salanet.cli.convert", "a point cloud in another format, and what got lost"),
     "predict": ("salanet.cli.predict", "label point clouds: the same file out, with classes"),
     "refine": ("salanet.cli.refine", "let a model learn from what you have corrected"),
+    "smooth": (
+        "salanet.cli.smooth",
+        "isolated points and small islands of a class put right",
+    ),
     "terrain": ("salanet.cli.terrain", "the ground of labelled files as a raster of heights"),
     "view": ("salanet.cli.view", "look at point clouds, in a browser or as a picture"),
     "edit": ("salanet.cli.edit", "correct the classes of a file in the browser"),

@@ -32,6 +32,7 @@ def run(
     confidence: bool = False,
     entropy: bool = False,
     votes: int = 1,
+    regularise: bool = False,
     units: Literal["auto", "m", "ft", "us-ft", "mm", "cm"] = "auto",
     up: Literal["auto", "z", "y", "-y"] = "auto",
     grid: float | Literal["auto"] | None = None,
@@ -69,6 +70,8 @@ def run(
         confidence: add the largest of the probabilities.
         entropy: add the entropy of the probabilities, from 0 (certain) to 1 (all as likely).
         votes: passes, each with the cloud turned and scaled otherwise; logits are averaged.
+        regularise: put isolated points and small islands of a class right by what is around them,
+            as far as the model is not sure of them.
         units: of the coordinates. By default what the file's reference system says, else found out.
         up: the axis that points up (--up=-y: y points down); auto: z, unless the cloud plainly lies
             on its side or is what a camera sees.
@@ -124,6 +127,7 @@ def run(
             confidence=confidence,
             entropy=entropy,
             votes=votes,
+            regularise=regularise,
             units=units,
             up=up,
             grid=grid,

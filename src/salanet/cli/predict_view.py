@@ -17,6 +17,7 @@ from salanet.cli.phases import Phases
 from salanet.labelling.report import Report
 from salanet.labelling.watch import Watch
 
+MOST_MOVES = 8  # in a line
 NO_CLASSES = {-1, 0, 1}  # a file that has no others has not been classified
 
 
@@ -90,6 +91,8 @@ def show(report: Report) -> None:
     console.print(table)
     for line in changes(report):
         console.print(line, soft_wrap=True)
+    if report.regularised is not None:
+        console.print(regularised(report.regularised), soft_wrap=True)
     certainty = report.certainty
     if certainty and certainty.calibrated:
         console.print(
@@ -140,6 +143,16 @@ def changes(report: Report) -> list[str]:
     return [
         "  ".join([row[0].ljust(first), *map(str.rjust, row[1:], rest)]).rstrip() for row in rows
     ]
+
+
+def regularised(moves: dict[str, dict[str, int]]) -> str:
+    """A line on the points in islands that were put right, the most frequent moves first."""
+    pairs = [(n, old, new) for old, row in moves.items() for new, n in row.items()]
+    pairs.sort(key=lambda pair: -pair[0])
+    said = [f"{old} -> {new} {n:,}" for n, old, new in pairs[:MOST_MOVES]]
+    total = f"{sum(n for n, _, _ in pairs):,} points took the class of what is around them"
+    more = ["…"] if len(pairs) > MOST_MOVES else []
+    return f"{total}: {', '.join(said + more)}" if said else total
 
 
 def show_plan(report: Report) -> None:

@@ -35,6 +35,8 @@ class Tally:
         pairs: points of each former and new code.
         many: there are more former codes than classes could have.
         kept, left_out: points of each code that kept it by the rules, and beside the network.
+        settled: points by the class that the model gives, and the one their surroundings do, where
+            these differ: int64 (C, C); None if nobody asked.
     """
 
     decision: Decision
@@ -46,6 +48,7 @@ class Tally:
     many: bool = False
     kept: Counter[int] = field(default_factory=Counter)
     left_out: Counter[int] = field(default_factory=Counter)
+    settled: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.decision.codes) - 1
@@ -74,6 +77,15 @@ class Tally:
         for old in () if self.many else olds:
             found = _counted(written[former == old])
             self.pairs.update({(old, code): n for code, n in found.items()})
+
+    def add_settled(self, plain: NDArray[np.int64], classes: NDArray[np.int64], own: Own) -> None:
+        """Count points that islands were put right of: classes (N,) before and after."""
+        count = len(self.seen)
+        if self.settled is None:
+            self.settled = np.zeros((count, count), np.int64)
+        moved = (plain != classes) & ~own.held & (classes < count)
+        pairs = np.bincount(plain[moved] * count + classes[moved], minlength=count * count)
+        self.settled += pairs.reshape(count, count)
 
     @property
     def written(self) -> list[int]:
@@ -104,11 +116,23 @@ class Tally:
             codes=tuple(self.decision.codes[:-1].tolist()),
             certainty=Certainty.of(model, self.sure),
             unsure=self.unsure if rules.min_confidence else None,
+            regularised=self._regularised(model),
             kept={} if self.many else dict(sorted(self.kept.items())),
             changes=self.changes,
             names=self.names | self.decision.file_names,
             remarks=(*report.remarks, *self.remarks()),
         )
+
+    def _regularised(self, model: Described) -> dict[str, dict[str, int]] | None:
+        """Points by former and new class; None if nobody asked."""
+        if self.settled is None:
+            return None
+        names = model.config.classes
+        return {
+            names[i]: {names[j]: int(row[j]) for j in np.flatnonzero(row)}
+            for i, row in enumerate(self.settled)
+            if row.any()
+        }
 
     def remarks(self) -> list[str]:
         """A line on what was kept, and what is odd about it."""

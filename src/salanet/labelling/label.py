@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from salanet.adapt.alignment import AlignmentOptions
 from salanet.adapt.choose import choose
-from salanet.adapt.fit import FitOptions
 from salanet.engine.opening import as_runner, open_runner
 from salanet.engine.runner import Model, Runner
 from salanet.errors import ConfigError, SalaNetError
@@ -41,6 +41,7 @@ def label(
     confidence: bool = False,
     entropy: bool = False,
     votes: int = 1,
+    regularise: bool = False,
     units: str = "auto",
     up: str = "auto",
     grid: float | Literal["auto"] | None = None,
@@ -70,6 +71,8 @@ def label(
             for the shipped one that a file looks made for.
         probabilities, confidence, entropy: what is written beside the classes.
         votes: passes, each with the cloud turned and scaled otherwise; logits are averaged.
+        regularise: put isolated points and small islands of a class right by what is around them,
+            as far as the model is not sure of them (`salanet.sampling.islands`).
         units: of the coordinates: auto, m, ft, us-ft, mm or cm.
         up: the axis that points up: auto, z or y.
         grid: size in metres of the cells to work with; None for the model's, "auto" for larger
@@ -123,9 +126,10 @@ def label(
         scan=scan,
         memory=parse_memory(memory) if isinstance(memory, str) else memory,
         resume=resume,
-        fit=FitOptions(units=units, grid=grid, up=up, noise=noise),
+        alignment=AlignmentOptions(units=units, grid=grid, up=up, noise=noise),
         vertices=vertices,
         rules=rules or Rules(),
+        regularise=regularise,
     )
     if in_place and to is not None:
         raise ConfigError("results in place have the names of their files: no other can be given")
@@ -167,7 +171,7 @@ def chooser(model: Model | None, device: str) -> Chooser:
 
     def choose_for(path: Path, options: PredictOptions) -> tuple[Runner, Look, list[str]]:
         seen = look(path, options.columns, options.scan)
-        entry, why = choose(seen.survey, str(path), options=options.fit)
+        entry, why = choose(seen.summary, str(path), options=options.alignment)
         if entry.name not in opened:
             opened[entry.name] = open_runner(entry.path, device)
         return opened[entry.name], seen, [why]

@@ -25,6 +25,8 @@ class Report:
         unsure: number of points that got the code for no class; None if nobody asked for that.
         kept: number of points of each code that kept it.
         changes: number of points by former and new code; empty where the file had no classes.
+        regularised: number of points in islands that were put right, by the model's class and the
+            one written; None if nobody asked for that.
         names: what these codes are called, as far as somebody says.
         backup: where the former file is, if the result has its name.
         certainty: how sure the model is; None where no point has a class.
@@ -48,6 +50,7 @@ class Report:
     kept: dict[int, int] = field(default_factory=dict)
     changes: dict[int, dict[int, int]] = field(default_factory=dict)
     names: dict[int, str] = field(default_factory=dict)
+    regularised: dict[str, dict[str, int]] | None = None
     backup: Path | None = None
     certainty: Certainty | None = None
     remarks: tuple[str, ...] = ()
@@ -86,6 +89,7 @@ class Report:
             "classes": self.classes,
             "codes": [*self.codes],
             **({} if self.unsure is None else {"unsure": self.unsure}),
+            **({} if self.regularised is None else {"regularised": self.regularised}),
             "kept": self.kept,
             "changes": self.changes,
             **kept,

@@ -179,8 +179,9 @@ class Spool:
         """The cell of each point of an own piece, in the order of the file; NONE if left out."""
         order = np.fromfile(self.folder / f"{run}.order", np.uint32)
         found = np.full(len(order) + len(self.index(run)["out"]), NONE, CELL)
-        path, at, _ = self.cell_part(run, 0, len(order))
-        found[order] = np.fromfile(path, CELL, len(order), offset=at)
+        if len(order):
+            path, at, _ = self.cell_part(run, 0, len(order))
+            found[order] = np.fromfile(path, CELL, len(order), offset=at)
         return found
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from salanet.adapt.fit import Fit
+from salanet.adapt.alignment import Alignment
 from salanet.engine.confidence import confidence, levels, probabilities
 from salanet.engine.runner import Levels, Runner
 from salanet.engine.votes import turned
@@ -18,9 +19,10 @@ from salanet.io.ahead import ahead
 from salanet.labelling.celling import CellStore
 from salanet.labelling.memory import cell_bytes
 from salanet.labelling.pieces import Part, Pieces
+from salanet.labelling.settling import FILE, TYPE, Rows
 from salanet.labelling.spool import NONE
 from salanet.labelling.workfolder import put
-from salanet.sampling.blocks import EDGE, BlockTile, block_places, block_tiles
+from salanet.sampling.blocks import EDGE, BlockTile, block_places, block_tiles, blocks_around
 from salanet.sampling.noise import NO_CLASS
 
 WINDOW = 1 << 22  # bytes of results read at once
@@ -45,24 +47,26 @@ class Tiling:
         pieces: which tiles are done.
         model: ready for inference.
         store: the cells.
-        fit: how the model sees them.
+        alignment: how the model sees them.
         votes: see `salanet.engine.votes.point_logits`.
         chances: keep the probability of every class too.
         limit: most bytes of a pass, where its halo allows it.
         names: features of the model.
         least: confidence that a label takes.
+        beside: blocks around those of the file itself that are labelled too.
     """
 
     folder: Path
     pieces: Pieces
     model: Runner
     store: CellStore
-    fit: Fit
+    alignment: Alignment
     votes: int
     chances: bool
     limit: int
     names: list[str]
     least: float = 0.0
+    beside: int = 0
 
     def run(self) -> Iterator[tuple[int, int]]:
         """Work on the tiles that are not done yet; yields (cells done, cells in all)."""
@@ -85,12 +89,17 @@ class Tiling:
     def tiles(self) -> Iterator[BlockTile]:
         """The tiles, which depend on nothing but the cells and the options."""
         model, store = self.model, self.store
-        halo = model.halo_radii * model.config.radius / self.fit.zoom / self.fit.grid
+        halo = model.halo_radii * model.config.radius / self.alignment.zoom / self.alignment.grid
         each = cell_bytes(model)
         limit = self.limit
         if model.pass_points:  # however sparse the cells are
             limit = min(limit, int(model.pass_points * each.sum()))
-        return block_tiles(store.blocks, store.levels @ each, store.own, limit, halo)
+        return block_tiles(store.blocks, store.levels @ each, self.known, limit, halo)
+
+    @cached_property
+    def known(self) -> NDArray[np.bool_]:
+        """Which blocks are labelled."""
+        return blocks_around(self.store.blocks, self.store.own, self.beside)
 
     @property
     def label_type(self) -> np.dtype[Any]:
@@ -99,8 +108,24 @@ class Tiling:
     def labels(self, cells: NDArray[Any]) -> NDArray[np.int64]:
         """The class of each of some cells, int64 (N,): NO_CLASS of cells that are none, one beyond
         the last of those that the model is less sure of than `least`."""
+        return self._told(cells, "labels", self.label_type)
+
+    def settled(self, cells: NDArray[Any]) -> NDArray[np.int64]:
+        """The same after islands were put right (`salanet.labelling.settling`)."""
+        found, settled = self.labels(cells), self._told(cells, FILE, TYPE)
+        return np.where(found == len(self.model.config.classes), found, settled)
+
+    def rows(self, start: int, stop: int) -> Rows:
+        """The likeliest class of the cells from one number to another, and all probabilities."""
+        classes = len(self.model.config.classes)
+        path, at = self.folder / "chances", 4 * classes * start
+        values = np.fromfile(path, np.float32, (stop - start) * classes, offset=at)
+        probabilities = values.reshape(-1, classes)
+        return Rows(probabilities.argmax(axis=1), probabilities)
+
+    def _told(self, cells: NDArray[Any], name: str, kind: np.dtype[Any]) -> NDArray[np.int64]:
         found, known = np.full(len(cells), NO_CLASS, np.int64), cells != NONE
-        found[known] = gather(self.folder / "labels", self.label_type, 1, cells[known])[:, 0]
+        found[known] = gather(self.folder / name, kind, 1, cells[known])[:, 0]
         return found
 
     def levels(self, cells: NDArray[Any]) -> NDArray[np.uint8]:
@@ -126,7 +151,7 @@ class Tiling:
             if number in done:
                 continue
             rows, core = self._rows(tile)
-            points = rows[:, :3] * np.float32(self.fit.zoom)
+            points = rows[:, :3] * np.float32(self.alignment.zoom)
             values = rows[:, 3:]
             if "height" in self.names:
                 values[:, _column(self.names)] -= np.float32(least)
@@ -139,8 +164,8 @@ class Tiling:
         """The cells a tile sees, and which of them it answers for."""
         store, parts = self.store, []
         places = block_places(store.blocks[tile.core])
-        edge = EDGE * self.fit.grid
-        halo = self.model.halo_radii * self.model.config.radius / self.fit.zoom
+        edge = EDGE * self.alignment.grid
+        halo = self.model.halo_radii * self.model.config.radius / self.alignment.zoom
         low, high = places.min(axis=0) * edge - halo, (places.max(axis=0) + 1) * edge + halo
         for start, stop in store.spans(tile.seen):
             rows = store.read(start, stop)

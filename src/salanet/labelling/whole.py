@@ -41,6 +41,8 @@ def label_cloud(
     sure = np.zeros(len(cloud), np.float32) if found.confidence is None else found.confidence
     tally = Tally(decision)
     tally.add(classes, own, codes, levels(sure))
+    if found.plain is not None:
+        tally.add_settled(decision.classes(found.plain, found.confidence), classes, own)
     if decision.rules.into is None:
         cloud.label, cloud.class_names = codes, tally.names
     else:

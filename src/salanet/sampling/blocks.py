@@ -49,6 +49,17 @@ def block_places(keys: Keys) -> NDArray[np.int64]:
     return np.stack(parts, axis=1) - MIDDLE
 
 
+def blocks_around(keys: Keys, wanted: NDArray[np.bool_], blocks: int) -> NDArray[np.bool_]:
+    """Which blocks are wanted, or at most so many blocks beside one that is, along each axis."""
+    found = wanted.copy()
+    for axis in range(3):
+        asked = keys[found]
+        for step in range(1, blocks + 1):
+            shift = step << (BITS * axis)
+            found |= np.isin(keys, asked + shift) | np.isin(keys, asked - shift)
+    return found
+
+
 def block_tiles(
     keys: Keys, costs: NDArray[Any], wanted: NDArray[np.bool_], limit: int, halo: float
 ) -> Iterator[BlockTile]:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from salanet.datasets.indoor import PALETTE as INDOOR
 from salanet.errors import DataError
-from salanet.io.asprs import ASPRS
+from salanet.io.las.asprs import ASPRS
 
 if TYPE_CHECKING:
     from salanet.view.sample import Sample
@@ -68,7 +68,9 @@ class Classes:
     colours: tuple[Colour, ...]
 
     @classmethod
-    def of(cls, codes: Iterable[int], names: Mapping[int, str], colours: Mapping[int, Colour]):  # type: ignore[no-untyped-def]
+    def of(
+        cls, codes: Iterable[int], names: Mapping[int, str], colours: Mapping[int, Colour]
+    ) -> Classes:
         """The codes in order; what has no name is called by its code.
 
         Raises DataError if there are more than a picture can tell apart.
@@ -83,7 +85,9 @@ class Classes:
         return cls(tuple(codes), tuple(named), tuple(chosen))
 
     @classmethod
-    def of_samples(cls, samples: Sequence[Sample], metadata: Mapping[str, Any] | None = None):  # type: ignore[no-untyped-def]
+    def of_samples(
+        cls, samples: Sequence[Sample], metadata: Mapping[str, Any] | None = None
+    ) -> Classes:
         """What the samples' labels are, named by a model's metadata or else by their files.
 
         Args:

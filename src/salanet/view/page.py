@@ -294,7 +294,8 @@ def _spacing(xyz: NDArray[np.float64]) -> float:
 
 
 def _middle(xyz: NDArray[np.float64]) -> NDArray[np.float64]:
-    return (xyz.min(axis=0) + xyz.max(axis=0)) / 2
+    middle: NDArray[np.float64] = (xyz.min(axis=0) + xyz.max(axis=0)) / 2
+    return middle
 
 
 def overlap(samples: Sequence[Sample]) -> bool:

@@ -134,7 +134,8 @@ def picture(
     image[:] = ground
     image[seen] = colours[point_at[seen]] * _shade(depth, max(FINE, point))[seen, None]
     image = image.reshape(size[1], FINE, size[0], FINE, 3).mean(axis=(1, 3))
-    return image.round().astype(np.uint8)
+    rounded: NDArray[np.uint8] = image.round().astype(np.uint8)
+    return rounded
 
 
 def _project(

@@ -15,8 +15,8 @@ from salanet.adapt.upright import turned
 from salanet.cloud import PointCloud
 from salanet.company import Company
 from salanet.errors import ConfigError, FileError
-from salanet.io.asprs import contradictions
 from salanet.io.crs import Crs
+from salanet.io.las.asprs import contradictions
 from salanet.io.stream import open_stream
 from salanet.io.unchanged import require_unchanged, states
 from salanet.sampling.surface import spread_over_faces

@@ -212,7 +212,8 @@ class Slab:
         (ux, uy), size = np.abs(self._unit), SLACK * (np.abs(low) + np.abs(high)).sum(axis=1)
         reach, across = half @ [ux, uy] + size, half @ [uy, ux] + size
         found: Mask = (along < -reach) | (along > self._length + reach)
-        return found | (np.abs(aside) > self.width / 2 + across)
+        beside: Mask = found | (np.abs(aside) > self.width / 2 + across)
+        return beside
 
     @cached_property
     def _length(self) -> float:
