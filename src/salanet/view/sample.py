@@ -201,11 +201,11 @@ def _of_las(path: Path, limit: int) -> Sample:
     before = states([path])
     stream = open_stream(path, path)
     assert stream is not None
-    chances = {name for name in stream.names if name.startswith("p_")}
+    shares = {name for name in stream.names if name.startswith("p_")}
     rows = picked(stream.count, limit)
     pieces = [
         _of_rows(cloud, path.name).rows(rows[start:stop] - first)
-        for cloud, first, start, stop in _pieces(stream, rows, WANTED | chances)
+        for cloud, first, start, stop in _pieces(stream, rows, WANTED | shares)
     ]
     require_unchanged(before)
     made = together(pieces, path.name)
@@ -227,10 +227,10 @@ def _pieces(
 
 
 def _of_rows(cloud: PointCloud, name: str, truth: NDArray[np.integer] | None = None) -> Sample:
-    chances = [v for n, v in cloud.attributes.items() if n.startswith("p_") and v.dtype.kind == "f"]
+    shares = [v for n, v in cloud.attributes.items() if n.startswith("p_") and v.dtype.kind == "f"]
     confidence = cloud.attributes.get("confidence")
-    if (confidence is None or confidence.dtype.kind != "f") and chances:
-        confidence = np.max(chances, axis=0)
+    if (confidence is None or confidence.dtype.kind != "f") and shares:
+        confidence = np.max(shares, axis=0)
     return Sample(
         name=name,
         total=len(cloud),
