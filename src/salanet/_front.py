@@ -9,7 +9,7 @@ from collections.abc import Generator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from salanet.errors import ConfigError, MissingExtraError
 
@@ -136,8 +136,7 @@ def list_operators() -> list[str]:
 def view(
     *what: PointCloud | str | Path,
     to: str | Path | None = None,
-    colour: Literal["class", "truth", "error", "rgb", "height", "intensity", "confidence"]
-    | None = None,
+    colour: str | None = None,
     points: int = POINTS,
 ) -> Path:
     """Look at clouds or files, side by side: turn, zoom, colour by class, height and more.
@@ -145,7 +144,8 @@ def view(
     Args:
         what: clouds in memory, or files.
         to: a page (.html) or picture (.png) to write; None for a page that the browser opens.
-        colour: what to colour by at first; None for what is there.
+        colour: what to colour by at first: class, truth, error, rgb, height, intensity, confidence
+            or any attribute; None for what is there.
         points: most points of each to show, picked evenly.
 
     Returns:

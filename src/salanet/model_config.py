@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -47,13 +47,14 @@ class ModelConfig(BaseModel):
     """The architecture of a network.
 
     Attributes:
-        network: "salanet", the U-Net all operators share, or a rival of published size, one of
-            `PUBLISHED`. For those, `operator` and `width` say what they are, whatever was asked
-            for; only KPFCNN can choose, "kpconv" or "kpconv_deformable".
+        network: "salanet", the U-Net all operators share; a rival of published size, one of
+            `PUBLISHED`; or one of somebody's own (`salanet.extensions`). For rivals, `operator` and
+            `width` say what they are, whatever was asked for; only KPFCNN can choose, "kpconv" or
+            "kpconv_deformable".
         operator: name of the local aggregation, or one of `PRESETS`, which become the operator
             and its options.
         operator_options: its own options.
-        width: C, channels after the first residual block; even.
+        width: C, channels after the first residual block.
         in_channels: d0, channels of the input features.
         features: names of the input features, in order (empty when the model is only profiled).
         classes: class names of a scene model.
@@ -66,21 +67,10 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    network: Literal[
-        "salanet",
-        "gacnet",
-        "kpfcnn",
-        "pointasnl",
-        "pointcnn",
-        "pointnet",
-        "pointnet2",
-        "randlanet",
-        "resgcn28",
-        "spg",
-    ] = "salanet"
+    network: str = "salanet"
     operator: str = "sala"
     operator_options: dict[str, Any] = Field(default_factory=dict)
-    width: int = Field(default=36, ge=2, multiple_of=2)
+    width: int = Field(default=36, ge=2)
     in_channels: int = Field(ge=1)
     features: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()

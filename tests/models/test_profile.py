@@ -198,7 +198,7 @@ def test_tables(capsys: pytest.CaptureFixture[str]) -> None:
         (["--operator", "salad"], "unknown operator 'salad'"),
         (["--network", "vgg"], "unknown network 'vgg'"),
         (["--width", "wide"], "--width takes numbers"),
-        (["--width", "17"], "multiple of 2"),
+        (["--width", "1"], "greater than or equal to 2"),
         (["--json", "--csv"], "choose one of"),
     ],
 )

@@ -94,7 +94,7 @@ def test_partnet_has_one_head_per_category() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"width": 7}, "width"),
+        ({"width": 1}, "width"),
         ({"operator": "transformer"}, "unknown operator 'transformer'; known are sala"),
         ({"operator_options": {"heads": 3}}, "operator 'sala' has no option 'heads'"),
         ({"neighbours": (3, 3)}, "five numbers"),

@@ -52,7 +52,7 @@ def as_frame(
         DataError: arrays that do not fit together.
     """
     given = {name: array for name, array in arrays.items() if array is not None}
-    for name in given.keys() - {*KNOWN}:
+    for name in given.keys() - {*KNOWN, *needed}:
         near = get_close_matches(name, KNOWN, 1)
         raise ConfigError(
             f"there is no argument '{name}'"

@@ -10,16 +10,17 @@ from numpy.typing import NDArray
 
 from salanet.view.canvas import Canvas, width
 from salanet.view.colours import (
-    RAMPS,
     RIGHT,
     UNKNOWN,
     WRONG,
     Classes,
     Colour,
     Mode,
+    ends_of,
     errors,
     ramp,
-    span,
+    ramp_of,
+    title_of,
     values,
 )
 from salanet.view.sample import Sample
@@ -67,10 +68,10 @@ def keys(samples: Sequence[Sample], modes: Sequence[Mode], classes: Classes) -> 
     found: list[Key] = []
     for mode in dict.fromkeys(modes):
         mine = [sample for sample, its in zip(samples, modes, strict=True) if its == mode]
-        if mode in RAMPS:
-            found += _ramps(mine, mode, len(samples) > 1)
-        elif mode != "rgb":
+        if mode in ("class", "truth", "error"):
             found.append(_rows(mine, mode, classes))
+        elif mode != "rgb":
+            found += _ramps(mine, mode, len(samples) > 1)
     return found
 
 
@@ -115,16 +116,16 @@ def _rows(samples: Sequence[Sample], mode: Mode, classes: Classes) -> Key:
         for colour, name, share in zip(colours, names, columns, strict=True)
         if share.any()
     ]
-    return Key(mode.capitalize(), tuple(rows))
+    return Key(title_of(mode), tuple(rows))
 
 
 def _ramps(samples: Sequence[Sample], mode: Mode, several: bool) -> list[Key]:
     """One for all samples whose ends are the same."""
     found: dict[tuple[float, float], Key] = {}
     for sample in samples:
-        ends = (0.0, 1.0) if mode == "confidence" else span(values(sample, mode))
-        title = mode.capitalize() + (f", {sample.name}" if several and mode != "confidence" else "")
-        found.setdefault(ends, Key(title, ramp=ramp(mode), ends=ends))
+        ends = ends_of(values(sample, mode), mode)
+        title = title_of(mode) + (f", {sample.name}" if several and ends != (0.0, 1.0) else "")
+        found.setdefault(ends, Key(title, ramp=ramp(ramp_of(mode)), ends=ends))
     return [*found.values()]
 
 

@@ -27,6 +27,7 @@ from salanet import geometry
 from salanet.engine.opening import as_runner, open_runner
 from salanet.engine.runner import Runner
 from salanet.errors import ConfigError, MissingExtraError, SalaNetError
+from salanet.extensions import use_all, used
 from salanet.io.atomic import private_folder
 from salanet.labelling.buffer import UNITS_PER_METRE, header_bounds, reach_of
 from salanet.labelling.memory import default_memory
@@ -213,7 +214,7 @@ def predict_tiles(
     digest, content = runner.identity, runner.path.read_bytes()
     try:
         client.register_plugin(
-            _opener(content, runner.path.suffix, digest, device), name=f"salanet-{digest}"
+            _opener(content, runner.path.suffix, digest, device, used()), name=f"salanet-{digest}"
         )
     except Exception as error:  # whatever went wrong there comes as it is
         raise ConfigError(f"the workers cannot load the model: {error}") from error
@@ -279,23 +280,26 @@ def label(tile: Tile, digest: str, threads: int) -> Report:
     return replace(found, pid=os.getpid())
 
 
-def open_model(content: bytes, suffix: str, digest: str, device: str) -> None:
-    """In a worker: open a model, once."""
+def open_model(
+    content: bytes, suffix: str, digest: str, device: str, modules: tuple[str, ...] = ()
+) -> None:
+    """In a worker: open a model, once, with what it needs of these modules."""
     if digest in _models:
         return
+    use_all(modules)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"model{suffix}"
         path.write_bytes(content)
         _models[digest] = open_runner(path, device)
 
 
-def _opener(content: bytes, suffix: str, digest: str, device: str) -> Any:
+def _opener(content: bytes, suffix: str, digest: str, device: str, modules: tuple[str, ...]) -> Any:
     """Has every worker hold the model before its first tile, those that join later, too."""
     from distributed import WorkerPlugin
 
     class Opener(WorkerPlugin):
         def setup(self, worker: Any) -> None:  # noqa: ARG002
-            open_model(content, suffix, digest, device)
+            open_model(content, suffix, digest, device, modules)
 
     return Opener()
 
