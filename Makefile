@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# What users install: no PyTorch, no tools; about 130 MB.
+# What users install: no PyTorch, no tools; about 145 MB.
 DEMO := .venv-demo
 QUIET := --quiet --disable-pip-version-check
 SOURCES := $(shell find src csrc include cmake recipes -type f ! -name '*.pyc' ! -name '*.so') \

@@ -25,7 +25,7 @@ from scipy.optimize import minimize_scalar
 from scipy.spatial import cKDTree
 
 import salanet
-from salanet.adapt.fit import FitOptions
+from salanet.adapt.alignment import AlignmentOptions
 from salanet.engine import open_runner, segment
 
 IGN = {2: "ground", 3: "low vegetation", 4: "medium vegetation", 5: "high vegetation"}
@@ -117,7 +117,9 @@ def run(model: Any, path: Path, votes: int, grid: str | None) -> Found:
     cloud = salanet.read(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = segment(model, cloud, probabilities=True, votes=votes, fit=FitOptions(grid=grid))
+        found = segment(
+            model, cloud, probabilities=True, votes=votes, alignment=AlignmentOptions(grid=grid)
+        )
     names = list(dict.fromkeys(codes.values()))
     names += [] if "rest" in names or "other" in names else ["nothing of these"]
     fallback = len(names) - 1 if "rest" not in names else names.index("rest")

@@ -6,7 +6,7 @@ benchmarks/results/campaign_rates.{csv,md}. From these, `python benchmarks/campa
 benchmarks/results/campaign.{csv,md}.
 
 The model is simple: a core works on one tile at a time, and all nodes share one storage. A tile is
-decoded three times (to survey it, to spool it, to copy it), which reads it once, and once more for
+decoded three times (to look at it, to sort it, to copy it), which reads it once, and once more for
 the strips along its borders, from which its eight neighbours read what they see of it. The tile
 measured stands for one of a kilometre: its own neighbours reach into it as far in proportion.
 Cores scale; the storage does not: the campaign takes as long as the slower of the two.
@@ -84,7 +84,7 @@ def strips(model: Runner, tile: Path, to: Path) -> tuple[float, float, int, int]
     import numpy as np
 
     from salanet.engine.runner import require_scenes
-    from salanet.io.lasstream import LasStream
+    from salanet.io.las.stream import LasStream
     from salanet.labelling.border import header_bounds, reach_of
     from salanet.labelling.strips import Strip
     from salanet.sampling import features

@@ -169,14 +169,14 @@ def process(way: str, path: Path, scan: Path) -> Row:
     start = time.perf_counter()
     if way == "torch":
         from salanet import load
-        from salanet.adapt.fit import examine
+        from salanet.adapt.alignment import examine
         from salanet.engine import segment
-        from salanet.sampling.survey import survey
+        from salanet.sampling.summary import summarise
 
         model = load(path).fold()
         ready = time.perf_counter()
         cloud = cloud_of(scan)
-        labels = segment(model, cloud, fit=examine(model, survey(cloud))).labels
+        labels = segment(model, cloud, alignment=examine(model, summarise(cloud))).labels
     else:
         import numpy as np
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from salanet.adapt.fit import FitOptions
+from salanet.adapt.alignment import AlignmentOptions
 from salanet.cloud import PointCloud
 from salanet.datasets.rooms.scenes import sensor_of
 from salanet.engine import open_runner, segment
@@ -38,7 +38,9 @@ def confusion(model: Any, scenes: list[Scene], cell: float | None, *, colour: bo
     for scene in scenes:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = segment(model, cloud_of(scene, colour=colour), fit=FitOptions(grid=cell))
+            found = segment(
+                model, cloud_of(scene, colour=colour), alignment=AlignmentOptions(grid=cell)
+            )
         assert scene.segment is not None
         pooled.add(np.asarray(scene.segment), found.labels)
     return pooled

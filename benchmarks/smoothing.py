@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet import read
-from salanet.adapt.fit import FitOptions, examine
+from salanet.adapt.alignment import AlignmentOptions, examine
 from salanet.datasets.classes import ClassMap
 from salanet.engine.confidence import probabilities
 from salanet.engine.opening import as_runner
@@ -57,12 +57,14 @@ def tiles(paths: Iterable[Path]) -> tuple[list[Seen], tuple[str, ...]]:
     for path in paths:
         cloud = read(path)
         known = survey(cloud)
-        fit = examine(model, known, FitOptions(noise=True), str(path))
-        seen = cloud_input(model, cloud, str(path), fit, known.company)
+        alignment = examine(model, known, AlignmentOptions(noise=True), str(path))
+        seen = cloud_input(model, cloud, str(path), alignment, known.company)
         said = probabilities(model, point_logits(model, seen.points, seen.features))
         assert seen.cell_of_point is not None and cloud.label is not None
         truth = classes.encode(cloud.label)
-        found.append(Seen(seen.points, said, fit.grid * fit.zoom, seen.cell_of_point, truth))
+        found.append(
+            Seen(seen.points, said, alignment.grid * alignment.zoom, seen.cell_of_point, truth)
+        )
     return found, tuple(model.config.classes)
 
 

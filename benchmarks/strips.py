@@ -21,8 +21,8 @@ import numpy as np
 
 import salanet
 from salanet.engine import open_runner
-from salanet.io.las import LasSource
-from salanet.io.lasstream import LasStream
+from salanet.io.las.clouds import LasSource
+from salanet.io.las.stream import LasStream
 from salanet.labelling.border import touching
 from salanet.labelling.predict import PredictOptions, predict_file
 from salanet.labelling.strips import FOLDER

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import csv
 import re
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +25,8 @@ import numpy as np
 from salanet import model_file
 from salanet.datasets.indoor import PALETTE
 from salanet.evaluation import Confusion, evaluate
-from salanet.models import Network, load, save
+from salanet.export import save_float16
+from salanet.models import Network, load
 from salanet.models.networks import create_network
 from salanet.sampling.features import NEUTRAL
 from salanet.scenes import Scene, open_scenes
@@ -150,6 +152,14 @@ def folded(model: Network, name: str) -> Network:
     return new.eval()
 
 
+def rounded(model: Network) -> Network:
+    """As it will be shipped: the matrices in float16."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.safetensors"
+        save_float16(model, path)
+        return load(path)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=MODELS)
@@ -165,6 +175,7 @@ def main() -> None:
     model = load(arguments.model)
     if arguments.fold:
         model = folded(model, arguments.fold)
+    model = rounded(model)
     test = open_scenes(arguments.test or arguments.scenes, "test")
     variants = {"as trained": (), **about["without"]}
     rows = {
@@ -187,7 +198,7 @@ def main() -> None:
     if arguments.temperature:
         metadata["temperature"] = arguments.temperature
     WEIGHTS.mkdir(exist_ok=True)
-    save(model, WEIGHTS / f"{arguments.name}.safetensors", metadata)
+    save_float16(model, WEIGHTS / f"{arguments.name}.safetensors", metadata)
     with (RESULTS / f"weights-{arguments.name}.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["variant", *next(iter(rows.values()))])

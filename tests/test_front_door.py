@@ -34,6 +34,7 @@ from salanet.cli.main import main
 folder, scan = sys.argv[1], sys.argv[2]
 assert main(["predict", scan, "-o", folder + "/whole.ply", "--confidence"]) == 0
 assert main(["predict", scan, "-m", "rooms", "-o", folder + "/stream.ply", "--memory", "100M"]) == 0
+assert "PIL" not in sys.modules, "pictures alone need it"
 assert main(["view", scan, folder + "/whole.ply", "-m", "rooms", "--png", folder + "/v.png"]) == 0
 assert main(["info", scan]) == main(["models"]) == main(["models", "rooms"]) == 0
 assert main(["convert", scan, folder + "/scan.laz"]) == 0
@@ -131,11 +132,24 @@ def test_frames_of_a_sensor(scan: Path) -> None:
 
 
 def test_old_names_warn(monkeypatch: pytest.MonkeyPatch) -> None:
-    for old, name in (("salanet.edge", "Segmenter"), ("salanet.inference", "point_logits")):
+    old_names = {
+        "salanet.edge": "Segmenter",
+        "salanet.inference": "point_logits",
+        "salanet.sampling.survey": "survey",
+        "salanet.adapt.fit": "FitOptions",
+    }
+    for old, name in old_names.items():
         monkeypatch.delitem(sys.modules, old, raising=False)
         with pytest.warns(DeprecationWarning, match=f"{old} is now"):
             module = __import__(old, fromlist=[name])
             assert getattr(module, name)
+
+
+def test_old_arguments_warn() -> None:
+    cloud = salanet.PointCloud(np.random.default_rng(0).uniform(0, 4, (500, 3)))
+    with pytest.warns(DeprecationWarning, match="'fit' of segment is now 'alignment'"):
+        found = salanet.segment("rooms", cloud, fit=None)  # type: ignore[call-arg]
+    assert (found.labels == salanet.segment("rooms", cloud, alignment=None).labels).all()
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,6 @@ Config read_config(const Json& document) {
   if (config.op_options.kind != Json::Kind::object)
     throw DataError("its 'operator_options' is no object");
   config.width = json.at("width", "config").as_integer("width", 2, kWidest);
-  if (config.width % 2 != 0) throw DataError("its 'width' is odd");
   config.in_channels = json.at("in_channels", "config").as_integer("in_channels", 1, kWidest);
   if (const Json* parts = given(json, "parts"); parts != nullptr && !parts->members.empty())
     throw DataError("it is a model of object parts; labelling scenes needs a scene model");

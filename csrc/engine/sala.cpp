@@ -1,4 +1,6 @@
-// SALA (see salanet.operators.SALA): out_i = Σ_g max_j h_jg · W_g [r_j, f_j], norms folded.
+// SALA (see salanet.operators.SALA): out_i = Σ_g max_j h_jg · W_g [r_j, f_j] + W_c f_i, norms folded.
+#include <algorithm>
+#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -10,7 +12,7 @@ namespace salanet {
 namespace {
 
 const char* const kAssignments[] = {"soft", "hard", "none", nullptr};
-const char* const kReductions[] = {"max", "sum", nullptr};
+const char* const kReductions[] = {"max", "sum", "mean", nullptr};
 const char* const kNorms[] = {"point", "neighbour", nullptr};
 const char* const kPerceptrons[] = {"dense", "linear", nullptr};
 
@@ -36,10 +38,14 @@ class Sala : public Aggregation {
         static_cast<int>(options.integer("lift", 8, 1, std::min(kMaxLifted, kMaxHidden)));
     problem_.C = channels;
     problem_.assignment = static_cast<Assignment>(options.choice("assignment", kAssignments));
-    problem_.sum = options.choice("reduction", kReductions) == 1;
+    const int reduction = options.choice("reduction", kReductions);
+    problem_.sum = reduction != 0;
+    mean_ = reduction == 2;
     const bool per_neighbour = options.choice("norm", kNorms) == 1;
     options.choice("perceptrons", kPerceptrons);  // the tensors tell
     const bool positional = options.flag("positional", true);
+    centre_ = options.flag("centre", false);
+    if (centre_ && per_neighbour) throw DataError("centre goes with norm: point alone");
     problem_.inverse_radius = 1.0f / radius;
     problem_.floor = per_neighbour ? 0.0f : -std::numeric_limits<float>::infinity();
     const int64_t R = problem_.R, D = problem_.D(), split = positional ? R : 0;
@@ -48,13 +54,25 @@ class Sala : public Aggregation {
     lift_ = perceptron(weights, "lift", 3, R);
     hidden_ = perceptron(weights, "hidden", R, R);
     score_ = perceptron(weights, "score", R, problem_.S);
+    if (weights.has("sharpness")) {  // of a temperature
+      const float sharpness = std::exp(weights.get("sharpness", {1})[0]);
+      for (float& w : score_.weight) w *= sharpness;
+      for (float& b : score_.bias) b *= sharpness;
+    }
     Linear both{split + channels, D, weights.get("weight", {D, split + channels}), {}};
     norm_ = weights.norm(per_neighbour ? D : channels);
     if (per_neighbour)
       for (int64_t k = 0; k < D * both.inputs; ++k) both.weight[k] *= norm_.scale[k / both.inputs];
     both.bias.assign(D, 0.0f);
     position_ = both.columns(0, split, false);
-    offer_ = Dense(both.columns(split, both.inputs, true), Activation::none);
+    Linear offer = both.columns(split, both.inputs, true);
+    if (centre_) {  // behind what a point offers its neighbours lies what it keeps
+      const auto own = weights.get("centre.weight", {channels, channels});
+      offer.weight.insert(offer.weight.end(), own.begin(), own.end());
+      offer.bias.resize(D + channels);
+      offer.outputs += channels;
+    }
+    offer_ = Dense(offer, Activation::none);
 
     problem_.lift_w = lift_.weight.data(), problem_.lift_b = lift_.bias.data();
     problem_.hidden_w = hidden_.weight.data(), problem_.hidden_b = hidden_.bias.data();
@@ -67,8 +85,8 @@ class Sala : public Aggregation {
   }
 
   const Dense* offer() const override { return &offer_; }
-  int64_t row_channels() const override { return problem_.D(); }
-  int64_t stride() const override { return row_stride(problem_.D()); }
+  int64_t row_channels() const override { return offer_.outputs(); }
+  int64_t stride() const override { return row_stride(row_channels()); }
 
   void run(const Around& around, const float* rows, Panels out, Carver scratch) const override {
     Problem p = problem_;
@@ -78,6 +96,8 @@ class Sala : public Aggregation {
     float* found = scratch.take<float>(p.M * p.C);
     char* memory = scratch.take<char>(SALANET_DISPATCH(kIsa, forward_scratch_bytes(p)));
     SALANET_DISPATCH(kIsa, forward(p, packed_.data(), 0, p.M, found, nullptr, memory));
+    if (mean_) divide_by_counts(p, found);
+    if (centre_) add_centres(p, found);
     const Affine norm{norm_.scale.data(), norm_.shift.data(), true};
     load_rows({found, p.C}, p.M, p.C, out, p.bias ? nullptr : &norm);
   }
@@ -92,7 +112,31 @@ class Sala : public Aggregation {
   }
 
  private:
+  static bool present(const Problem& p, int32_t row) {
+    return static_cast<uint32_t>(row) < static_cast<uint64_t>(p.N);
+  }
+
+  static void divide_by_counts(const Problem& p, float* found) {
+    for (int64_t i = 0; i < p.M; ++i) {
+      int64_t count = 0;
+      for (int64_t k = 0; k < p.K; ++k) count += present(p, p.neighbours[i * p.K + k]);
+      const float divisor = static_cast<float>(std::max<int64_t>(count, 1));
+      for (int64_t c = 0; c < p.C; ++c) found[i * p.C + c] /= divisor;
+    }
+  }
+
+  // W_c f of the support that a query stands on, its nearest.
+  static void add_centres(const Problem& p, float* found) {
+    for (int64_t i = 0; i < p.M; ++i) {
+      const int32_t nearest = p.neighbours[i * p.K];
+      if (!present(p, nearest)) continue;
+      const float* own = p.projected + nearest * p.stride + p.D();
+      for (int64_t c = 0; c < p.C; ++c) found[i * p.C + c] += own[c];
+    }
+  }
+
   Problem problem_{};
+  bool mean_ = false, centre_ = false;
   Linear lift_, hidden_, score_, position_;
   Norm norm_;
   Dense offer_;

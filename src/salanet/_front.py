@@ -9,7 +9,7 @@ from collections.abc import Generator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from salanet.errors import ConfigError, DataError, MissingExtraError
 
@@ -138,21 +138,22 @@ def open_model(model: str | Path, device: str = "auto", *, sha256: str | None = 
 
 
 def list_operators() -> list[str]:
-    """Local aggregation operators by name; without PyTorch those that run without it."""
+    """Local aggregation operators and forms of them by name; without PyTorch what runs then."""
+    from salanet.model_config import PRESETS
+
     if find_spec("torch") is not None:
         from salanet.operators import OPERATORS
 
-        return [*OPERATORS]
+        return [*OPERATORS, *PRESETS]
     from salanet.engine.aggregations import AGGREGATIONS
 
-    return [*AGGREGATIONS]
+    return [*AGGREGATIONS, *PRESETS]
 
 
 def view(
     *what: PointCloud | str | Path,
     to: str | Path | None = None,
-    colour: Literal["class", "truth", "error", "rgb", "height", "intensity", "confidence"]
-    | None = None,
+    colour: str | None = None,
     points: int = POINTS,
 ) -> Path:
     """Look at clouds or files, side by side: turn, zoom, colour by class, height and more.
@@ -160,7 +161,8 @@ def view(
     Args:
         what: clouds in memory, or files.
         to: a page (.html) or picture (.png) to write; None for a page that the browser opens.
-        colour: what to colour by at first; None for what is there.
+        colour: what to colour by at first: class, truth, error, rgb, height, intensity, confidence
+            or any attribute; None for what is there.
         points: most points of each to show, picked evenly.
 
     Returns:

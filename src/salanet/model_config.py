@@ -21,6 +21,14 @@ PARTNET_PARTS = {
 }  # fmt: skip
 
 
+# Forms of an operator with a name of their own: the operator, and options that may be overruled.
+PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
+    # Figure 3 to the letter: every W_g is a dense block, normalised before the maximum.
+    "sala-paper": ("sala", {"norm": "neighbour"}),
+    # What was better than that by measurement: docs/operators.md.
+    "sala-next": ("sala", {"centre": True}),
+}
+
 # Networks of one published size: their `operator` and `width` (channels of the first stage).
 PUBLISHED = {
     "gacnet": ("", 64),
@@ -43,9 +51,10 @@ class ModelConfig(BaseModel):
             `PUBLISHED`; or one of somebody's own (`salanet.extensions`). For rivals, `operator` and
             `width` say what they are, whatever was asked for; only KPFCNN can choose, "kpconv" or
             "kpconv_deformable".
-        operator: name of the local aggregation.
+        operator: name of the local aggregation, or one of `PRESETS`, which become the operator
+            and its options.
         operator_options: its own options.
-        width: C, channels after the first residual block; even.
+        width: C, channels after the first residual block.
         in_channels: d0, channels of the input features.
         features: names of the input features, in order (empty when the model is only profiled).
         classes: class names of a scene model.
@@ -61,7 +70,7 @@ class ModelConfig(BaseModel):
     network: str = "salanet"
     operator: str = "sala"
     operator_options: dict[str, Any] = Field(default_factory=dict)
-    width: int = Field(default=36, ge=2, multiple_of=2)
+    width: int = Field(default=36, ge=2)
     in_channels: int = Field(ge=1)
     features: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
@@ -70,6 +79,16 @@ class ModelConfig(BaseModel):
     radius_cells: float = Field(default=2.5, ge=1e-2, le=1e2)
     neighbours: tuple[int, ...] = SCENE_NEIGHBOURS
     bn_momentum: float = Field(default=0.1, gt=0, le=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, values: Any) -> Any:
+        name = values.get("operator") if isinstance(values, dict) else None
+        if not isinstance(name, str) or name not in PRESETS:
+            return values
+        operator, options = PRESETS[name]
+        options = options | (values.get("operator_options") or {})
+        return values | {"operator": operator, "operator_options": options}
 
     @model_validator(mode="before")
     @classmethod
@@ -94,6 +113,12 @@ class ModelConfig(BaseModel):
         if bool(self.classes) == bool(self.parts):
             raise ValueError("a model has either classes or parts")
         return self
+
+    @property
+    def operator_name(self) -> str:
+        """As `salanet compare` takes it: the operator and its options, `sala:norm=neighbour`."""
+        options = ",".join(f"{name}={value}" for name, value in self.operator_options.items())
+        return f"{self.operator}:{options}" if options else self.operator
 
     @property
     def radius(self) -> float:

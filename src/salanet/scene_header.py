@@ -71,7 +71,7 @@ HEADER_KEYS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     ),
     "codes": ("whole numbers", lambda v: v is None or _list(v, _integer)),
     "colours": ("colours of three bytes", lambda v: v is None or _list(v, _colour)),
-    "points": ("a number", lambda v: isinstance(v, int)),
+    "figures": ("an object", lambda v: isinstance(v, dict)),
     "counts": (
         "numbers by class",
         lambda v: isinstance(v, dict) and _list([*v.values()], lambda n: isinstance(n, int)),

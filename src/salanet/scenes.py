@@ -32,6 +32,7 @@ from numpy.typing import ArrayLike, NDArray
 from salanet.errors import DataError, FileError
 from salanet.io.atomic import atomic_folder, reason
 from salanet.io.limits import check_npy
+from salanet.io.walk import files_below
 from salanet.scene_header import FORMAT, HEADER, read_header
 
 COARSEST = 16  # cells of the coarsest pyramid level, in grid cells
@@ -49,7 +50,10 @@ def choose_offset(xyz: NDArray[np.floating], grid: float) -> NDArray[np.float64]
     `xyz` is (N, 3) with N >= 1, finite. Subtract it in float64 before rounding to float32.
     """
     step, below = COARSEST * grid, BELOW * grid
-    return np.floor((np.asarray(xyz, np.float64).min(axis=0) + below) / step) * step - below
+    corner: NDArray[np.float64] = (
+        np.floor((np.asarray(xyz, np.float64).min(axis=0) + below) / step) * step - below
+    )
+    return corner
 
 
 @dataclass(frozen=True)
@@ -206,11 +210,7 @@ def find_scenes(root: str | Path, split: str | None = None) -> list[Path]:
     """
     root = Path(root)
     base = root / split if split else root
-    found = sorted(
-        path.parent
-        for path in base.rglob("coord.npy")
-        if not any(part.startswith(".") for part in path.relative_to(base).parts)
-    )
+    found = sorted(path.parent for path in files_below(base) if path.name == "coord.npy")
     if not found:
         others = sorted({p.relative_to(root).parts[0] for p in root.glob("*/*/coord.npy")})
         hint = f"; it has {', '.join(others)}" if others else "; run `salanet prepare` first"
@@ -251,7 +251,7 @@ def _map(path: Path) -> NDArray[Any]:
     try:
         with path.open("rb") as file:
             check_npy(path, file)
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
         if array.dtype.kind not in "biuf" or not array.ndim:
             raise FileError(path, f"must hold rows of numbers, not {array.dtype} {array.shape}")
         return array

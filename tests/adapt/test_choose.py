@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_fit import of, room, tall_town
+from test_alignment import of, room, tall_town
 
 from salanet.adapt.choose import choose, domain
 from salanet.cloud import PointCloud
@@ -18,7 +18,7 @@ from salanet.model_card import ModelCard
 from salanet.model_config import ModelConfig
 from salanet.model_file import Entry
 from salanet.models.networks import create_network
-from salanet.sampling.survey import survey
+from salanet.sampling.summary import summarise
 
 
 def entry(
@@ -43,7 +43,7 @@ MODELS = [AERIAL, LARGE, ROOMS]
 @pytest.mark.parametrize("scale", [1, 1000])
 def test_rooms(y_up: bool, scale: float) -> None:
     cloud = room(y_up=y_up, scale=scale, size=(9, 8, 2.6))
-    found, why = choose(survey(cloud), "a.ply", MODELS)
+    found, why = choose(summarise(cloud), "a.ply", MODELS)
     assert found is ROOMS
     assert why.startswith("taking the model rooms: this looks like rooms (points above one another")
 
@@ -62,14 +62,14 @@ def test_meshes_of_rooms_without_ceilings(size: tuple[float, float], spacing: fl
     parts[-1] += [1, 1, 0.7]  # a table
     xyz = np.concatenate(parts)
     cloud = PointCloud(xyz, rgb=np.full(xyz.shape, 99, np.uint8))
-    assert choose(survey(cloud), "scene0000_00_vh_clean_2.ply", MODELS)[0] is ROOMS
+    assert choose(summarise(cloud), "scene0000_00_vh_clean_2.ply", MODELS)[0] is ROOMS
 
 
 def test_surveys_from_the_air() -> None:
-    found, why = choose(survey(town(1, size=80)), "a.laz", MODELS)
+    found, why = choose(summarise(town(1, size=80)), "a.laz", MODELS)
     assert found is AERIAL and "a survey from the air (several returns, open above" in why
     feet = tall_town(1)
-    assert choose(survey(feet), "a.laz", MODELS)[0] is AERIAL
+    assert choose(summarise(feet), "a.laz", MODELS)[0] is AERIAL
 
 
 def test_what_a_model_needs() -> None:
@@ -78,24 +78,24 @@ def test_what_a_model_needs() -> None:
         ConfigError, match=r"a\.ply: .* lacks attributes \(aerial needs intensity\)"
     ):
         choose(of(bare, Crs("x", None, "metre")), "a.ply", MODELS)
-    assert choose(survey(PointCloud(room(size=(9, 8, 2.6)).xyz)), "a.ply", MODELS)[0] is ROOMS
+    assert choose(summarise(PointCloud(room(size=(9, 8, 2.6)).xyz)), "a.ply", MODELS)[0] is ROOMS
     strict = entry("strict", "indoor", ("one", "rgb"))
     with pytest.raises(ConfigError, match="strict needs rgb"):
-        choose(survey(PointCloud(room().xyz)), "a.ply", [strict])
+        choose(summarise(PointCloud(room().xyz)), "a.ply", [strict])
 
 
 def test_doubt_lists_the_models() -> None:
     statue = np.random.default_rng(0).random((500, 3)) * [9, 9, 0]
     statue[:, 2] = np.sin(statue[:, 0]) + statue[:, 1] / 9
-    slab = survey(PointCloud(statue))
+    slab = summarise(PointCloud(statue))
     listed = r"aerial \(a survey from the air\), rooms-large \(rooms\), rooms \(rooms\)"
     with pytest.raises(ConfigError, match=rf"a\.ply: could be anything .* with -m, of {listed}"):
         choose(slab, "a.ply", MODELS)
     with pytest.raises(ConfigError, match=r"looks like rooms .* no model here is for"):
-        choose(survey(room()), "a.ply", [AERIAL])
+        choose(summarise(room()), "a.ply", [AERIAL])
 
 
 def test_real_surveys(ign_tiles: Path, shared_data: Path) -> None:
     for path in [*sorted(ign_tiles.glob("*.laz")), shared_data / "autzen" / "autzen-crop.laz"]:
         if path.exists():
-            assert domain(survey(read(path)))[0] == "airborne", path
+            assert domain(summarise(read(path)))[0] == "airborne", path

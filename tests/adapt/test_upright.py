@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from test_alignment import room
 from test_choose import AERIAL, MODELS, ROOMS
-from test_fit import room
 
+from salanet.adapt.alignment import AlignmentOptions, examine
 from salanet.adapt.choose import choose
-from salanet.adapt.fit import FitOptions, examine
-from salanet.adapt.kind import implausible, stance
+from salanet.adapt.kind import find_axes, implausible
 from salanet.adapt.upright import turned
 from salanet.cloud import PointCloud
 from salanet.datasets.rooms import KINDS, generate
 from salanet.io import read
 from salanet.model_card import ModelCard
-from salanet.sampling.survey import survey
+from salanet.sampling.summary import summarise
 
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 
@@ -45,13 +45,15 @@ def test_rooms_that_stand_are_left_standing(kind: str) -> None:
     points = 200_000 if kind == "lobby" else 100_000
     xyz = whole_room(1000 + KINDS.index(kind), points, kind)
     for unit, metres in UNITS.items():
-        cloud = survey(PointCloud(xyz / metres))
+        cloud = summarise(PointCloud(xyz / metres))
         assert choose(cloud, "a.ply", MODELS)[0] is ROOMS, unit
-        fit = examine(ROOMS, cloud)
-        assert fit.scale[0] == pytest.approx(metres) and fit.up == "z", unit
-        fit = examine(ROOMS, survey(PointCloud(lying(xyz) / metres)), FitOptions(unit, up="y"))
-        assert fit.scale[0] == pytest.approx(metres) and fit.up == "y", unit
-    feet = survey(PointCloud(xyz / 0.3048))
+        alignment = examine(ROOMS, cloud)
+        assert alignment.scale[0] == pytest.approx(metres) and alignment.up == "z", unit
+        alignment = examine(
+            ROOMS, summarise(PointCloud(lying(xyz) / metres)), AlignmentOptions(unit, up="y")
+        )
+        assert alignment.scale[0] == pytest.approx(metres) and alignment.up == "y", unit
+    feet = summarise(PointCloud(xyz / 0.3048))
     assert examine(ROOMS, feet).up == "z"
 
 
@@ -59,20 +61,20 @@ def test_rooms_that_stand_are_left_standing(kind: str) -> None:
 def test_a_room_in_small_units_with_y_up(metres: float) -> None:
     """Its walls follow no axis."""
     xyz = lying(WIDE) / metres
-    model, why = choose(survey(PointCloud(xyz)), "a.ply", MODELS)
+    model, why = choose(summarise(PointCloud(xyz)), "a.ply", MODELS)
     assert model is ROOMS and "looks like rooms" in why
-    fit = examine(ROOMS, survey(PointCloud(xyz)))
-    assert fit.up == "y" and fit.scale[0] == pytest.approx(metres)
-    assert any("y is up: most planes" in remark for remark in fit.remarks)
+    alignment = examine(ROOMS, summarise(PointCloud(xyz)))
+    assert alignment.up == "y" and alignment.scale[0] == pytest.approx(metres)
+    assert any("y is up: most planes" in remark for remark in alignment.remarks)
     if metres == 0.001:
-        assert "as it would be 3,590 m high" in fit.remarks[0]  # along y, without strays
+        assert "as it would be 3,590 m high" in alignment.remarks[0]  # along y, without strays
 
 
 def test_noise_does_not_hide_the_floor() -> None:
     xyz = WIDE
     xyz = xyz + np.random.default_rng(0).normal(0, 0.015, xyz.shape)
-    assert examine(ROOMS, survey(PointCloud(lying(xyz) * 1000))).up == "y"
-    assert examine(ROOMS, survey(PointCloud(xyz * 1000))).up == "z"
+    assert examine(ROOMS, summarise(PointCloud(lying(xyz) * 1000))).up == "y"
+    assert examine(ROOMS, summarise(PointCloud(xyz * 1000))).up == "z"
 
 
 def facade(depth: float) -> NDArray[np.float64]:
@@ -98,9 +100,9 @@ def test_what_is_no_room_is_not_turned() -> None:
     tree = np.random.default_rng(0).normal(0, 1, (50_000, 3)) * [2, 2, 2]
     corridors = [room(size=size).xyz for size in ((18, 1.6, 4), (12, 1.5, 2.5), (4, 3, 9))]
     for xyz in (facade(0.3), facade(1.6), gables(), tree, *corridors):
-        cloud = survey(PointCloud(xyz))
+        cloud = summarise(PointCloud(xyz))
         assert examine(ROOMS, cloud).up == "z"
-        assert examine(ROOMS, cloud, FitOptions(units="m")).up == "z"
+        assert examine(ROOMS, cloud, AlignmentOptions(units="m")).up == "z"
 
 
 def test_surveys_from_the_air_are_never_turned(ign_tiles: Path, shared_data: Path) -> None:
@@ -108,18 +110,22 @@ def test_surveys_from_the_air_are_never_turned(ign_tiles: Path, shared_data: Pat
     for path in [*sorted(ign_tiles.glob("*.laz")), *([autzen] if autzen.exists() else [])]:
         xyz = read(path).xyz
         for bare in (xyz, xyz - xyz.min(axis=0)):
-            found = stance("auto", "auto", survey(PointCloud(bare)), 0.2, 0.17, "a.ply")
+            found = find_axes("auto", "auto", summarise(PointCloud(bare)), 0.2, 0.17, "a.ply")
             assert found.up == "z", path
 
 
 def test_the_users_word_decides_the_model() -> None:
     xyz = lying(WIDE) * 1000
-    for options in (FitOptions("mm", up="y"), FitOptions(up="y"), FitOptions("mm")):
-        assert choose(survey(PointCloud(xyz)), "a.ply", MODELS, options)[0] is ROOMS
+    for options in (
+        AlignmentOptions("mm", up="y"),
+        AlignmentOptions(up="y"),
+        AlignmentOptions("mm"),
+    ):
+        assert choose(summarise(PointCloud(xyz)), "a.ply", MODELS, options)[0] is ROOMS
 
 
 def test_a_model_for_other_scans() -> None:
-    indoor = survey(room(size=(9, 8, 2.6)))
+    indoor = summarise(room(size=(9, 8, 2.6)))
     bare = type(AERIAL)(
         AERIAL.name,
         AERIAL.path,
@@ -176,17 +182,17 @@ ROOM = whole_room(5, 1_000_000, "bedroom")
 def test_what_a_camera_sees(corner: tuple[float, float], pitch: float, metres: float) -> None:
     for back, up in ((False, "-y"), (True, "y")):
         xyz = seen_by_camera(ROOM, corner, pitch, back) / metres
-        fit = examine(ROOMS, survey(PointCloud(xyz)))
-        assert fit.up == up and fit.scale[0] == pytest.approx(metres)
-        assert any("as from a camera in the origin" in remark for remark in fit.remarks)
-        upright = fit.apply(xyz)
+        alignment = examine(ROOMS, summarise(PointCloud(xyz)))
+        assert alignment.up == up and alignment.scale[0] == pytest.approx(metres)
+        assert any("as from a camera in the origin" in remark for remark in alignment.remarks)
+        upright = alignment.apply(xyz)
         floor, ceiling = np.percentile(upright[:, 2], [1, 99])
         assert floor < 0 and ceiling > -0.5 and ceiling - floor < 4
-        model, _ = choose(survey(PointCloud(xyz)), "a.ply", MODELS)
+        model, _ = choose(summarise(PointCloud(xyz)), "a.ply", MODELS)
         assert model is ROOMS
-    asked = examine(ROOMS, survey(PointCloud(xyz)), FitOptions(up="z"))
+    asked = examine(ROOMS, summarise(PointCloud(xyz)), AlignmentOptions(up="z"))
     assert asked.up == "z"
-    down = examine(ROOMS, survey(PointCloud(xyz)), FitOptions(up="-y"))
+    down = examine(ROOMS, summarise(PointCloud(xyz)), AlignmentOptions(up="-y"))
     assert down.up == "-y" and any("y points down, as asked" in r for r in down.remarks)
 
 
@@ -203,8 +209,8 @@ def test_turning_keeps_what_is_right_and_left() -> None:
 def test_rooms_and_hills_before_the_origin_are_no_views() -> None:
     """In a cone around the z axis, but more than one surface or from far away."""
     inside = ROOM - ROOM.mean(axis=0) + [0, 0, 9]
-    assert examine(ROOMS, survey(PointCloud(inside))).up == "z"
+    assert examine(ROOMS, summarise(PointCloud(inside))).up == "z"
     rng = np.random.default_rng(0)
     hills = rng.uniform(-150, 150, (60_000, 3))
     hills[:, 2] = 300 + 100 * np.sin(hills[:, 0] / 90)
-    assert examine(ROOMS, survey(PointCloud(hills))).up == "z"
+    assert examine(ROOMS, summarise(PointCloud(hills))).up == "z"

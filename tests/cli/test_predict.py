@@ -175,12 +175,12 @@ def test_ctrl_c_leaves_nothing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    import salanet.io.las
+    import salanet.io.las.clouds
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(salanet.io.las, "write", interrupted)
+    monkeypatch.setattr(salanet.io.las.clouds, "write", interrupted)
     out = tmp_path / "out.laz"
     assert main(["predict", str(scan), "-m", str(town_model), "-o", str(out)]) == 130
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in"]

@@ -27,6 +27,9 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+RETURNS = ["return_number", "number_of_returns"]
+
+
 def test_page_and_picture(
     scans: Path, town_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -35,13 +38,16 @@ def test_page_and_picture(
     assert main(["view", *files, "-m", str(town_model), "--html", str(page)]) == 0
     head = json.loads(re.search(r'id="head">(.*?)</script>', page.read_text(), re.S)[1])
     assert [panel["modes"] for panel in head["panels"]] == [
-        ["class", "intensity", "height"],
-        ["class", "truth", "error", "intensity", "height"],
+        ["class", "intensity", "height", *RETURNS],
+        ["class", "truth", "error", "intensity", "height", *RETURNS],
     ]
     assert {c["name"] for c in head["classes"]} >= {"ground", "shrub", "class 9"}
     arguments = ["--png", str(image), "--size", "200x150", "--colour", "height", "--view", "top"]
     assert main(["view", files[0], "--points", "1k", *arguments]) == 0
     data = image.read_bytes()
+    assert main(["view", files[0], *arguments, "--colour", "return_number"]) == 0
+    assert image.read_bytes() != data
+    assert main(["view", files[0], *arguments, "--colour", "nothing"]) == 2
     assert data[16:24] == (200).to_bytes(4, "big") + (150).to_bytes(4, "big")
     assert "1,000 of" in capsys.readouterr().out
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from salanet import io
 from salanet.cloud import PointCloud
-from salanet.datasets.blocks import assign, block_cells, plan_blocks, survey, survey_file
+from salanet.datasets.blocks import assign, block_cells, count, count_file, plan_blocks
 from salanet.datasets.classes import ClassMap
-from salanet.datasets.files import SPLITS, Job, Settings, prepare
+from salanet.datasets.files import Settings, prepare
+from salanet.datasets.jobs import SPLITS, Job
 from salanet.errors import ConfigError, DataError
 from salanet.scenes import BELOW, Scene, find_scenes
 
@@ -39,30 +40,29 @@ def strips(tmp_path: Path) -> list[Path]:
 
 
 def parts_of(strips: list[Path], to: Path, **options: float) -> list[Job]:
-    return plan_blocks(survey(strips, SETTINGS, CELLS), to, CELLS, **options)
+    return plan_blocks(count(strips, SETTINGS, CELLS), to, CELLS, **options)
 
 
 def test_no_block_is_in_two_splits_and_no_point_lost(strips: list[Path], tmp_path: Path) -> None:
     jobs = parts_of(strips, tmp_path / "s", val=0.2, test=0.2)
     results = prepare(jobs, SETTINGS, workers=2)
-    assert sum(r.points for r in results) == 12_000
+    assert sum(r.figures["points"] for r in results) == 12_000
     seen: dict[tuple[int, int], set[str]] = {}
     for result in results:
-        scene = Scene.open(result.job.scene)
+        scene = Scene.open(result.job.folder)
         xy = scene.coord[:, :2] + scene.offset[:2]
         for x, y in np.unique(np.floor((xy + BELOW * SETTINGS.grid) / 10), axis=0).tolist():
             seen.setdefault((x, y), set()).add(result.job.split)
-        assert len(scene.raw["segment"]) == len(scene.raw["to_cell"]) == result.points
+        assert len(scene.raw["segment"]) == len(scene.raw["to_cell"]) == result.figures["points"]
         assert sorted(set(scene.raw["to_cell"].tolist())) == list(range(len(scene)))
-        assert scene.meta["points"] == result.points
         counts = np.bincount(scene.raw["segment"] + 1, minlength=3)[1:].tolist()
         assert counts == list(result.counts.values())
     assert {frozenset(splits) for splits in seen.values()} == {frozenset({s}) for s in SPLITS}
 
 
 def test_fractions_are_of_the_area(strips: list[Path]) -> None:
-    surveys = survey(strips, SETTINGS, CELLS)
-    areas = {block: area for one in surveys for block, area in one.areas.items()}
+    found = count(strips, SETTINGS, CELLS)
+    areas = {block: area for one in found for block, area in one.areas.items()}
     splits = assign(areas, val=0.1, test=0.3)
     shares = Counter[str]()
     for block, split in splits.items():
@@ -106,26 +106,26 @@ def test_parts_are_skipped_until_they_change(strips: list[Path], tmp_path: Path)
     again = prepare(parts_of(strips, out, val=0.0, test=0.3), SETTINGS)
     assert not any(r.skipped for r in again)
     assert not list((out / "val").iterdir())  # no block of it is left there
-    whole = [Job(path, "train", out / "train" / path.stem) for path in strips]
-    assert [r.points for r in prepare(whole, SETTINGS)] == [6000, 6000]
+    whole = [Job.of_file(path, "train", out / "train" / path.stem) for path in strips]
+    assert [r.figures["points"] for r in prepare(whole, SETTINGS)] == [6000, 6000]
     assert [path.parent.name for path in find_scenes(out)] == ["train", "train"]
 
 
 def test_scenes_of_another_file_are_not_deleted(strips: list[Path], tmp_path: Path) -> None:
     foreign = tmp_path / "b.csv"
     io.write(foreign, io.read(strips[1]))
-    prepare([Job(foreign, "val", tmp_path / "s" / "val" / "b")], SETTINGS)
+    prepare([Job.of_file(foreign, "val", tmp_path / "s" / "val" / "b")], SETTINGS)
     with pytest.raises(ConfigError, match="is of another file"):
         prepare(parts_of(strips, tmp_path / "s", val=0.0, test=0.2), SETTINGS)
     assert (tmp_path / "s" / "val" / "b" / "coord.npy").exists()
 
 
-def test_survey(strips: list[Path]) -> None:
-    found = survey_file(strips[0], SETTINGS, CELLS)
+def test_contents(strips: list[Path]) -> None:
+    found = count_file(strips[0], SETTINGS, CELLS)
     label = np.asarray(io.read(strips[0]).label)
     assert found.points == 6000
     assert sum(found.counts.values()).tolist() == [(label == 2).sum(), (label == 6).sum()]
-    whole = survey_file(strips[0], SETTINGS, None)
+    whole = count_file(strips[0], SETTINGS, None)
     assert list(whole.counts) == [(0, 0)]
     assert sum(found.areas.values()) == pytest.approx(800, rel=0.15)
 
@@ -134,10 +134,10 @@ def test_unknown_labels_of_all_files_at_once(strips: list[Path]) -> None:
     narrow = replace(SETTINGS, classes=ClassMap.parse("ground=2"))
     message = r"label 6 \(\d,\d+ points in 2 files, such as .*a\.npz\), 7 \(.* or give one class"
     with pytest.raises(DataError, match=message):
-        survey(strips, narrow, None)
+        count(strips, narrow, None)
 
 
 def test_far_away(tmp_path: Path) -> None:
     io.write(tmp_path / "a.npz", PointCloud([[1e30, 0, 0], [0, 0, 0]], label=np.array([2, 2])))
     with pytest.raises(DataError, match="reaches too far"):  # of two points neither is a stray
-        survey_file(tmp_path / "a.npz", SETTINGS, CELLS)
+        count_file(tmp_path / "a.npz", SETTINGS, CELLS)

@@ -16,7 +16,6 @@ from salanet.datasets import files
 from salanet.datasets.balance import balance, warnings
 from salanet.datasets.classes import ClassMap
 from salanet.datasets.files import (
-    Job,
     Settings,
     find_files,
     plan,
@@ -24,6 +23,7 @@ from salanet.datasets.files import (
     prepare_file,
     suggest_classes,
 )
+from salanet.datasets.jobs import Job
 from salanet.datasets.usable import foreign_units, left_out
 from salanet.errors import ConfigError, DataError, FileError
 from salanet.scenes import BELOW, Scene, open_scenes
@@ -54,21 +54,25 @@ def write_las(path: Path, codes: list[int], seed: int = 0, **extra: np.ndarray) 
 @pytest.fixture
 def job(tmp_path: Path) -> Job:
     source = write_las(tmp_path / "src" / "a.las", [2] * 300 + [6] * 80 + [64] * 15 + [7] * 5)
-    return Job(source, "train", tmp_path / "scenes" / "train" / "a")
+    return Job.of_file(source, "train", tmp_path / "scenes" / "train" / "a")
 
 
 def test_a_scene_holds_everything(job: Job) -> None:
     result = prepare_file(job, SETTINGS)
-    scene = Scene.open(job.scene)
-    assert result.left_out == {"not_finite": 0, "strays": 0, "flagged": 5}
+    scene = Scene.open(job.folder)
+    assert result.meta["left_out"] == {"not_finite": 0, "strays": 0, "flagged": 5}
     assert left_out([result]) == [
         "5 points of a.las are flagged as noise or withheld: left out of the scenes"
     ]
-    assert result.points == 395 and result.cells == len(scene) and not result.skipped
+    assert (
+        result.figures["points"] == 395
+        and result.figures["cells"] == len(scene)
+        and not result.skipped
+    )
     assert result.counts == {"ground": 300, "building": 80, "other": 15}
     assert scene.classes == ["ground", "building", "other"] and scene.grid == 0.5
     assert scene.meta["codes"] == [2, 6, 1]
-    assert scene.meta["provenance"]["source"]["name"] == "a.las"
+    assert scene.meta["provenance"]["sources"][0]["name"] == "a.las"
     assert sorted(scene.arrays) == [
         "height_above_ground",
         "height_above_lowest",
@@ -96,13 +100,13 @@ def test_complete_scenes_are_skipped_until_something_changes(job: Job) -> None:
     assert prepare_file(job, SETTINGS).skipped
     other_grid = Settings(SETTINGS.classes, 0.7)
     assert not prepare_file(job, other_grid).skipped
-    assert Scene.open(job.scene).grid == 0.7
+    assert Scene.open(job.folder).grid == 0.7
     assert prepare_file(job, other_grid).skipped
     os.utime(job.source, (1, 1))
     assert not prepare_file(job, other_grid).skipped
     write_las(job.source, [2] * 10)
     again = prepare_file(job, other_grid)
-    assert not again.skipped and again.points == 10
+    assert not again.skipped and again.figures["points"] == 10
 
 
 @pytest.mark.parametrize(
@@ -118,7 +122,7 @@ def test_complete_scenes_are_skipped_until_something_changes(job: Job) -> None:
 )
 def test_a_damaged_scene_is_made_again(job: Job, name: str, content: bytes | None) -> None:
     prepare_file(job, SETTINGS)
-    path = job.scene / name
+    path = job.folder / name
     whole = path.read_bytes()
     path.write_bytes(whole[:-8] + b"\xff" * 8 if content is None else content)
     assert not prepare_file(job, SETTINGS).skipped
@@ -126,10 +130,10 @@ def test_a_damaged_scene_is_made_again(job: Job, name: str, content: bytes | Non
     assert prepare_file(job, SETTINGS).skipped
 
 
-@pytest.mark.parametrize("key", ["points", "counts", "settings", "classes"])
+@pytest.mark.parametrize("key", ["figures", "counts", "settings", "classes"])
 def test_an_edited_header_is_made_again(job: Job, key: str) -> None:
     prepare_file(job, SETTINGS)
-    path = job.scene / "scene.json"
+    path = job.folder / "scene.json"
     meta = json.loads(path.read_text())
     path.write_text(json.dumps(meta | {key: None}))
     assert not prepare_file(job, SETTINGS).skipped
@@ -147,17 +151,17 @@ def test_a_source_that_changes_meanwhile_is_prepared_again(
         return found
 
     monkeypatch.setattr(files, "_subsample", slow)
-    assert prepare_file(job, SETTINGS).points == 395
+    assert prepare_file(job, SETTINGS).figures["points"] == 395
     monkeypatch.undo()
     again = prepare_file(job, SETTINGS)
-    assert not again.skipped and again.points == 10
+    assert not again.skipped and again.figures["points"] == 10
 
 
 def test_a_scene_moves_with_its_split(job: Job, tmp_path: Path) -> None:
     prepare_file(job, SETTINGS)
-    moved = Job(job.source, "test", tmp_path / "scenes" / "test" / "a")
+    moved = Job.of_file(job.source, "test", tmp_path / "scenes" / "test" / "a")
     assert prepare_file(moved, SETTINGS).skipped
-    assert not job.scene.exists() and moved.scene.exists()
+    assert not job.folder.exists() and moved.folder.exists()
 
 
 def test_an_error_keeps_what_is_done_and_the_rest_goes_on_later(tmp_path: Path) -> None:
@@ -172,7 +176,7 @@ def test_an_error_keeps_what_is_done_and_the_rest_goes_on_later(tmp_path: Path) 
     write_las(tmp_path / "b.las", [1])
     seen = []
     results = prepare(jobs, SETTINGS, workers=2, done=seen.append)
-    assert [r.job.scene.name for r in results] == ["a", "b", "c", "d"] and len(seen) == 4
+    assert [r.job.folder.name for r in results] == ["a", "b", "c", "d"] and len(seen) == 4
     assert results[0].skipped and not results[1].skipped
     assert [scene.name for scene in open_scenes(tmp_path / "out", "train")] == ["a", "b", "c", "d"]
 
@@ -191,34 +195,36 @@ def test_an_error_keeps_what_is_done_and_the_rest_goes_on_later(tmp_path: Path) 
 def test_bad_files(tmp_path: Path, codes: list[int], settings: Settings, message: str) -> None:
     source = write_las(tmp_path / "a.las", codes)
     with pytest.raises((DataError, FileError), match=message):
-        prepare_file(Job(source, "train", tmp_path / "train" / "a"), settings)
+        prepare_file(Job.of_file(source, "train", tmp_path / "train" / "a"), settings)
     assert not (tmp_path / "train").exists()
 
 
 def test_no_label_field_and_nan(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros((4, 3)))
     with pytest.raises(DataError, match="has no labels; name the attribute"):
-        prepare_file(Job(tmp_path / "a.npy", "train", tmp_path / "s"), SETTINGS)
+        prepare_file(Job.of_file(tmp_path / "a.npy", "train", tmp_path / "s"), SETTINGS)
     np.save(tmp_path / "a.npy", np.full((4, 3), np.nan))
     with pytest.raises(DataError, match=r"a\.npy: none of its 4 points has finite"):
-        prepare_file(Job(tmp_path / "a.npy", "train", tmp_path / "s"), SETTINGS)
+        prepare_file(Job.of_file(tmp_path / "a.npy", "train", tmp_path / "s"), SETTINGS)
 
 
 def test_labels_from_an_attribute(tmp_path: Path) -> None:
     source = write_las(tmp_path / "a.las", [0, 0, 0], kind=np.array([2, 6, 2], np.int16))
-    job = Job(source, "train", tmp_path / "train" / "a")
+    job = Job.of_file(source, "train", tmp_path / "train" / "a")
     result = prepare_file(job, Settings(SETTINGS.classes, 1, label_field="kind", keep=("kind",)))
     assert result.counts == {"ground": 2, "building": 1, "other": 0}
-    assert "kind" in Scene.open(job.scene).arrays
+    assert "kind" in Scene.open(job.folder).arrays
     source = write_las(tmp_path / "b.las", [0], kind=np.array([2.5]))
     with pytest.raises(DataError, match="whole-number"):
-        prepare_file(Job(source, "train", tmp_path / "b"), Settings(SETTINGS.classes, 1, "kind"))
+        prepare_file(
+            Job.of_file(source, "train", tmp_path / "b"), Settings(SETTINGS.classes, 1, "kind")
+        )
 
 
 def test_one_point(tmp_path: Path) -> None:
     source = write_las(tmp_path / "a.las", [2])
-    result = prepare_file(Job(source, "train", tmp_path / "train" / "a"), SETTINGS)
-    assert result.points == result.cells == 1
+    result = prepare_file(Job.of_file(source, "train", tmp_path / "train" / "a"), SETTINGS)
+    assert result.figures["points"] == result.figures["cells"] == 1
 
 
 STEMS = [Path(f"{stem}.laz") for stem in ("1_a", "1_b", "2_a", "2_b", "3_a")]
@@ -227,7 +233,7 @@ STEMS = [Path(f"{stem}.laz") for stem in ("1_a", "1_b", "2_a", "2_b", "3_a")]
 def test_splits_by_pattern() -> None:
     jobs = plan(STEMS, "out", test=["2_*"], val=["1_b", "3_?"])
     assert [j.split for j in jobs] == ["train", "val", "test", "test", "val"]
-    assert jobs[2].scene == Path("out/test/2_a")
+    assert jobs[2].folder == Path("out/test/2_a")
 
 
 def test_splits_by_fraction_do_not_depend_on_order() -> None:
@@ -297,7 +303,7 @@ def test_files_in_feet_are_warned_of(tmp_path: Path) -> None:
     las.classification = np.full(50, 2)
     las.write(tmp_path / "a.laz")
     settings = Settings(ClassMap.parse("ground=2"), grid=0.5)
-    job = Job(tmp_path / "a.laz", "train", tmp_path / "scenes" / "train" / "a")
+    job = Job.of_file(tmp_path / "a.laz", "train", tmp_path / "scenes" / "train" / "a")
     for _ in range(2):  # made, then found there
         (warning,) = foreign_units([prepare_file(job, settings)])
         assert warning.startswith("1 file is in foot by the reference system")
@@ -313,9 +319,14 @@ def test_a_stray_of_an_ignored_class_costs_no_precision(tmp_path: Path) -> None:
     las.x, las.y, las.z = x, y, z
     las.write(str(source))
     settings = Settings(ClassMap.parse("ground=2,ignore=5"), grid=0.5)
-    result = prepare_file(Job(source, "train", tmp_path / "scenes" / "train" / "a"), settings)
-    scene = Scene.open(result.job.scene)
-    assert result.left_out == {"not_finite": 0, "strays": 3, "flagged": 0} and result.points == 3000
+    result = prepare_file(
+        Job.of_file(source, "train", tmp_path / "scenes" / "train" / "a"), settings
+    )
+    scene = Scene.open(result.job.folder)
+    assert (
+        result.meta["left_out"] == {"not_finite": 0, "strays": 3, "flagged": 0}
+        and result.figures["points"] == 3000
+    )
     assert left_out([result]) == [
         "3 points of a.las lie far from all others: left out of the scenes"
     ]

@@ -12,11 +12,12 @@ from edited_files import ORIGIN, cloud, saved
 
 import salanet
 from salanet.cloud import PointCloud
-from salanet.editing.asked import Scope, Select, SliceAsked
+from salanet.editing.asked import Select
 from salanet.editing.edited import Options
 from salanet.editing.journal import journal_of
 from salanet.editing.session import Session
 from salanet.errors import ConfigError, FileError
+from salanet.view.asked import Scope, SliceAsked
 
 SUFFIXES = (".las", ".laz", ".copc.laz", ".ply", ".npz", ".csv")
 

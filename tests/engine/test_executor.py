@@ -32,6 +32,8 @@ OPERATORS: list[tuple[str, dict[str, Any]]] = [
     ("sala", {"positional": False, "assignment": "hard"}),
     ("sala", {"assignment": "none", "groups": 1}),
     ("sala", {"perceptrons": "linear", "norm": "neighbour"}),
+    ("sala", {"centre": True, "temperature": 0.4}),
+    ("sala", {"reduction": "mean", "norm": "neighbour"}),
     ("pointwise_mlp", {}),
     ("pospool", {}),
     ("adaptive_weight", {}),
@@ -129,7 +131,7 @@ def test_logits_are_those_of_pytorch(
         assert_close(segment(executor, points, seen), wanted)
 
 
-@pytest.mark.parametrize("width", [6, 36, 50])
+@pytest.mark.parametrize("width", [6, 9, 36, 50])
 def test_logits_of_other_widths(width: int, tmp_path: Path) -> None:
     model = network("sala", {}, width)
     points = cloud(1500, 1)
@@ -318,7 +320,6 @@ def test_damaged_files_are_refused_or_run(
     [
         (b'"operator": "sala"', b'"operator": "xxxx"', "no operator 'xxxx'"),
         (b'"width": 18', b'"width": 16', "shape"),
-        (b'"width": 18', b'"width": 17', "odd"),
         (b'"grid": 0.04', b'"grid": -0.4', "'grid' is out of range"),
         (b'"network": "salanet"', b'"network": "unknown"', "no native executor"),
         (b"[26, 31, 38, 41, 39]", b"[26, 31, 38, 41]    ", "not five"),

@@ -174,6 +174,8 @@ def test_what_has_no_kernels_needs_torch(tmp_path: Path, monkeypatch: pytest.Mon
         {"norm": "neighbour", "groups": 3},
         {"reduction": "sum", "assignment": "hard"},
         {"positional": False, "assignment": "none", "lift": 4},
+        {"reduction": "half", "centre": True, "temperature": 0.5},
+        {"reduction": "mean", "norm": "neighbour"},
     ],
     ids=str,
 )
@@ -241,7 +243,7 @@ def test_every_native_operator_is_that_of_the_tensors(
         found, expected = (r.logits(given[0], r.levels(given[1])) for r in (native, tensors))
         np.testing.assert_allclose(found, expected, atol=2e-5, rtol=1e-5)
     room = generate(5, points=15_000)
-    labels = [segment(runner, room, fit=None).labels for runner in (native, tensors)]
+    labels = [segment(runner, room, alignment=None).labels for runner in (native, tensors)]
     assert (labels[0] == labels[1]).mean() >= 0.9999 and len(np.unique(labels[0])) > 1
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from salanet.adapt.fit import FitOptions, examine
+from salanet.adapt.alignment import AlignmentOptions, examine
 from salanet.cloud import PointCloud
 from salanet.datasets.town import town
 from salanet.engine import point_logits, segment
@@ -16,7 +16,7 @@ from salanet.engine.segmentation import cloud_input
 from salanet.engine.votes import VOTE_SCALES, turned
 from salanet.errors import ConfigError, DataError
 from salanet.models import Network, create_model
-from salanet.sampling.survey import survey
+from salanet.sampling.summary import summarise
 
 NAMES = ("one", "intensity", "returns", "height_above_ground")
 
@@ -174,7 +174,7 @@ def test_clouds_that_make_no_sense(model: Network) -> None:
 def test_missing_features_are_named(model: Network) -> None:
     bare = PointCloud(np.zeros((3, 3)), intensity=np.ones(3, np.float32))
     with pytest.raises(DataError, match=r"scan\.ply.*'returns' needs 'return_number'.*intensity"):
-        segment(model, bare, where="scan.ply", fit=None)
+        segment(model, bare, where="scan.ply", alignment=None)
     with pytest.raises(DataError, match=r"scan\.ply: the model needs 'return_number'.*intensity"):
         segment(model, bare, where="scan.ply")
 
@@ -195,25 +195,25 @@ def test_feet_are_labelled_as_metres_are(model: Network, cloud: PointCloud) -> N
     # Off the borders of cells, where the last digit decides.
     metres = replace(cloud, xyz=cloud.xyz + 0.003)
     feet = replace(cloud, xyz=metres.xyz / 0.3048)
-    fit = examine(model, survey(feet), FitOptions(units="ft"))
-    same = segment(model, feet, fit=fit).labels == segment(model, metres).labels
+    alignment = examine(model, summarise(feet), AlignmentOptions(units="ft"))
+    same = segment(model, feet, alignment=alignment).labels == segment(model, metres).labels
     assert same.mean() > 0.9995
-    plain = examine(model, survey(cloud))
-    assert (segment(model, cloud, fit=plain).labels == segment(model, cloud).labels).all()
+    plain = examine(model, summarise(cloud))
+    assert (segment(model, cloud, alignment=plain).labels == segment(model, cloud).labels).all()
 
 
 def test_lying_clouds_are_labelled_as_upright_ones(model: Network, cloud: PointCloud) -> None:
     turned = np.stack([cloud.xyz[:, 0], cloud.xyz[:, 2], -cloud.xyz[:, 1]], axis=1)
     lying = replace(cloud, xyz=turned)
-    fit = examine(model, survey(lying), FitOptions(up="y"))
-    assert (segment(model, lying, fit=fit).labels == segment(model, cloud).labels).all()
+    alignment = examine(model, summarise(lying), AlignmentOptions(up="y"))
+    assert (segment(model, lying, alignment=alignment).labels == segment(model, cloud).labels).all()
 
 
 def test_larger_cells_look_like_the_models_own(model: Network, cloud: PointCloud) -> None:
-    fit = examine(model, survey(cloud), FitOptions(grid=0.5))
-    seen = cloud_input(model, cloud, "town", fit)
+    alignment = examine(model, summarise(cloud), AlignmentOptions(grid=0.5))
+    seen = cloud_input(model, cloud, "town", alignment)
     cells = np.unique(np.floor(seen.points / 0.25), axis=0)
-    assert len(cells) == len(seen.points) == segment(model, cloud, fit=fit).cells
+    assert len(cells) == len(seen.points) == segment(model, cloud, alignment=alignment).cells
     heights = cloud_input(model, cloud, "town").features[:, -1]  # in metres all the same
     assert heights.max() == seen.features[:, -1].max() == 1
 
@@ -229,15 +229,15 @@ def test_a_model_that_does_without_colours(cloud: PointCloud) -> None:
     ).eval()
     bare, black = PointCloud(cloud.xyz), replace(cloud, rgb=np.zeros(cloud.xyz.shape, np.uint8))
     found = [
-        segment(network, given, fit=examine(network, survey(given))).labels
+        segment(network, given, alignment=examine(network, summarise(given))).labels
         for given in (bare, black)
     ]
-    found += [segment(network, given, fit=None).labels for given in (bare, black)]
+    found += [segment(network, given, alignment=None).labels for given in (bare, black)]
     assert all((labels == found[0]).all() for labels in found)
     del network.metadata["optional"]
     for given in (bare, black):
         with pytest.raises(DataError, match="needs 'rgb'"):
-            segment(network, given, fit=None)
+            segment(network, given, alignment=None)
 
 
 def test_what_a_model_does_without_may_be_absent(model: Network, cloud: PointCloud) -> None:
@@ -259,11 +259,11 @@ def test_what_a_model_does_without_may_be_absent(model: Network, cloud: PointClo
 
 def test_clouds_are_examined_unless_told_otherwise(model: Network, cloud: PointCloud) -> None:
     plain = segment(model, cloud)
-    assert (plain.labels == segment(model, cloud, fit=None).labels).all()
+    assert (plain.labels == segment(model, cloud, alignment=None).labels).all()
     turned = np.stack([cloud.xyz[:, 0], cloud.xyz[:, 2], -cloud.xyz[:, 1]], axis=1)
     lying = replace(cloud, xyz=turned)
     with pytest.warns(UserWarning, match="y is up, as asked"):
-        found = segment(model, lying, fit=FitOptions(up="y"))
+        found = segment(model, lying, alignment=AlignmentOptions(up="y"))
     assert (found.labels == plain.labels).all()
     assert any("y is up, as asked" in remark for remark in found.remarks)
-    assert segment(model, cloud, fit=None).remarks == ()
+    assert segment(model, cloud, alignment=None).remarks == ()

@@ -12,18 +12,18 @@ import pytest
 
 import salanet
 from salanet import geometry
-from salanet.adapt.fit import FitOptions, examine
+from salanet.adapt.alignment import AlignmentOptions, examine
 from salanet.cloud import PointCloud
 from salanet.datasets.rooms import generate
 from salanet.datasets.town import town
 from salanet.engine import Segmenter, segment
 from salanet.errors import ConfigError, DataError
 from salanet.models import Network
-from salanet.sampling.survey import survey
+from salanet.sampling.summary import summarise
 
 FOOT = 0.3048
 NEEDED = ("return_number", "number_of_returns")
-# Reads a file and labels it by its own fit; tells what was imported on the way.
+# Reads a file and labels it by its own alignment; tells what was imported on the way.
 SCRIPT = """
 import sys
 import numpy as np
@@ -64,8 +64,10 @@ def without(cloud: PointCloud, *names: str) -> PointCloud:
     return PointCloud(cloud.xyz, **known, attributes=arrays)
 
 
-def by_torch(model: Network, cloud: PointCloud, options: FitOptions | None = None) -> np.ndarray:
-    return segment(model, cloud, fit=examine(model, survey(cloud), options)).labels
+def by_torch(
+    model: Network, cloud: PointCloud, options: AlignmentOptions | None = None
+) -> np.ndarray:
+    return segment(model, cloud, alignment=examine(model, summarise(cloud), options)).labels
 
 
 @pytest.mark.parametrize(
@@ -129,15 +131,17 @@ def test_units_and_axes(rooms: tuple[Segmenter, Network], indoors: PointCloud) -
     for units, size in {"mm": 0.001, "cm": 0.01, "ft": FOOT}.items():
         scaled = replace(indoors, xyz=indoors.xyz / size)
         found = segmenter.predict(scaled, units=units)
-        assert (found == by_torch(model, scaled, FitOptions(units=units))).all()
+        assert (found == by_torch(model, scaled, AlignmentOptions(units=units))).all()
         assert (found == expected).mean() > 0.99  # a point on the edge of a cell may change sides
     x, y, z = indoors.xyz.T
     lying = replace(indoors, xyz=np.stack([x, z, -y], axis=1))
     assert (segmenter.predict(lying, up="y") == expected).mean() > 0.99
     assert segmenter.examine(lying, up="y").up == "y"
     millimetres = replace(indoors, xyz=indoors.xyz * 1000)
-    fit = segmenter.examine(millimetres)
-    assert fit.scale == (0.001,) * 3 and any("millimetres" in remark for remark in fit.remarks)
+    alignment = segmenter.examine(millimetres)
+    assert alignment.scale == (0.001,) * 3 and any(
+        "millimetres" in remark for remark in alignment.remarks
+    )
     assert (segmenter.predict(millimetres) == segmenter.predict(millimetres, units="mm")).all()
     with pytest.raises(ConfigError, match="units inch"):
         segmenter.predict(indoors, units="inch")
@@ -147,10 +151,10 @@ def test_units_and_axes(rooms: tuple[Segmenter, Network], indoors: PointCloud) -
 
 def test_one_fit_for_many_clouds(rooms: tuple[Segmenter, Network], indoors: PointCloud) -> None:
     segmenter = rooms[0]
-    fit = segmenter.examine(indoors, grid=0.08)
-    assert (fit.grid, fit.zoom) == (0.08, 0.5)
-    expected = segment(rooms[1], indoors, fit=fit).labels
-    assert (segmenter.predict(indoors, fit=fit) == expected).all()
+    alignment = segmenter.examine(indoors, grid=0.08)
+    assert (alignment.grid, alignment.zoom) == (0.08, 0.5)
+    expected = segment(rooms[1], indoors, alignment=alignment).labels
+    assert (segmenter.predict(indoors, alignment=alignment) == expected).all()
 
 
 @pytest.mark.parametrize("lacking", [(), ("intensity", *NEEDED)], ids=["all there", "bare"])

@@ -11,9 +11,9 @@ import numpy as np
 
 from salanet import io
 from salanet.cloud import PointCloud
-from salanet.io import las, lasfile
-from salanet.io.lasfile import Vlr
-from salanet.io.octree import ELSEWHERE
+from salanet.io.las import binary, clouds
+from salanet.io.las.binary import Vlr
+from salanet.io.las.octree import ELSEWHERE
 
 SIDE, SPACING = 64.0, 8.0
 ENTRY = "<4iQ2i"
@@ -28,9 +28,9 @@ def make_copc(path: Path, count: int = 4000) -> PointCloud:
     cloud = PointCloud(rng.uniform(0, SIDE, (count, 3)).round(3), label=np.arange(count) % 7)
     plain = path.with_name("plain.laz")
     io.write(plain, cloud)
-    head = lasfile.read(plain)
+    head = binary.read(plain)
     plain.unlink()
-    cloud = las.to_cloud(las.source_of(head))
+    cloud = clouds.to_cloud(clouds.source_of(head))
     octant = (cloud.xyz >= SIDE / 2).astype(int)
     node = np.where(np.arange(count) % 8 == 0, 8, octant @ [1, 2, 4])
     keys = [(0, 0, 0, 0), *[(1, n & 1, n >> 1 & 1, n >> 2) for n in range(8)]]
@@ -38,8 +38,8 @@ def make_copc(path: Path, count: int = 4000) -> PointCloud:
     laz = lazrs.LazVlr.new_for_compression(head.format, 0, True)
     vlrs = [
         Vlr.new(b"copc", 1, b"COPC info", bytes(160)),
-        Vlr.new(*lasfile.LASZIP, b"", laz.record_data()),
-        *[vlr for vlr in head.vlrs if vlr.key != lasfile.LASZIP],
+        Vlr.new(*binary.LASZIP, b"", laz.record_data()),
+        *[vlr for vlr in head.vlrs if vlr.key != binary.LASZIP],
     ]
     points_at = len(head.header) + sum(54 + len(vlr.data) for vlr in vlrs)
     with path.open("wb+") as file:
@@ -67,11 +67,11 @@ def make_copc(path: Path, count: int = 4000) -> PointCloud:
         )
         file.seek(len(head.header))
         file.write(b"".join(vlr.head + vlr.data for vlr in vlrs))
-        head.set(lasfile.VLR_COUNT, len(vlrs))
-        head.set(lasfile.POINTS_AT, points_at)
-        head.set(lasfile.FORMAT, head.format | lasfile.COMPRESSED)
-        head.set(lasfile.EVLRS_AT, end)
-        head.set(lasfile.EVLR_COUNT, 1)
+        head.set(binary.VLR_COUNT, len(vlrs))
+        head.set(binary.POINTS_AT, points_at)
+        head.set(binary.FORMAT, head.format | binary.COMPRESSED)
+        head.set(binary.EVLRS_AT, end)
+        head.set(binary.EVLR_COUNT, 1)
         file.seek(0)
         file.write(head.header)
     return replace(cloud, source=None)

@@ -89,7 +89,7 @@ def use_cloud(path: Path) -> None:
 
 def use_copc(path: Path) -> None:
     """Parts of it, and the whole; the first error counts."""
-    from salanet.io.copc import read_part
+    from salanet.io.las.region import read_part
 
     errors = []
     for use in (

@@ -13,12 +13,12 @@ from las_files import COUNT, VERSIONS, both, make
 from salanet import io
 from salanet.cloud import PointCloud
 from salanet.errors import DataError
-from salanet.io import lasfile
+from salanet.io.las import binary
 
 
-def pieces(path: Path) -> tuple[lasfile.LasFile, list[lasfile.Vlr]]:
-    las = lasfile.read(path)
-    return las, [vlr for vlr in las.vlrs if vlr.key != lasfile.LASZIP]
+def pieces(path: Path) -> tuple[binary.LasFile, list[binary.Vlr]]:
+    las = binary.read(path)
+    return las, [vlr for vlr in las.vlrs if vlr.key != binary.LASZIP]
 
 
 def assert_same_but(a: Path, b: Path, *changed: str) -> None:
@@ -30,7 +30,7 @@ def assert_same_but(a: Path, b: Path, *changed: str) -> None:
     (first, records), (second, new_records) = pieces(a), pieces(b)
     assert new_records == records
     assert second.tail == first.tail
-    for field in (lasfile.SCALES, lasfile.OFFSETS, lasfile.BOUNDS, lasfile.OLD_RETURNS):
+    for field in (binary.SCALES, binary.OFFSETS, binary.BOUNDS, binary.OLD_RETURNS):
         assert second.get(field) == first.get(field)
     assert first.header[:94] == second.header[:94]
     assert new.header.evlrs == old.header.evlrs
@@ -288,8 +288,8 @@ def test_bytes_that_nothing_describes(tmp_path: Path) -> None:
     for data in (b"", b"\xff" * 192, next(v.data for v in records if v.key[1] == 4)[:192]):
         las.vlrs = [v for v in records if v.key[1] != 4]
         if data:
-            las.vlrs.insert(0, lasfile.Vlr.new(b"LASF_Spec", 4, b"", data))
-        lasfile.write(tmp_path / "b.las", las, compress=False)
+            las.vlrs.insert(0, binary.Vlr.new(b"LASF_Spec", 4, b"", data))
+        binary.write(tmp_path / "b.las", las, compress=False)
         cloud = io.read(tmp_path / "b.las")
         described = 4 if len(data) == 192 and data[0] == 0 else 0
         assert cloud.attributes["ExtraBytes"].shape == (COUNT, 34 - described)
@@ -306,10 +306,10 @@ def test_copc_is_read_and_written_as_laz(tmp_path: Path) -> None:
     """Its records describe the chunks of the file they came in, so they are left out."""
     make(tmp_path / "a.laz", "1.4", 7)
     las, _ = pieces(tmp_path / "a.laz")
-    las.vlrs.insert(0, lasfile.Vlr.new(b"copc", 1, b"COPC info", bytes(160)))
+    las.vlrs.insert(0, binary.Vlr.new(b"copc", 1, b"COPC info", bytes(160)))
     las.tail = struct.pack("<2x16sHQ32s", b"copc", 1000, 32, b"") + bytes(32) + las.tail
-    las.set(lasfile.EVLR_COUNT, 2)
-    lasfile.write(tmp_path / "b.copc.laz", las, compress=True)
+    las.set(binary.EVLR_COUNT, 2)
+    binary.write(tmp_path / "b.copc.laz", las, compress=True)
     io.write(tmp_path / "c.laz", io.read(tmp_path / "b.copc.laz"))
     assert_same_but(tmp_path / "a.laz", tmp_path / "c.laz")
 

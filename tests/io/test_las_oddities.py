@@ -15,8 +15,8 @@ from las_files import COUNT, both, make
 from salanet import io
 from salanet.cloud import PointCloud
 from salanet.errors import FileError
-from salanet.io import lasdims, lasfile
-from salanet.io.lasfile import LasFile, Vlr
+from salanet.io.las import binary, dims
+from salanet.io.las.binary import LasFile, Vlr
 from salanet.io.stream import open_stream
 
 NAMES = ["height", "ring", "scaled", "normal"]
@@ -30,23 +30,23 @@ def extended(record: Vlr) -> bytes:
 
 
 def in_two_records(las: LasFile) -> None:
-    place = [vlr.key for vlr in las.vlrs].index(lasdims.EXTRA_BYTES)
+    place = [vlr.key for vlr in las.vlrs].index(dims.EXTRA_BYTES)
     data = las.vlrs[place].data
     las.vlrs[place : place + 1] = [
-        Vlr.new(*lasdims.EXTRA_BYTES, name, part)
+        Vlr.new(*dims.EXTRA_BYTES, name, part)
         for name, part in ((b"one program", data[:192]), (b"another", data[192:]))
     ]
 
 
 def in_extended_record(las: LasFile) -> None:
-    record = next(vlr for vlr in las.vlrs if vlr.key == lasdims.EXTRA_BYTES)
+    record = next(vlr for vlr in las.vlrs if vlr.key == dims.EXTRA_BYTES)
     las.vlrs.remove(record)
     las.tail += extended(record)
-    las.set(lasfile.EVLR_COUNT, las.get(lasfile.EVLR_COUNT) + 1)
+    las.set(binary.EVLR_COUNT, las.get(binary.EVLR_COUNT) + 1)
 
 
 def in_both(las: LasFile) -> None:
-    record = next(vlr for vlr in las.vlrs if vlr.key == lasdims.EXTRA_BYTES)
+    record = next(vlr for vlr in las.vlrs if vlr.key == dims.EXTRA_BYTES)
     in_extended_record(las)
     las.vlrs.append(record)
 
@@ -70,10 +70,10 @@ def test_dimensions_described_in_several_records(
 ) -> None:
     make(tmp_path / "plain.las")
     expected = io.read(tmp_path / "plain.las")
-    las = lasfile.read(tmp_path / "plain.las")
+    las = binary.read(tmp_path / "plain.las")
     change(las)
     path = tmp_path / f"a{suffix}"
-    lasfile.write(path, las, compress=suffix == ".laz")
+    binary.write(path, las, compress=suffix == ".laz")
     cloud = io.read(path)
     for name in NAMES:
         np.testing.assert_array_equal(cloud.attributes[name], expected.attributes[name])
@@ -90,21 +90,21 @@ def test_dimensions_described_in_several_records(
         for name in [*NAMES, "confidence"]:
             np.testing.assert_array_equal(np.array(new[name]), cloud.attributes[name])
         file = io.read(again).source.file
-        found = [vlr for vlr in (*file.vlrs, *file.extended()) if vlr.key == lasdims.EXTRA_BYTES]
+        found = [vlr for vlr in (*file.vlrs, *file.extended()) if vlr.key == dims.EXTRA_BYTES]
         assert len(found) == 1 and len(found[0].data) == 192 * 5
         assert (b"someone", 8) in file.records()  # the extended record that was there
 
 
 def test_limits_in_an_extended_record_are_forgotten(tmp_path: Path) -> None:
     make(tmp_path / "a.las")
-    las = lasfile.read(tmp_path / "a.las")
-    place = [vlr.key for vlr in las.vlrs].index(lasdims.EXTRA_BYTES)
+    las = binary.read(tmp_path / "a.las")
+    place = [vlr.key for vlr in las.vlrs].index(dims.EXTRA_BYTES)
     data = bytearray(las.vlrs[place].data)
     for at in (3, 195):  # of height and ring
         data[at] |= 0b110
     las.vlrs[place] = las.vlrs[place]._replace(data=bytes(data))
     in_extended_record(las)
-    lasfile.write(tmp_path / "b.las", las, compress=False)
+    binary.write(tmp_path / "b.las", las, compress=False)
     cloud = io.read(tmp_path / "b.las")
     cloud.attributes["height"] = cloud.attributes["height"] * 0
     io.write(tmp_path / "c.las", cloud)
@@ -130,13 +130,13 @@ def test_a_header_of_1_3_as_short_as_that_of_1_2(tmp_path: Path) -> None:
 def test_extended_records_whose_place_is_not_said(tmp_path: Path, suffix: str, count: int) -> None:
     path = tmp_path / f"a{suffix}"
     make(path)
-    las = lasfile.read(path)
+    las = binary.read(path)
     las.tail += extended(Vlr.new(b"PDAL", 12, b"PDAL metadata", b"{}")) * (count - 1)
-    las.set(lasfile.EVLR_COUNT, count)
-    lasfile.write(path, las, compress=suffix == ".laz")
+    las.set(binary.EVLR_COUNT, count)
+    binary.write(path, las, compress=suffix == ".laz")
     expected = io.read(path)
     data = bytearray(path.read_bytes())
-    struct.pack_into("<Q", data, lasfile.EVLRS_AT.at, 0)
+    struct.pack_into("<Q", data, binary.EVLRS_AT.at, 0)
     path.write_bytes(data)
     cloud = io.read(path)
     assert cloud.source.remarks == [
@@ -152,10 +152,10 @@ def test_extended_records_whose_place_is_not_said(tmp_path: Path, suffix: str, c
 
 def test_extended_records_that_are_not_there(tmp_path: Path) -> None:
     make(tmp_path / "a.las")
-    las = lasfile.read(tmp_path / "a.las")
+    las = binary.read(tmp_path / "a.las")
     las.tail = b""
-    las.set(lasfile.EVLRS_AT, 0)
-    lasfile.write(tmp_path / "b.las", las, compress=False)
+    las.set(binary.EVLRS_AT, 0)
+    binary.write(tmp_path / "b.las", las, compress=False)
     cloud = io.read(tmp_path / "b.las")
     assert cloud.source.remarks == ["its header promises 1 extended records that are not there"]
     np.testing.assert_array_equal(cloud.xyz, io.read(tmp_path / "a.las").xyz)
@@ -165,9 +165,9 @@ def make_pointwise(path: Path, version: str, point_format: int, cut: int = 0) ->
     """A LAZ with all points compressed in one go, as LASzip did at first."""
     plain = path.with_name("plain.las")
     make(plain, version, point_format)
-    las = lasfile.read(plain)
+    las = binary.read(plain)
     packed = lazrs.LazVlr.new_for_compression(
-        point_format, las.points.shape[1] - lasfile.RECORD_SIZES[point_format], True
+        point_format, las.points.shape[1] - binary.RECORD_SIZES[point_format], True
     )
     with path.open("wb+") as file:
         compressor = lazrs.LasZipCompressor(file, packed)
@@ -177,11 +177,11 @@ def make_pointwise(path: Path, version: str, point_format: int, cut: int = 0) ->
     end = int.from_bytes(points[:8], "little")
     record = struct.pack("<H", 1) + packed.record_data()[2:12] + b"\xff" * 4
     record += packed.record_data()[16:]
-    las.vlrs.append(Vlr.new(*lasfile.LASZIP, b"", record))
+    las.vlrs.append(Vlr.new(*binary.LASZIP, b"", record))
     body = las.header + b"".join(vlr.head + vlr.data for vlr in las.vlrs)
-    las.set(lasfile.POINTS_AT, len(body))
-    las.set(lasfile.VLR_COUNT, len(las.vlrs))
-    las.set(lasfile.FORMAT, point_format | lasfile.COMPRESSED)
+    las.set(binary.POINTS_AT, len(body))
+    las.set(binary.VLR_COUNT, len(las.vlrs))
+    las.set(binary.FORMAT, point_format | binary.COMPRESSED)
     head = las.header + body[len(las.header) :]
     path.write_bytes(head + points[8 : end - cut])
 
@@ -208,9 +208,9 @@ def test_points_compressed_in_one_go_and_cut_short(tmp_path: Path) -> None:
 
 @both
 @pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
-@pytest.mark.parametrize("field, name", [(lasfile.SCALES, "scale"), (lasfile.OFFSETS, "offset")])
+@pytest.mark.parametrize("field, name", [(binary.SCALES, "scale"), (binary.OFFSETS, "offset")])
 def test_coordinates_that_the_header_loses(
-    tmp_path: Path, suffix: str, value: float, field: lasfile.Field, name: str
+    tmp_path: Path, suffix: str, value: float, field: binary.Field, name: str
 ) -> None:
     path = tmp_path / f"a{suffix}"
     make(path)

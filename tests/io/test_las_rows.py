@@ -9,10 +9,10 @@ import pytest
 from las_files import COUNT, VERSIONS, both, make
 
 from salanet.errors import FileError
-from salanet.io import las
-from salanet.io.las import LasSource
-from salanet.io.lasrows import RowReader, RowWriter, only
-from salanet.io.lasstream import LasStream, with_points
+from salanet.io.las import clouds
+from salanet.io.las.clouds import LasSource
+from salanet.io.las.rows import RowReader, RowWriter, only
+from salanet.io.las.stream import LasStream, with_points
 
 KEEP = ["intensity", "rgb", "number_of_returns", "scan_direction_flag", "ring", "scaled"]
 
@@ -46,18 +46,18 @@ def test_kept_as_they_were(tmp_path: Path, version: str, point_format: int, suff
             found.append((records, numbers))
     assert (np.concatenate([numbers for _, numbers in found]) == rows).all()
     points = np.concatenate([records for records, _ in found])
-    cloud = las.to_cloud(with_points(source, points), KEEP, deep=True)
-    expected = las.to_cloud(source, KEEP, deep=True)
+    cloud = clouds.to_cloud(with_points(source, points), KEEP, deep=True)
+    expected = clouds.to_cloud(source, KEEP, deep=True)
     np.testing.assert_array_equal(cloud.xyz, expected.xyz[rows])
     assert cloud.arrays().keys() == expected.arrays().keys() >= {"intensity", "ring", "scaled"}
     for name, array in expected.arrays().items():
         np.testing.assert_array_equal(cloud.arrays()[name], array[rows], err_msg=name)
-    other = las.to_cloud(with_points(source, points), ["normal", "label"])
+    other = clouds.to_cloud(with_points(source, points), ["normal", "label"])
     assert not other.attributes["normal"].any() and not other.label.any()
 
 
 def test_more_points_than_are_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("salanet.io.lasrows.BLOCK", 3)
+    monkeypatch.setattr("salanet.io.las.rows.BLOCK", 3)
     path, rows = tmp_path / "rows.laz", np.arange(1, COUNT, 2)
     write(path, source_of(tmp_path), rows)
     with path.open("rb") as file:

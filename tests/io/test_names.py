@@ -17,8 +17,8 @@ from test_stream import copy
 from salanet import io
 from salanet.cloud import LONGEST_NAME, MOST_NAMES, PointCloud, usable_names
 from salanet.errors import DataError, FileError
-from salanet.io import lasfile, lookup
 from salanet.io.convert import convert, losses
+from salanet.io.las import binary, lookup
 from salanet.io.names import from_lines, to_lines
 from salanet.io.stream import open_stream
 
@@ -102,8 +102,8 @@ def test_labels_written_as_other_codes_keep_their_names(tmp_path: Path) -> None:
 
 def records(path: Path) -> list[tuple[tuple[bytes, int], bytes]]:
     with path.open("rb") as file:
-        las = lasfile.read_head(path, file, path.stat().st_size)
-    return [(vlr.key, vlr.data) for vlr in las.vlrs if vlr.key != lasfile.LASZIP]
+        las = binary.read_head(path, file, path.stat().st_size)
+    return [(vlr.key, vlr.data) for vlr in las.vlrs if vlr.key != binary.LASZIP]
 
 
 def named(path: Path, entries: dict[int, str], extended: bool = False) -> None:
@@ -180,9 +180,9 @@ def test_names_changed_by_another_program_hold(tmp_path: Path) -> None:
 )
 def test_broken_records_name_nothing(tmp_path: Path, data: bytes) -> None:
     make(tmp_path / "a.las")
-    las = lasfile.read(tmp_path / "a.las")
-    las.vlrs += [lasfile.Vlr.new(*key, b"", data[:65535]) for key in (lookup.STANDARD, lookup.OURS)]
-    lasfile.write(tmp_path / "b.las", las, compress=False)
+    las = binary.read(tmp_path / "a.las")
+    las.vlrs += [binary.Vlr.new(*key, b"", data[:65535]) for key in (lookup.STANDARD, lookup.OURS)]
+    binary.write(tmp_path / "b.las", las, compress=False)
     one = io.read(tmp_path / "b.las")
     assert one.class_names == {}
     io.write(tmp_path / "c.las", one)
@@ -191,8 +191,8 @@ def test_broken_records_name_nothing(tmp_path: Path, data: bytes) -> None:
 
 @given(data=st.binary(max_size=400), classified=st.booleans())
 def test_any_bytes_as_records(data: bytes, classified: bool) -> None:
-    vlrs = [lasfile.Vlr.new(*key, b"", data) for key in (lookup.STANDARD, lookup.OURS)]
-    las = lasfile.LasFile(bytearray(375), vlrs, b"", np.empty((0, 0), np.uint8), b"", 0)
+    vlrs = [binary.Vlr.new(*key, b"", data) for key in (lookup.STANDARD, lookup.OURS)]
+    las = binary.LasFile(bytearray(375), vlrs, b"", np.empty((0, 0), np.uint8), b"", 0)
     PointCloud(np.zeros((0, 3)), class_names=lookup.read(las, classified))
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from salanet.io.las import LasSource
-from salanet.io.lasstream import LasStream
+from salanet.io.las.clouds import LasSource
+from salanet.io.las.stream import LasStream
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from salanet.cloud import PointCloud
 from salanet.engine import Runner, open_runner
 from salanet.errors import ConfigError, DataError, FileError
 from salanet.io import read, write
-from salanet.io.asprs import follows
+from salanet.io.las.asprs import follows
 from salanet.labelling.changes import Tally
 from salanet.labelling.decision import Decision, decide
 from salanet.labelling.rules import Rules

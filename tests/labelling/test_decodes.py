@@ -11,9 +11,9 @@ import pytest
 import salanet
 from salanet.cloud import PointCloud
 from salanet.datasets.town import town
-from salanet.io import laz
+from salanet.io.las import laz
 from salanet.labelling.look import look
-from salanet.sampling.survey import survey
+from salanet.sampling.summary import summarise
 
 COUNT = 20_000
 
@@ -64,7 +64,7 @@ def test_decodes(
 @pytest.mark.parametrize("bright", [0, 10, COUNT])
 def test_one_look_sees_what_all_points_tell(bright: int, tmp_path: Path) -> None:
     path = scan(tmp_path / "a.laz", bright)
-    seen, whole = look(path).survey, survey(salanet.read(path))
+    seen, whole = look(path).summary, summarise(salanet.read(path))
     assert seen.arrays.keys() == whole.arrays.keys() and ("rgb" in seen.arrays) == bool(bright)
     for name, array in whole.arrays.items():
         np.testing.assert_array_equal(seen.arrays[name], array)

@@ -107,7 +107,7 @@ def test_in_memory_and_on_the_edge(
     whole, gaps, there = clouds
     with pytest.warns(UserWarning, match=SAID):
         found = segment(model, gaps, probabilities=True)
-    labels = segment(model, whole, fit=None).labels
+    labels = segment(model, whole, alignment=None).labels
     np.testing.assert_array_equal(found.labels[there], labels)
     assert set(found.labels[~there].tolist()) == {-1}
     segmenter = Segmenter(town_model, threads=1)

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from salanet import read, write
-from salanet.adapt.fit import FitOptions
+from salanet.adapt.alignment import AlignmentOptions
 from salanet.cli.main import main
 from salanet.cloud import PointCloud
 from salanet.datasets.town import town
@@ -85,7 +85,7 @@ def test_in_memory_and_without_pytorch(
     with pytest.warns(UserWarning, match=said):
         found = segment(model, cloud, probabilities=True)
     rest = slice(len(clean))
-    expected = segment(model, clean, fit=FitOptions(units="m")).labels
+    expected = segment(model, clean, alignment=AlignmentOptions(units="m")).labels
     assert (found.labels[rest] == expected).mean() >= alike(kind)
     segmenter = Segmenter(town_model, threads=1)
     assert (segmenter.predict(cloud) == found.labels).all()
@@ -143,7 +143,7 @@ def test_flagged_points_keep_their_code(
         np.testing.assert_array_equal(read(tmp_path / name).label, expected)
     assert any(r.startswith("150 points are flagged as noise") for r in report.remarks)
     assert sum(report.classes.values()) == len(clean)
-    asked = PredictOptions(fit=FitOptions(noise=True))
+    asked = PredictOptions(alignment=AlignmentOptions(noise=True))
     report = predict_file(standard, tmp_path / "a.laz", tmp_path / "n.laz", asked)
     assert sum(report.classes.values()) == len(clean) + 150
 

@@ -36,7 +36,7 @@ from salanet.labelling.workfolder import folder_of, work_folder
 
 PLAN = Plan(chunk=7_000, group=5_000, tile=16_000_000)
 ALL = PredictOptions(probabilities=True, confidence=True, entropy=True)
-PHASES = ["survey", "spool", "ground", "cells", "network", "write"]
+PHASES = ["summary", "spool", "ground", "cells", "network", "write"]
 
 
 class Killed(BaseException):

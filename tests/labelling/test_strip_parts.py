@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import salanet
 from salanet.datasets.town import town
-from salanet.io.lasstream import LasStream
+from salanet.io.las.stream import LasStream
 from salanet.labelling import strips as strips_module
 from salanet.labelling.border import header_bounds
 from salanet.labelling.strips import MIDDLE, Cut, Strip

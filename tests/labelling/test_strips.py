@@ -14,11 +14,11 @@ import pytest
 import torch
 
 import salanet
-from salanet.adapt.fit import Fit
+from salanet.adapt.alignment import Alignment
 from salanet.cli.main import main
 from salanet.datasets.town import town
 from salanet.engine import Runner, open_runner
-from salanet.io.lasrows import RowReader, RowWriter
+from salanet.io.las.rows import RowReader, RowWriter
 from salanet.labelling.border import Border, header_bounds, touching
 from salanet.labelling.predict import PredictOptions, predict_file
 from salanet.labelling.strips import FOLDER, INDEX, Strip, kept_for
@@ -99,8 +99,8 @@ def test_the_same_results_and_every_tile_decoded_once_more(
         assert len([*(tmp_path / FOLDER).glob("*/strip.json")]) == 9
     assert not [remark for remark in remarks if "neighbouring" in remark and "seen" not in remark]
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == expected
-    survey, spool, write, strip = 1, 1, 1, 1
-    assert {*passes.values()} == {survey + spool + write + strip}
+    summary, spool, write, strip = 1, 1, 1, 1
+    assert {*passes.values()} == {summary + spool + write + strip}
 
 
 def test_strips_stay_when_the_run_is_interrupted(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_the_network_sees_the_same_piece_by_piece(
     keep = ["intensity", "return_number", "number_of_returns"]
     pieces = {}
     for strips in (False, True):
-        border = Border(model, tmp_path / "o.laz", Fit(), bounds, keep, 300, strips, [])
+        border = Border(model, tmp_path / "o.laz", Alignment(), bounds, keep, 300, strips, [])
         pieces[strips] = [*border.clouds(tiles)]
     assert asked[0] > 10 and len(pieces[True]) == len(pieces[False]) > 9
     for part, full in zip(pieces[True], pieces[False], strict=True):

@@ -7,7 +7,7 @@ import torch
 
 from salanet import pyramid
 from salanet.errors import ConfigError
-from salanet.models import ModelConfig, SalaNet, create_model
+from salanet.models import ModelConfig, SalaNet, create_model, new_config
 
 CLASSES = tuple("abc")
 
@@ -94,7 +94,7 @@ def test_partnet_has_one_head_per_category() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"width": 7}, "width"),
+        ({"width": 1}, "width"),
         ({"operator": "transformer"}, "unknown operator 'transformer'; known are sala"),
         ({"operator_options": {"heads": 3}}, "operator 'sala' has no option 'heads'"),
         ({"neighbours": (3, 3)}, "five numbers"),
@@ -110,3 +110,13 @@ def test_impossible_configurations(options: dict[str, object], message: str) -> 
 def test_radius_follows_the_grid() -> None:
     config = ModelConfig(in_channels=1, classes=CLASSES, grid=0.3)
     assert config.radius == pytest.approx(0.75)
+
+
+def test_presets_are_operators_with_options() -> None:
+    common = {"in_channels": 4, "classes": ("a", "b"), "width": 36}
+    paper = new_config(operator="sala-paper", **common)
+    assert paper == new_config(operator="sala", operator_options={"norm": "neighbour"}, **common)
+    assert paper.operator_name == "sala:norm=neighbour"
+    wider = new_config(operator="sala-paper", operator_options={"groups": 4}, **common)
+    assert wider.operator_options == {"norm": "neighbour", "groups": 4}
+    assert new_config(**paper.model_dump()) == paper, "written to a model file and read again"

@@ -200,7 +200,8 @@ def sala(op, queries, supports, neighbours, f):
         for j, d in near:
             lifted = pair_dense(d, w, "lift")
             hidden = pair_dense(lifted, w, "hidden")
-            scores = softmax(w["score.weight"] @ hidden + w["score.bias"])
+            scores = w["score.weight"] @ hidden + w["score.bias"]
+            scores = softmax(scores * np.exp(w.get("sharpness", 0)))
             if op.assignment == "hard":
                 scores = np.eye(op.groups)[scores.argmax()]
             elif op.assignment == "none":
@@ -210,10 +211,18 @@ def sala(op, queries, supports, neighbours, f):
                 z = relu(batch_norm(z, w))
             for g in range(op.groups):
                 per_group[g].append(scores[g] * z[g * c : (g + 1) * c])
-        reduce = np.max if op.reduction == "max" else np.sum
-        total = sum(reduce(y, axis=0) for y in per_group) if near else np.zeros(c)
+        total = sum(reduced(np.array(y), op.reduction) for y in per_group) if near else np.zeros(c)
+        if op.centre is not None and near:
+            total = total + w["centre.weight"] @ f[near[0][0]]
         out.append(relu(batch_norm(total, w)) if op.norm_placement == "point" else total)
     return np.array(out)
+
+
+def reduced(y, how):
+    """Over the neighbours: (neighbours, C) -> (C,)."""
+    mixed = y.max(axis=0)
+    mixed[y.shape[1] // 2 :] = y.mean(axis=0)[y.shape[1] // 2 :]
+    return {"max": y.max(axis=0), "sum": y.sum(axis=0), "mean": y.mean(axis=0), "half": mixed}[how]
 
 
 def rows(module, x):

@@ -18,6 +18,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from salanet.errors import ConfigError
 from salanet.models.superpoint_graph import SuperpointPyramid
 from salanet.scenes import Scene, open_scenes
 from salanet.training import Recipe, Trainer, search
@@ -157,6 +158,24 @@ def test_origin_names_scene_place_and_sample(town_scenes: Path) -> None:
     first, second = batch.origin
     assert first.startswith(("town-0 around (", "town-1 around (")) and "epoch 1, sample 4" in first
     assert second.endswith("epoch 1, sample 5")
+
+
+def test_mixed_samples_lie_in_one_cloud(town_scenes: Path) -> None:
+    apart = samples(town_scenes, recipe(training={"batch_size": 3, "samples_per_epoch": 6}))
+    wanted = recipe(sampling={"mix": 1}, training={"batch_size": 3, "samples_per_epoch": 6})
+    mixed = samples(town_scenes, wanted)
+    one, both = apart.batch(0, 1), mixed.batch(0, 1)
+    counts = one.pyramid.levels[0].splits.diff().tolist()
+    first = both.pyramid.levels[0]
+    assert first.splits.diff().tolist() == [counts[0] + counts[1], counts[2]]
+    assert both.origin == (f"{one.origin[0]}; {one.origin[1]}", one.origin[2])
+    assert torch.equal(both.labels, one.labels) and torch.equal(both.features, one.features)
+    # Neighbours are of both: some of the first sample's points have one of the second's.
+    near = first.neighbours[: counts[0]]
+    assert ((near >= counts[0]) & (near < counts[0] + counts[1])).any()
+    assert content(mixed.batch(0, 1)) == content(both), "drawn again, mixed again"
+    with pytest.raises(ConfigError, match="parts of one scene"):
+        samples(town_scenes, recipe(sampling={"mix": 0.5}, model={"network": "spg"}))
 
 
 def test_a_scene_with_nan_is_skipped_kept_and_reported(town_scenes: Path, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def corrected(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def codes_of(model: Path, cloud: PointCloud) -> NDArray[np.int64]:
     codes = np.array(load(model).metadata["codes"])
-    return codes[salanet.segment(model, cloud, fit=None).labels]
+    return codes[salanet.segment(model, cloud, alignment=None).labels]
 
 
 def test_what_was_checked_carries_over(town_model: Path, corrected: Path, tmp_path: Path) -> None:

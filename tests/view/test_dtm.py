@@ -12,7 +12,7 @@ from salanet import io
 from salanet.cli.main import main
 from salanet.cloud import PointCloud
 from salanet.errors import DataError, FileError
-from salanet.io import lasfile
+from salanet.io.las import binary
 from salanet.view.dtm import NOWHERE, write_dtm
 
 rasterio = pytest.importorskip("rasterio")
@@ -63,7 +63,7 @@ def test_the_reference_system_and_its_units(tmp_path: Path) -> None:
     io.write(tmp_path / "a.laz", cloud)
     las_file = io.read(tmp_path / "a.laz")
     las_file.source.file.vlrs.append(
-        lasfile.Vlr.new(b"LASF_Projection", 2112, b"", WKT.encode() + b"\0")
+        binary.Vlr.new(b"LASF_Projection", 2112, b"", WKT.encode() + b"\0")
     )
     io.write(tmp_path / "a.laz", las_file)
     report = write_dtm([tmp_path / "a.laz"], tmp_path / "a.tif", cell=2.0)

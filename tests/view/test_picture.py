@@ -1,16 +1,11 @@
-"""Pictures: what is in front hides what is behind, files are PNGs, rooms are seen from inside."""
+"""Pictures: what is in front hides what is behind, rooms are seen from inside."""
 
 from __future__ import annotations
-
-import struct
-import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from salanet.errors import FileError
-from salanet.view.picture import Camera, ceiling, directions, look, picture, png, write_png
+from salanet.view.picture import Camera, ceiling, directions, look, picture
 
 RED, BLUE = (200, 30, 30), (30, 30, 200)
 
@@ -65,22 +60,15 @@ def test_a_step_in_depth_is_darkened() -> None:
     assert grey[60] == 200 and grey[grey < 250].min() < 170
 
 
-def test_png_holds_the_image(tmp_path: Path) -> None:
-    rng = np.random.default_rng(1)
-    image = rng.integers(0, 256, (7, 5, 3), dtype=np.uint8)
-    data = png(image)
-    assert data[:8] == b"\x89PNG\r\n\x1a\n"
-    chunks, at = {}, 8
-    while at < len(data):
-        (length,) = struct.unpack_from(">I", data, at)
-        kind, body = data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
-        assert struct.unpack_from(">I", data, at + 8 + length)[0] == zlib.crc32(kind + body)
-        chunks[kind] = body
-        at += 12 + length
-    assert struct.unpack(">IIBBBBB", chunks[b"IHDR"]) == (5, 7, 8, 2, 0, 0, 0)
-    rows = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8).reshape(7, 16)
-    assert (rows[:, 0] == 1).all()
-    back = np.cumsum(rows[:, 1:].reshape(7, 5, 3), axis=1, dtype=np.uint8)
-    assert (back == image).all()
-    with pytest.raises(FileError, match="does not exist"):
-        write_png(tmp_path / "none" / "a.png", image)
+def test_pixels_of_a_unit() -> None:
+    """What the bar of scale rests on: a plane of 10 units, seen from above and aslant."""
+    xyz = plane(0, 10)
+    above = look(xyz, "top", aspect=1.0)
+    image = picture(xyz, np.zeros((3600, 3), np.uint8), camera=above, size=(300, 300), point=2)
+    columns = np.flatnonzero((image < 250).all(axis=2).any(axis=0))
+    assert np.ptp(columns) == pytest.approx(10 * above.pixels((300, 300)), abs=3)
+    aslant = Camera(np.zeros(3), directions(0, 90), 50.0, 0.5)
+    line = np.array([[-2.0, 0, 0], [2, 0, 0]])
+    image = picture(line, np.zeros((2, 3), np.uint8), camera=aslant, size=(300, 300), point=1)
+    columns = np.flatnonzero((image < 250).all(axis=2).any(axis=0))
+    assert np.ptp(columns) == pytest.approx(4 * aslant.pixels((300, 300)), abs=2)

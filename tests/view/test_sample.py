@@ -39,7 +39,9 @@ def test_a_las_file_is_read_in_pieces(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (sample.xyz == back.xyz[rows]).all()
     assert sample.label is not None and (sample.label == cloud.label[rows]).all()
     assert sample.names[2] == "ground" and sample.rgb is None
-    assert modes(sample) == ["class", "intensity", "height"] and best_mode(sample) == "class"
+    assert modes(sample)[:3] == ["class", "intensity", "height"] and best_mode(sample) == "class"
+    assert modes(sample)[3:] == ["return_number", "number_of_returns"], "those that vary"
+    assert (sample.further["return_number"] == cloud.attributes["return_number"][rows]).all()
 
 
 def test_the_truth_comes_from_a_file_of_the_same_points(tmp_path: Path) -> None:

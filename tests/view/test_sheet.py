@@ -1,15 +1,20 @@
-"""Pictures to read on their own: letters, what colours mean, several files side by side."""
+"""Pictures to read on their own: what colours mean, several files side by side."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from salanet.errors import DataError
+from salanet.io.crs import Crs
 from salanet.view import Classes, Sample, sheet
 from salanet.view.colours import RIGHT, UNKNOWN, WRONG, ramp
 from salanet.view.legend import MOST, keys, strip
-from salanet.view.letters import STROKES, draw, width
+from salanet.view.page import overlap
+from salanet.view.picture import look
+from salanet.view.scale import round_length, symbol
 
 RED, BLUE = (200, 30, 30), (30, 30, 200)
 CLASSES = Classes((0, 1), ("soil", "leaf"), (RED, BLUE))
@@ -20,37 +25,6 @@ def sample(name: str = "a", **more: np.ndarray) -> Sample:
     x, y = np.meshgrid(np.linspace(0, 10, 60), np.linspace(0, 10, 60))
     xyz = np.stack([x.ravel(), y.ravel(), 3 * y.ravel()], axis=1)
     return Sample(name, 3600, xyz, label=(xyz[:, 0] > 7.5).astype(np.int32), **more)
-
-
-def ink(text: str, size: float = 20) -> np.ndarray:
-    image = np.full((40, 200, 3), 255, np.uint8)
-    draw(image, text, 5, 28, size, (0, 0, 0))
-    return image.min(axis=2) < 128
-
-
-def test_every_letter_is_there_and_another() -> None:
-    assert {chr(i) for i in range(33, 127)} <= {*STROKES}
-    seen = {ink(chr(i)).tobytes() for i in range(33, 127)}
-    assert len(seen) == 94, "none looks like another"
-    assert all(0 < ink(chr(i)).sum() < 300 for i in range(33, 127))
-
-
-def test_letters_stand_on_their_line() -> None:
-    rows, columns = np.nonzero(ink("H"))
-    assert (rows.min(), rows.max()) == (7, 28) and 3 <= columns.min() <= 5
-    assert np.nonzero(ink("x"))[0].min() > 12 and np.nonzero(ink("g"))[0].max() > 32
-    assert width("HH", 20) > 2 * width("H", 20) > 0 == width("", 20)
-    last = np.nonzero(ink("Hallo"))[1].max()
-    assert abs(last - (5 + width("Hallo", 20))) < 3
-    assert width("Hallo", 10) == pytest.approx(width("Hallo", 20) / 2)
-
-
-def test_other_alphabets() -> None:
-    assert (ink("é") == ink("e")).all() and (ink("ß") == ink("ss")).all()
-    assert (ink("点") == ink("木")).all() and ink("点").any(), "a box"
-    image = np.full((10, 10, 3), 255, np.uint8)
-    draw(image, "outside", -500, 400, 12)
-    assert (image == 255).all()
 
 
 def test_shares_of_classes_and_errors() -> None:
@@ -104,6 +78,8 @@ def test_a_sheet_has_its_legend() -> None:
     assert image.shape == (300, 400, 3) and image.dtype == np.uint8
     right = image[:, 307:].reshape(-1, 3)
     assert (right == RED).all(axis=1).sum() > 30 and (right == BLUE).all(axis=1).sum() > 30
+    lower = image[270:, :120]
+    assert (lower < 60).all(axis=2).sum() > 30, "a bar of scale"
     bare = sheet([sample()], classes=CLASSES, size=(400, 300), view="top", legend=False)
     assert (bare[:, 380:] == 255).all() and (bare[99:200, 150:250] == RED).all(axis=2).any()
 
@@ -115,7 +91,7 @@ def test_files_stand_side_by_side() -> None:
     image = sheet([one, other], size=(600, 300), **plain)
     left, right = (image == RED).all(axis=2), (image == BLUE).all(axis=2)
     assert 2 < left[:, :295].sum() / left[:, 305:].sum() < 4, "three to one"
-    assert np.abs(left[30:, :297].astype(int) - right[30:, 302:599]).mean() < 0.01, "from one place"
+    assert np.abs(left[30:, :297].astype(int) - right[30:, 303:]).mean() < 0.01, "from one place"
     assert (image[:20] < 128).any(), "names"
     upright = sheet([one, other], size=(300, 600), **plain)
     assert (upright[30:300] == RED).all(axis=2).sum() > (upright[330:] == RED).all(axis=2).sum() > 0
@@ -130,3 +106,32 @@ def test_each_is_coloured_by_what_it_has() -> None:
     assert (image[:, 305:] == RED).all(axis=2).sum() > 1000
     with pytest.raises(DataError, match="coloured by error; it can by rgb, height"):
         sheet([scan, sample()], mode="error", **shown)
+
+
+def test_a_bar_has_a_round_length() -> None:
+    assert [round_length(v) for v in (1, 1.9, 2, 7, 49.9, 0.03)] == [1, 1, 2, 5, 20, 0.02]
+    one = sample()
+    assert symbol(one) == "m"
+    assert symbol(replace(one, unit=1200 / 3937)) == "ft" and symbol(replace(one, unit=0.7)) is None
+    image = sheet([one], classes=CLASSES, size=(500, 500), view="top", mode="height")
+    columns = np.flatnonzero((image[488:, :200] < 60).all(axis=2).any(axis=0))
+    camera = look(one.drawn, "top", (500 - strip_width(one)) / 500)
+    unit = camera.pixels((500 - strip_width(one), 500))
+    assert len(columns) == pytest.approx(2 * unit, abs=1), "2 m of the 10 m there are"
+    degrees = replace(one, crs=Crs("WGS 84", unit="degree", epsg=4326))
+    assert symbol(degrees) is None, "angles are no lengths"
+
+
+def strip_width(one: Sample) -> int:
+    image = strip(keys([one], ["height"], CLASSES), (500, 500))
+    assert image is not None
+    return image.shape[1]
+
+
+def test_neighbouring_tiles_are_seen_each_on_its_own() -> None:
+    one, other = sample("one"), sample("other")
+    other.xyz = other.xyz + (0, 9.9, 0)
+    assert overlap([one, sample("again")]) and not overlap([one, other])
+    image = sheet([one, other], classes=CLASSES, size=(600, 300), view="top", legend=False)
+    left, right = ((part == RED).all(axis=2) for part in (image[30:, :297], image[30:, 303:]))
+    assert (left == right).mean() > 0.98, "each in the middle of its picture"

@@ -31,7 +31,7 @@ def cell_size(
     """The size in metres of the cells to work with, and what is to be said of it.
 
     Args:
-        option: as in `salanet.adapt.fit.FitOptions`.
+        option: as in `salanet.adapt.alignment.AlignmentOptions`.
         spacing: metres between neighbouring points; NaN if unknown.
         model: its grid, and what its metadata tell of its training.
     """

@@ -7,24 +7,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from salanet.adapt.fit import FitOptions, examine, lacking, strays
-from salanet.adapt.kind import DOMAINS, USUAL_GRIDS, domain, stance
+from salanet.adapt.alignment import AlignmentOptions, examine, lacking, strays
+from salanet.adapt.kind import DOMAINS, USUAL_GRIDS, domain, find_axes
 from salanet.errors import ConfigError, SalaNetError
 from salanet.model_file import Entry, require_entries
 from salanet.remark import Remark
-from salanet.sampling.survey import Survey
+from salanet.sampling.summary import Summary
 
 
 def choose(
-    survey: Survey,
+    summary: Summary,
     where: str,
     models: Sequence[Entry] | None = None,
-    options: FitOptions | None = None,
+    options: AlignmentOptions | None = None,
 ) -> tuple[Entry, str]:
     """The smallest model that is for such a file and can do with its attributes, and why.
 
     Args:
-        survey: what the file looks like.
+        summary: what the file looks like.
         where: what messages call the file.
         models: to choose from; by default those that come with the package.
         options: what the user knows of the file's units and axes.
@@ -33,10 +33,10 @@ def choose(
         ConfigError: no model fits, or the file could be either; the models are listed.
         DataError: the file is in degrees.
     """
-    options = options or FitOptions()
+    options = options or AlignmentOptions()
     models = require_entries() if models is None else models
     listed = ", ".join(f"{m.name} ({DOMAINS.get(m.domain, 'any scan')})" for m in models)
-    kind, reason = domain(survey, options.units, options.up, where)
+    kind, reason = domain(summary, options.units, options.up, where)
     if not kind:
         raise ConfigError(
             f"{where}: could be anything ({reason}); choose a model with -m, of {listed}"
@@ -47,9 +47,9 @@ def choose(
             f"{where}: looks like {DOMAINS[kind]} ({reason}), which no model here is for; choose "
             f"one all the same with -m, of {listed}"
         )
-    able = [m for m in fitting if not {*lacking(m, survey.arrays)} - {*m.card.optional}]
+    able = [m for m in fitting if not {*lacking(m, summary.arrays)} - {*m.card.optional}]
     if not able:
-        missing = ", ".join(f"{m.name} needs {lacking(m, survey.arrays)[0]}" for m in fitting)
+        missing = ", ".join(f"{m.name} needs {lacking(m, summary.arrays)[0]}" for m in fitting)
         raise ConfigError(f"{where}: looks like {DOMAINS[kind]}, but lacks attributes ({missing})")
     best = min(able, key=lambda m: m.parameters)
     return best, f"taking the model {best.name}: this looks like {DOMAINS[kind]} ({reason})"
@@ -76,27 +76,27 @@ class Findings:
     remarks: list[str]
 
 
-def findings(survey: Survey, where: str, options: FitOptions | None = None) -> Findings:
+def findings(summary: Summary, where: str, options: AlignmentOptions | None = None) -> Findings:
     """What `salanet predict` would make of a file, with these options."""
-    options = options or FitOptions()
+    options = options or AlignmentOptions()
     try:
-        kind, _ = domain(survey, options.units, options.up, where)
+        kind, _ = domain(summary, options.units, options.up, where)
     except SalaNetError as in_degrees:
         return Findings("", None, None, None, None, [_bare(in_degrees, where)])
     grid = USUAL_GRIDS.get(kind, USUAL_GRIDS["airborne"])
     try:
-        model, why = choose(survey, where, options=options)
-        fit = examine(model, survey, options, where)
+        model, why = choose(summary, where, options=options)
+        alignment = examine(model, summary, options, where)
     except SalaNetError as error:
-        found = stance(options.units, options.up, survey, grid, grid, where)
-        spacing = _finite(survey.spacing * found.scale[0])
+        found = find_axes(options.units, options.up, summary, grid, grid, where)
+        spacing = _finite(summary.spacing * found.scale[0])
         remarks = [_bare(error, where), *found.remarks]
-        if survey.company is not None and survey.company.count:
-            remarks.append(strays(survey.company, max(found.scale)))
+        if summary.company is not None and summary.company.count:
+            remarks.append(strays(summary.company, max(found.scale)))
         return Findings(kind, found.scale, spacing, None, None, remarks)
-    spacing = _finite(survey.spacing * fit.scale[0])
-    per_cell = (fit.grid / spacing) ** 2 if spacing else None
-    return Findings(kind, fit.scale, spacing, model.name, per_cell, [why, *fit.remarks])
+    spacing = _finite(summary.spacing * alignment.scale[0])
+    per_cell = (alignment.grid / spacing) ** 2 if spacing else None
+    return Findings(kind, alignment.scale, spacing, model.name, per_cell, [why, *alignment.remarks])
 
 
 def _bare(error: SalaNetError, where: str) -> str:

@@ -12,7 +12,7 @@ from salanet.adapt import units, upright
 from salanet.errors import DataError
 from salanet.model_file import Described
 from salanet.remark import Remark
-from salanet.sampling.survey import Survey
+from salanet.sampling.summary import Summary
 
 FLAT = 5.0  # times wider than high
 # Metres across: where points are closer than `units.CLOSE`, nothing flies so low over so little.
@@ -25,23 +25,25 @@ EXPECTED = {"indoor": ("ceiling", "floor"), "airborne": ("ground",)}
 NEXT_TO_NONE = 0.02
 
 
-class Stance(NamedTuple):
+class Axes(NamedTuple):
     """Metres per unit along the file's x, y, z; what is up: "z", "y" or "-y"; what to say of it."""
 
     scale: tuple[float, float, float]
     up: str
     remarks: list[str]
 
-    def upright(self, survey: Survey) -> Survey:
-        """The survey in metres, z up."""
-        seen = upright.turn(survey, self.up)
+    def upright(self, summary: Summary) -> Summary:
+        """The summary in metres, z up."""
+        seen = upright.turn(summary, self.up)
         if self.scale == (1.0, 1.0, 1.0):
             return seen
         across, up = self.scale[0], self.scale[2 if self.up == "z" else 1]
         return replace(seen, xyz=seen.xyz * np.array([across, across, up]))
 
 
-def stance(unit: str, up: str, survey: Survey, grid: float, trained: float, where: str) -> Stance:
+def find_axes(
+    unit: str, up: str, summary: Summary, grid: float, trained: float, where: str
+) -> Axes:
     """Units and vertical axis of a file, each as asked or found out.
 
     Which axis points up depends on how long a unit is, and which unit is likely on how high the
@@ -53,36 +55,36 @@ def stance(unit: str, up: str, survey: Survey, grid: float, trained: float, wher
 
     Raises DataError if the file says it is in degrees.
     """
-    standing = units.decide(unit, survey, grid, trained, where)
-    found, remarks = upright.decide(up, survey, standing.scale[1])
-    settled = found == "z" and (up == "z" or upright.said_by(survey))
-    if settled or upright.viewed(survey, standing.scale[1]):
-        return Stance(standing.scale, found, [*standing.remarks, *remarks])
-    lying = units.decide(unit, upright.turn(survey), grid, trained, where)
+    standing = units.decide(unit, summary, grid, trained, where)
+    found, remarks = upright.decide(up, summary, standing.scale[1])
+    settled = found == "z" and (up == "z" or upright.said_by(summary))
+    if settled or upright.viewed(summary, standing.scale[1]):
+        return Axes(standing.scale, found, [*standing.remarks, *remarks])
+    lying = units.decide(unit, upright.turn(summary), grid, trained, where)
     if found == "z":
-        found, remarks = upright.decide(up, survey, lying.scale[1])
+        found, remarks = upright.decide(up, summary, lying.scale[1])
     # Even if it is doubtful which axis points up: that unit which makes sense of one of them.
     likelier = remarks and lying.scale[0] < standing.scale[0]
     better = lying if found != "z" or likelier else standing
-    scale = standing.scale if survey.crs is not None else better.scale
-    return Stance(scale, found, [*better.remarks, *remarks])
+    scale = standing.scale if summary.crs is not None else better.scale
+    return Axes(scale, found, [*better.remarks, *remarks])
 
 
 def domain(
-    survey: Survey, unit: str = "auto", up: str = "auto", where: str = "point cloud"
+    summary: Summary, unit: str = "auto", up: str = "auto", where: str = "point cloud"
 ) -> tuple[str, str]:
     """ "indoor", "airborne" or nothing, and the reason; units and axis as asked or found out.
 
     Raises DataError if the file says it is in degrees, or no point has finite coordinates.
     """
-    if survey.not_finite and not len(survey.xyz):
+    if summary.not_finite and not len(summary.xyz):
         raise DataError(f"{where}: no point has finite coordinates")
     grid = USUAL_GRIDS["indoor"]
-    return domain_of(stance(unit, up, survey, grid, grid, where).upright(survey))
+    return domain_of(find_axes(unit, up, summary, grid, grid, where).upright(summary))
 
 
-def domain_of(seen: Survey) -> tuple[str, str]:
-    """ "indoor", "airborne" or nothing, and the reason, for a survey in metres with z up.
+def domain_of(seen: Summary) -> tuple[str, str]:
+    """ "indoor", "airborne" or nothing, and the reason, for a summary in metres with z up.
 
     Two signs of a survey from the air among several returns, a reference system, and far more
     width than height outweigh one that is open above; rooms are closed, or small and dense, and

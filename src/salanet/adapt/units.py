@@ -11,7 +11,7 @@ from salanet.adapt.upright import COVERED, built, viewed
 from salanet.errors import DataError
 from salanet.io.crs import METRES, Crs
 from salanet.remark import Remark
-from salanet.sampling.survey import Survey
+from salanet.sampling.summary import Summary
 
 # What users write, as reference systems call it.
 NAMES = {
@@ -50,7 +50,7 @@ class Units(NamedTuple):
     remarks: list[str]
 
 
-def decide(option: str, survey: Survey, grid: float, trained: float, where: str) -> Units:
+def decide(option: str, summary: Summary, grid: float, trained: float, where: str) -> Units:
     """The units of a file: as asked, as its reference system says, or the likeliest.
 
     Args:
@@ -59,7 +59,7 @@ def decide(option: str, survey: Survey, grid: float, trained: float, where: str)
 
     Raises DataError if the file says it is in degrees, or from the middle of the Earth.
     """
-    system = survey.crs
+    system = summary.crs
     if option != "auto":
         name = NAMES[option]
         size = SIZES[name]
@@ -81,9 +81,9 @@ def decide(option: str, survey: Survey, grid: float, trained: float, where: str)
             "or say their unit if that is not true"
         ).about("degrees")
     if system is None:
-        return _likeliest(survey, grid, trained)
-    found = _of_system(system) if system.metres else _likeliest(survey, grid, trained)
-    found.remarks.extend(_too_dense(survey, system.metres or 1.0, str(system.unit)))
+        return _likeliest(summary, grid, trained)
+    found = _of_system(system) if system.metres else _likeliest(summary, grid, trained)
+    found.remarks.extend(_too_dense(summary, system.metres or 1.0, str(system.unit)))
     if system.vertical_metres and not system.metres:
         heights = _of_system(replace(system, unit="metre", metres=1.0))
         scale = (*found.scale[:2], system.vertical_metres)
@@ -91,10 +91,10 @@ def decide(option: str, survey: Survey, grid: float, trained: float, where: str)
     return Units(found.scale, [*system.doubts, *found.remarks])
 
 
-def _too_dense(survey: Survey, metres: float, unit: str) -> list[str]:
+def _too_dense(summary: Summary, metres: float, unit: str) -> list[str]:
     """Doubt of a system in feet, where its points would be nearer than those of a survey."""
-    returns = survey.arrays.get(RETURNS)
-    apart = survey.spacing * metres
+    returns = summary.arrays.get(RETURNS)
+    apart = summary.spacing * metres
     if metres >= 1 or returns is None or not (returns > 1).any() or not apart < CLOSE:
         return []
     text = (
@@ -131,11 +131,11 @@ def _aside(size: float) -> str:
     return f"; scaled by {size:.7g} for the network{MEASURED_ASIDE}"
 
 
-def _likeliest(survey: Survey, grid: float, trained: float) -> Units:
+def _likeliest(summary: Summary, grid: float, trained: float) -> Units:
     """Metres, unless they make no sense and another unit does."""
-    unknown = "has no reference system" if survey.crs is None else "names no unit"
-    height = float(survey.size[2])
-    room = _room(survey, grid, trained)
+    unknown = "has no reference system" if summary.crs is None else "names no unit"
+    height = float(summary.size[2])
+    room = _room(summary, grid, trained)
     if room is not None:
         return Units(
             (SIZES[room],) * 3,
@@ -149,15 +149,15 @@ def _likeliest(survey: Survey, grid: float, trained: float) -> Units:
                 )
             ],
         )
-    feet = _feet(survey, grid, trained)
+    feet = _feet(summary, grid, trained)
     if feet == 2:
         return Units(
             (SIZES["foot"],) * 3,
             [
                 Remark(
                     f"the file {unknown}; taken to be in feet: in metres, trees and buildings "
-                    f"would be {survey.tallness:.0f} m tall and points {survey.spacing:.1f} m apart"
-                    f"{_aside(SIZES['foot'])}",
+                    f"would be {summary.tallness:.0f} m tall and points {summary.spacing:.1f} m "
+                    f"apart{_aside(SIZES['foot'])}",
                     "units-guessed",
                     unit="foot",
                     height=height,
@@ -167,18 +167,18 @@ def _likeliest(survey: Survey, grid: float, trained: float) -> Units:
     remark = Remark(f"the file {unknown}; {USUAL}")
     if feet or height > ABSURD:
         remark = Remark(f"{remark}, which is doubtful", "units-doubtful", height=height)
-    elif grid <= INDOOR_GRID and HIGH[0] < height < HIGH[1] and survey.closed > COVERED:
+    elif grid <= INDOOR_GRID and HIGH[0] < height < HIGH[1] and summary.closed > COVERED:
         doubt = f"{remark}, which is doubtful, as it would be {height:.1f} m high"
         remark = Remark(doubt, "units-feet", height=height)
     return Units((1.0, 1.0, 1.0), [remark])
 
 
-def _room(survey: Survey, grid: float, trained: float) -> str | None:
+def _room(summary: Summary, grid: float, trained: float) -> str | None:
     """Millimetres or centimetres, if only they make a room of the cloud."""
-    if grid > INDOOR_GRID or not survey.spacing > SPARSE_ROOM * trained:
+    if grid > INDOOR_GRID or not summary.spacing > SPARSE_ROOM * trained:
         return None
-    size = survey.size
-    if np.abs(survey.xyz).max() > FAR * max(size):
+    size = summary.size
+    if np.abs(summary.xyz).max() > FAR * max(size):
         return None
     low, high = HEIGHTS
     for name in SMALL:
@@ -186,17 +186,17 @@ def _room(survey: Survey, grid: float, trained: float) -> str | None:
         fits = low <= size[2] * metres <= high and min(size) * metres > NARROW
         if (
             fits
-            and survey.spacing * metres <= DENSE_ROOM * trained
-            and (built(survey) or viewed(survey, metres))
+            and summary.spacing * metres <= DENSE_ROOM * trained
+            and (built(summary) or viewed(summary, metres))
         ):
             return name
     return None
 
 
-def _feet(survey: Survey, grid: float, trained: float) -> int:
+def _feet(summary: Summary, grid: float, trained: float) -> int:
     """How many of two signs of feet a survey from the air shows; 0 for anything else."""
-    if grid <= INDOOR_GRID or not min(survey.size[:2]) > WIDE:
+    if grid <= INDOOR_GRID or not min(summary.size[:2]) > WIDE:
         return 0
-    sparse = survey.spacing > SPARSE * trained
-    sparse &= survey.spacing * SIZES["foot"] < SPARSE_IN_FEET * trained
-    return int(sparse) + int(survey.tallness > TALL)
+    sparse = summary.spacing > SPARSE * trained
+    sparse &= summary.spacing * SIZES["foot"] < SPARSE_IN_FEET * trained
+    return int(sparse) + int(summary.tallness > TALL)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet.remark import Remark
-from salanet.sampling.survey import Survey
+from salanet.sampling.summary import Summary
 
 UPS = ("auto", "z", "y", "-y")
 WORDS = {"z": "z is up", "y": "y is up", "-y": "y points down"}
@@ -68,22 +68,22 @@ def turned(xyz: NDArray[np.float64], up: str = "y") -> NDArray[np.float64]:
     return np.stack([x, -z, y] if up == "y" else [x, z, -y], axis=1)
 
 
-def turn(survey: Survey, up: str = "y") -> Survey:
+def turn(summary: Summary, up: str = "y") -> Summary:
     """The same cloud with z up; `up` is what points up in it."""
     if up == "z":
-        return survey
-    lying = replace(survey, xyz=turned(survey.xyz, up))
+        return summary
+    lying = replace(summary, xyz=turned(summary.xyz, up))
     # What takes long to find, and is the same.
-    vars(lying).update(spacing=survey.spacing, normals=survey.normals[:, [0, 2, 1]])
+    vars(lying).update(spacing=summary.spacing, normals=summary.normals[:, [0, 2, 1]])
     return lying
 
 
-def said_by(survey: Survey) -> bool:
+def said_by(summary: Summary) -> bool:
     """Whether the file itself implies that z is up."""
-    return survey.upright or survey.crs is not None
+    return summary.upright or summary.crs is not None
 
 
-def decide(option: str, survey: Survey, scale: float = 1.0) -> tuple[str, list[str]]:
+def decide(option: str, summary: Summary, scale: float = 1.0) -> tuple[str, list[str]]:
     """What is up, "z", "y" or "-y", and what to say of it.
 
     Args:
@@ -92,12 +92,12 @@ def decide(option: str, survey: Survey, scale: float = 1.0) -> tuple[str, list[s
     """
     if option in ("y", "-y"):
         return option, [f"{WORDS[option]}, as asked; {SEEN}"]
-    if option == "z" or said_by(survey) or not survey.size[1] > 0:
+    if option == "z" or said_by(summary) or not summary.size[1] > 0:
         return "z", []
-    view, certain = _view(survey, scale)
+    view, certain = _view(summary, scale)
     if view and certain:
         return "-y" if view == "ahead" else "y", [SAID[view]]
-    sure, maybe = _looks_y_up(survey, survey.size * scale)
+    sure, maybe = _looks_y_up(summary, summary.size * scale)
     if sure:
         return "y", [SAID["y"]]
     if view:
@@ -105,19 +105,19 @@ def decide(option: str, survey: Survey, scale: float = 1.0) -> tuple[str, list[s
     return "z", [DOUBT] if maybe else []
 
 
-def viewed(survey: Survey, scale: float) -> bool:
+def viewed(summary: Summary, scale: float) -> bool:
     """Whether one camera in the origin surely sees the points; `scale` is metres per unit."""
-    return _view(survey, scale)[1]
+    return _view(summary, scale)[1]
 
 
-def _view(survey: Survey, scale: float) -> tuple[str, bool]:
+def _view(summary: Summary, scale: float) -> tuple[str, bool]:
     """Whether one camera in the origin may see the points "ahead", along z, or "back", along -z, as
     computer vision and OpenGL have it; and whether it surely does."""
-    xyz = survey.xyz
+    xyz = summary.xyz
     if (
         len(xyz) < FEWEST
-        or survey.size.max() * scale > VIEW
-        or not survey.spacing * scale < VIEW_CLOSE
+        or summary.size.max() * scale > VIEW
+        or not summary.spacing * scale < VIEW_CLOSE
     ):
         return "", False
     ahead = bool(np.median(xyz[:, 2]) > 0)
@@ -130,7 +130,7 @@ def _view(survey: Survey, scale: float) -> tuple[str, bool]:
     low, high = np.percentile(aside, [1, 99], axis=0)
     if (low > -ASIDE_LEAST).any() or (high < ASIDE_LEAST).any():
         return "", False
-    level = survey.normals[:, 1] > LEVEL  # seen from a hill's inside, its top is one surface, too
+    level = summary.normals[:, 1] > LEVEL  # seen from a hill's inside, its top is one surface, too
     certain = len(level) >= FEWEST and level.mean() > SOME
     return "ahead" if ahead else "back", certain and _one_surface(aside, depth, high - low)
 
@@ -150,11 +150,11 @@ def _one_surface(
     return bool(enough.any() and (far < ONE_SURFACE * near)[enough].mean() > MOSTLY)
 
 
-def built(survey: Survey) -> bool:
+def built(summary: Summary) -> bool:
     """Whether the cloud may be a room: covered, or its planes across and along z, or y."""
-    if survey.closed > COVERED:
+    if summary.closed > COVERED:
         return True
-    normals = survey.normals
+    normals = summary.normals
     return len(normals) >= FEWEST and bool(_shares(normals)[1][1:].min() < OBLIQUE)
 
 
@@ -164,9 +164,9 @@ def _shares(normals: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[
     return along.mean(axis=0), 1 - (along | (normals < ASIDE)).mean(axis=0)
 
 
-def _looks_y_up(survey: Survey, size: NDArray[np.float64]) -> tuple[bool, bool]:
+def _looks_y_up(summary: Summary, size: NDArray[np.float64]) -> tuple[bool, bool]:
     """Whether y surely is up, and whether it may be; `size` in metres."""
-    normals = survey.normals
+    normals = summary.normals
     if len(normals) < FEWEST:
         return False, False
     across, oblique = _shares(normals)
@@ -179,7 +179,7 @@ def _looks_y_up(survey: Survey, size: NDArray[np.float64]) -> tuple[bool, bool]:
         plain = across[1] > PLAIN * max(across[0], across[2])
         high = HALL if plain else ROOM[1]
         walls = _walls_both_ways(normals)
-        return walls and ROOM[0] <= size[1] <= high and (plain or _covered(survey)), True
+        return walls and ROOM[0] <= size[1] <= high and (plain or _covered(summary)), True
     if y > OBLIQUE and y > TIMES * z:
         return False, False
     if not ROOM[0] <= size[1] <= LOFTY:
@@ -187,7 +187,7 @@ def _looks_y_up(survey: Survey, size: NDArray[np.float64]) -> tuple[bool, bool]:
     hint = z > HINT and z > TIMES * y
     evident = flatter > FLATTER and more > MORE and size[1] > LOW and size[2] > LOFTY
     sure = flatter > MAYBE and (hint or evident)
-    return sure and _covered(survey), flatter > MAYBE or hint
+    return sure and _covered(summary), flatter > MAYBE or hint
 
 
 def _walls_both_ways(normals: NDArray[np.float64]) -> bool:
@@ -198,6 +198,6 @@ def _walls_both_ways(normals: NDArray[np.float64]) -> bool:
     return ONE_WAY < share < 1 - ONE_WAY
 
 
-def _covered(survey: Survey) -> bool:
+def _covered(summary: Summary) -> bool:
     """Whether there is something above nearly everything, were y up: no facade."""
-    return turn(survey).closed > COVERED
+    return turn(summary).closed > COVERED

@@ -45,7 +45,7 @@ def run(
     from salanet.cli.console import print_json, results
     from salanet.errors import ConfigError
     from salanet.io.convert import convert, scan_target
-    from salanet.io.copc import parse_bounds
+    from salanet.io.las.region import parse_bounds
 
     if scan is not None and scans == "separate":
         raise ConfigError("--scan takes one scan, --scans separate all of them: choose one")

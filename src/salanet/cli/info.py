@@ -43,15 +43,15 @@ def run(
             on its side or is what a camera sees.
         json: print a list with all of it as JSON.
     """
+    from salanet.adapt.alignment import AlignmentOptions
     from salanet.adapt.choose import findings
-    from salanet.adapt.fit import FitOptions
     from salanet.cli.advice import advised
     from salanet.cli.batch import conclude, for_each
     from salanet.errors import ConfigError
     from salanet.io import read
     from salanet.io.describe import describe
     from salanet.io.find import expand
-    from salanet.sampling.survey import survey
+    from salanet.sampling.summary import summarise
 
     if not files:
         raise ConfigError("name at least one file to describe")
@@ -61,7 +61,7 @@ def run(
     def work(i: int) -> None:
         cloud = read(found[i], columns=columns)
         description = describe(found[i], cloud=cloud)
-        meaning = findings(survey(cloud), str(found[i]), FitOptions(units=units, up=up))
+        meaning = findings(summarise(cloud), str(found[i]), AlignmentOptions(units=units, up=up))
         meaning = replace(meaning, remarks=[*map(advised, meaning.remarks)])
         done.append(asdict(description) | {"prediction": asdict(meaning)})
         if not json:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from salanet.cli.prepare_report import Plan
-    from salanet.datasets.files import Job, Prepared, Settings
+    from salanet.datasets.files import Settings
+    from salanet.datasets.jobs import Job, Prepared
 
 USAGE = """usage: salanet prepare WHAT [options]
 
@@ -164,7 +165,7 @@ def _plan(found: list[Path], destination: Path, settings: Settings, options: Fil
             return Plan(jobs)
     with progress_bar("counting") as progress:
         task = progress.add_task("", total=len(found))
-        surveys = blocks.survey(
+        contents = blocks.count(
             found,
             settings,
             cells,
@@ -173,10 +174,10 @@ def _plan(found: list[Path], destination: Path, settings: Settings, options: Fil
             skipped=_skipped,
         )
     if cells is None:
-        jobs = [job for job in jobs if job.source in {one.source for one in surveys}]
+        jobs = [job for job in jobs if job.source in {one.source for one in contents}]
     else:
-        jobs = blocks.plan_blocks(surveys, destination, cells, **shares, seed=options.seed)
-    return Plan(jobs, surveys, cells and cells * settings.grid)
+        jobs = blocks.plan_blocks(contents, destination, cells, **shares, seed=options.seed)
+    return Plan(jobs, contents, cells and cells * settings.grid)
 
 
 def _share(given: tuple[str, ...], name: str) -> float:

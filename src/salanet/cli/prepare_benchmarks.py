@@ -15,7 +15,8 @@ from salanet.cli.console import messages, print_json, results
 from salanet.errors import FileError
 
 if TYPE_CHECKING:
-    from salanet.datasets.benchmark import Check, Plan, Prepared
+    from salanet.datasets.benchmark import Check, Plan
+    from salanet.datasets.jobs import Prepared
 
 SHOWN = 20  # of a long list
 
@@ -182,7 +183,7 @@ def _save_manifest(plan: Plan, done: list[Prepared], destination: Path) -> dict[
 
 
 def _show_plan(plan: Plan, *, as_json: bool) -> None:
-    from salanet.datasets.benchmark import is_current
+    from salanet.datasets.jobs import is_current
 
     rows: list[dict[str, Any]] = [
         {

@@ -12,8 +12,9 @@ import numpy as np
 
 from salanet.cli.console import messages, print_json, results
 from salanet.datasets.balance import Counted, balance, warnings
-from salanet.datasets.blocks import Survey
-from salanet.datasets.files import SPLITS, Job, Prepared, Settings, is_current
+from salanet.datasets.blocks import Contents
+from salanet.datasets.files import Settings
+from salanet.datasets.jobs import SPLITS, Job, Prepared, is_current
 from salanet.datasets.usable import foreign_units, left_out
 
 
@@ -22,7 +23,7 @@ class Plan:
     """Jobs, and what was counted to make them; `block` is the side of the blocks, if any."""
 
     jobs: list[Job]
-    surveys: list[Survey] = field(default_factory=list)
+    contents: list[Contents] = field(default_factory=list)
     block: float | None = None
 
 
@@ -37,18 +38,18 @@ class Expected(NamedTuple):
 
 def expected(plan: Plan, names: Sequence[str]) -> list[Expected]:
     """What the parts will hold, from the counts of their blocks."""
-    surveys = {survey.source: survey for survey in plan.surveys}
+    contents = {held.source: held for held in plan.contents}
     found = []
     for job in plan.jobs:
-        survey = surveys[job.source]
+        held = contents[job.source]
         mine = [
             block
-            for block in survey.areas
+            for block in held.areas
             if job.part is None or (block in job.part.blocks) != job.part.inverse
         ]
-        counts = np.sum([survey.counts[block] for block in mine], axis=0, dtype=np.int64)
+        counts = np.sum([held.counts[block] for block in mine], axis=0, dtype=np.int64)
         named = dict(zip(names, np.broadcast_to(counts, len(names)).tolist(), strict=True))
-        area = sum(survey.areas[block] for block in mine)
+        area = sum(held.areas[block] for block in mine)
         found.append(Expected(job, named, area, len(mine)))
     return found
 
@@ -61,8 +62,10 @@ def show_plan(plan: Plan, settings: Settings, *, as_json: bool) -> None:
         {
             "source": str(part.job.source),
             "split": part.job.split,
-            "scene": str(part.job.scene),
-            "action": "skip, complete" if is_current(part.job, settings) else "prepare",
+            "scene": str(part.job.folder),
+            "action": "skip, complete"
+            if is_current(part.job, settings.record(part.job.part))
+            else "prepare",
         }
         for part in parts
     ]
@@ -88,15 +91,14 @@ def show_report(
     names = settings.classes.names
     found = warnings(prepared, names) + foreign_units(prepared) + left_out(prepared)
     found += _strangers(prepared, destination)
-    parts = expected(plan, names) if plan.surveys else []
+    parts = expected(plan, names) if plan.contents else []
     if as_json:
         scenes = [
             {
-                "scene": str(result.job.scene),
+                "scene": str(result.job.folder),
                 "source": str(result.job.source),
                 "split": result.job.split,
-                "points": result.points,
-                "cells": result.cells,
+                **result.figures,
                 "skipped": result.skipped,
             }
             for result in prepared
@@ -106,8 +108,8 @@ def show_report(
         return
     totals: dict[str, Counter[str]] = {"points": Counter(), "cells": Counter()}
     for result in prepared:
-        totals["points"][result.job.split] += result.points
-        totals["cells"][result.job.split] += result.cells
+        for what, number in result.figures.items():
+            totals[what][result.job.split] += number
     _print_balance(prepared, names, settings, plan, totals)
     skipped = sum(result.skipped for result in prepared)
     again = f", {skipped} of them complete already" if skipped else ""
@@ -175,7 +177,7 @@ def _strangers(results: list[Prepared], destination: Path) -> list[str]:
     """Scenes in the destination that this run did not make: training would read them too."""
     from salanet.scenes import find_scenes
 
-    mine = {result.job.scene.resolve() for result in results}
+    mine = {result.job.folder.resolve() for result in results}
     others = [path for path in find_scenes(destination) if path.resolve() not in mine]
     if not others:
         return []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv as csv_format
 import json as json_format
 import sys
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
@@ -86,7 +87,7 @@ def configurations(
     network: str, operator: str, width: str, features: int, classes: int, partnet: bool
 ) -> list[ModelConfig]:
     """One for every combination asked for; networks of published size come once."""
-    from salanet.model_config import PUBLISHED
+    from salanet.model_config import PRESETS, PUBLISHED
     from salanet.models import PARTNET_NEIGHBOURS, PARTNET_PARTS, SCENE_NEIGHBOURS, new_config
     from salanet.models.networks import NETWORKS
     from salanet.operators import OPERATORS
@@ -98,7 +99,7 @@ def configurations(
         "grid": 0.02 if partnet else 0.04,
         "neighbours": PARTNET_NEIGHBOURS if partnet else SCENE_NEIGHBOURS,
     }
-    operators = names("operator", operator, list(OPERATORS))
+    operators = names("operator", operator, list(OPERATORS), [*PRESETS])
     configs = []
     for name in names("network", network, list(NETWORKS)):
         if name == "salanet":
@@ -112,13 +113,15 @@ def configurations(
     return configs
 
 
-def names(option: str, given: str, known: list[str]) -> list[str]:
+def names(option: str, given: str, known: list[str], besides: Sequence[str] = ()) -> list[str]:
+    """Those given; "all" are the known ones, without what there is besides."""
     if given == "all":
         return known
     chosen = given.split(",")
     for name in chosen:
-        if name not in known:
-            raise ConfigError(f"unknown {option} '{name}'; known are all, {', '.join(known)}")
+        if name not in known and name not in besides:
+            every = ", ".join(["all", *known, *besides])
+            raise ConfigError(f"unknown {option} '{name}'; known are {every}")
     return chosen
 
 
@@ -130,7 +133,7 @@ def widths(given: str) -> list[int]:
 
 
 # What tables show of a profile.
-COLUMNS = {
+COLUMNS: dict[str, Callable[[Profile], object]] = {
     "network": lambda r: r.network,
     "operator": lambda r: r.operator,
     "C": lambda r: r.width,

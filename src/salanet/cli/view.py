@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from salanet.view import Classes, Sample
 
 SUFFIXES = {"--html": (".html", ".htm"), "--png": (".png",)}
-Mode = Literal["class", "truth", "error", "rgb", "height", "intensity", "confidence"]
-
 
 EXAMPLES = (
     "view scan.laz",
@@ -36,7 +35,7 @@ def run(
     truth: Path | None = None,
     html: Path | None = None,
     png: Path | None = None,
-    colour: Mode | None = None,
+    colour: str | None = None,
     points: str = "2M",
     together: bool = False,
     size: str = "1600x1000",
@@ -52,9 +51,10 @@ def run(
 ) -> None:
     """Look at point clouds: turn, zoom, colour by class, truth, error, height and more.
 
-    Opens a page in the browser, served on this machine alone, until Ctrl-C. Several files are
-    shown beside each other and turned together. Two files of the same points, such as a labelled
-    one and its prediction, are compared: the first is the truth of the others.
+    Opens a page in the browser, served on this machine alone, until Ctrl-C. Where a file has more
+    points than are shown, coming closer brings those of the view. Several files are shown beside
+    each other and turned together. Two files of the same points, such as a labelled one and its
+    prediction, are compared: the first is the truth of the others.
 
     Args:
         files: point clouds, prepared scenes, folders of clouds, or patterns such as 'tiles/*.laz'.
@@ -62,13 +62,14 @@ def run(
         truth: a file of the same points whose labels are right; for the colour "error".
         html: write the page here instead, whole: it opens without a network and can be sent.
         png: write a picture here instead; no display is needed.
-        colour: what to colour by at first. Default: classes if there are some, else rgb or height.
+        colour: what to colour by at first: class, truth, error, rgb, height, intensity, confidence
+            or any attribute. Default: classes if there are some, else rgb or height.
         points: most points of each file to show, as in 500k or 2M; picked evenly.
         together: show all files as one, such as neighbouring tiles.
         size: of the picture in pixels.
         view: of the picture: aslant, or from above.
         point_size: of the picture's points in pixels. Default: large enough to close gaps.
-        legend: of the picture: what its colours mean, with the share of each class.
+        legend: of the picture: what its colours mean, the share of each class, and a bar of scale.
         up: the axis that points up (--up=-y: y points down); auto: z, unless the cloud plainly lies
             on its side or is what a camera sees.
         units: of the coordinates, to know rooms, whose ceiling is cut. By default what the file's
@@ -99,7 +100,11 @@ def run(
         write_page(samples, html, classes=classes, mode=colour)
         results().print(f"{html}: {html.stat().st_size / 1e6:,.1f} MB", soft_wrap=True)
     else:
-        _serve(samples, classes, colour, browser, port)
+
+        def every() -> list[Sample]:
+            return read(found, sys.maxsize, truth, columns, together, vertices)
+
+        _serve(samples, every, classes, colour, browser, port)
 
 
 def find(files: tuple[Path, ...]) -> list[Path]:
@@ -185,7 +190,7 @@ def _picture(
     samples: list[Sample],
     classes: Classes,
     path: Path,
-    mode: Mode | None,
+    mode: str | None,
     size: str,
     view: Literal["oblique", "top"],
     point: int | None,
@@ -214,15 +219,27 @@ def _picture(
 
 
 def _serve(
-    samples: list[Sample], classes: Classes, mode: Mode | None, browser: bool, port: int
+    samples: list[Sample],
+    every: Callable[[], list[Sample]],
+    classes: Classes,
+    mode: str | None,
+    browser: bool,
+    port: int,
 ) -> None:
-    from salanet.cli.console import results, serve
+    from salanet.cli.console import messages, results, serve
     from salanet.view.live import server
     from salanet.view.page import make_page
+    from salanet.view.whole import Whole, fits
 
     page = make_page(samples, classes=classes, mode=mode)
+    whole = None
+    if any(len(one) < one.total for one in samples):
+        if fits(samples):
+            whole = Whole(page, samples, every)
+        else:
+            messages().print("note: too many points for this machine's memory: a part is shown")
     try:
-        running, address = server(page, port)
+        running, address = server(page, port, whole)
     except (OSError, OverflowError) as error:
         raise ConfigError(f"--port {port}: {error}") from error
     for one in samples:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from salanet.datasets.files import SPLITS, Job
+from salanet.datasets.jobs import SPLITS, Job
 
 FEW_POINTS = 1000
 SMALL_SHARE = 0.001

@@ -1,34 +1,24 @@
-"""What the published benchmarks share: jobs in parallel, resumed; scenes; checks of counts."""
+"""What the published benchmarks share: plans, scenes, checks of counts."""
 
 from __future__ import annotations
 
-import json
-import multiprocessing
-import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import salanet
 from salanet.cloud import PointCloud
-from salanet.datasets.files import fingerprint
-from salanet.datasets.manifest import digest, digests
+from salanet.datasets.jobs import Job, Prepared, header, is_current, outcome, run
+from salanet.datasets.manifest import digests
 from salanet.errors import ConfigError, DataError
-from salanet.extensions import use_all, used
 from salanet.geometry import nearest
 from salanet.sampling.cells import to_cells
-from salanet.scenes import Scene, intact
+from salanet.scenes import Scene
 
-T = TypeVar("T")
 Colour = tuple[int, int, int]
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -49,26 +39,9 @@ class Benchmark:
     codes: tuple[int, ...] = ()
     colours: tuple[Colour, ...] = ()
 
-
-@dataclass(frozen=True)
-class Job:
-    """What becomes one folder.
-
-    Attributes:
-        name: of the result below the destination, split first: ``Area_5/office_19``.
-        files: what it is made from; a changed one makes it again.
-        folder: where it goes.
-        header: JSON file in the folder that says what it was made from.
-    """
-
-    name: str
-    files: tuple[Path, ...]
-    folder: Path
-    header: str = "scene.json"
-
     @property
-    def split(self) -> str:
-        return self.name.split("/")[0]
+    def provenance(self) -> dict[str, str]:
+        return {"dataset": self.name, "origin": self.origin, "licence": self.licence}
 
 
 @dataclass(frozen=True)
@@ -86,27 +59,6 @@ class Raw:
     segment: NDArray[np.int16] | None
     meta: dict[str, Any] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """The outcome of one job.
-
-    Attributes:
-        job: what was done.
-        figures: counts such as points and cells, or shapes and points.
-        counts: points by class name, ignored ones left out.
-        remarks: what was repaired or is odd.
-        files: SHA-256 of each file written; empty if skipped.
-        skipped: the folder was complete already.
-    """
-
-    job: Job
-    figures: dict[str, int]
-    counts: dict[str, int]
-    remarks: tuple[str, ...]
-    files: dict[str, str]
-    skipped: bool
 
 
 @dataclass(frozen=True)
@@ -158,30 +110,12 @@ def prepare(
     written stay, and the same call goes on where it stopped.
     """
     waiting = [job for job in plan.jobs if not is_current(job, plan.settings)]
-    results = {job: _skipped(job) for job in plan.jobs if job not in set(waiting)}
+    results = {job: outcome(job, skipped=True) for job in plan.jobs if job not in set(waiting)}
     for result in results.values():
-        _tell(done, result)
-    if workers <= 1 or len(waiting) <= 1:
-        for job in waiting:
-            results[job] = plan.work(job)
-            _tell(done, results[job])
-        return [results[job] for job in plan.jobs]
-    context = multiprocessing.get_context("spawn")  # OpenMP does not survive a fork
-    started = _one_thread, (used(),)
-    with ProcessPoolExecutor(min(workers, len(waiting)), context, *started) as pool:
-        futures = {pool.submit(plan.work, job): job for job in waiting}
-        try:
-            for future in as_completed(futures):
-                results[futures[future]] = future.result()
-                _tell(done, future.result())
-        except BrokenProcessPool:
-            raise DataError(
-                "a process of the preparation died, most likely for lack of memory; use fewer "
-                "--workers (what is complete is kept)"
-            ) from None
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+        if done:
+            done(result)
+    made = run(plan.work, waiting, workers=workers, processes=True, done=done)
+    results |= {result.job: result for result in made}
     return [results[job] for job in plan.jobs]
 
 
@@ -201,7 +135,7 @@ def prepare_scene(
     into) and `raw_to_nearest` (the cell whose barycentre is nearest: what the paper's protocol
     gives each point the prediction of), all in the published order of the points.
     """
-    meta = header(job, benchmark, settings)
+    meta = header(job, benchmark.provenance, settings)
     grid = settings["grid"] if grid is None else grid
     raw = read(job)
     cells = to_cells(raw.cloud, grid, segment=raw.segment, keep=keep, where=job.name)
@@ -237,65 +171,16 @@ def prepare_scene(
         grid=grid,
         meta=meta,
     )
-    return result_of(job)
-
-
-def header(job: Job, benchmark: Benchmark, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What the header of every folder says of its making; `is_current` reads it.
-
-    Call before the files are read: one that changes meanwhile is then made again the next time.
-    """
-    sources = [fingerprint(path) | {"sha256": digest(path)} for path in job.files]
-    return {
-        "provenance": {
-            "dataset": benchmark.name,
-            "origin": benchmark.origin,
-            "licence": benchmark.licence,
-            "sources": sources,
-            "salanet": salanet.__version__,
-        },
-        "settings": dict(settings),
-    }
-
-
-def is_current(job: Job, settings: Mapping[str, Any]) -> bool:
-    """Whether the job's folder exists, whole, from the same files and with the same settings."""
-    meta = intact(job.folder, job.header)
-    if meta is None:
-        return False
-    provenance = meta.get("provenance", {})
-    then = [
-        {key: source[key] for key in ("name", "bytes", "mtime_ns")}
-        for source in provenance.get("sources", [])
-    ]
-    return (
-        meta.get("settings") == dict(settings)
-        and provenance.get("salanet") == salanet.__version__
-        and then == [fingerprint(path) for path in job.files]
-    )
-
-
-def result_of(job: Job, *, hashed: bool = True) -> Prepared:
-    """The outcome of a job just done, from its folder."""
-    meta = json.loads((job.folder / job.header).read_text(encoding="utf-8"))
-    return Prepared(
-        job=job,
-        figures=meta["figures"],
-        counts=meta["counts"],
-        remarks=tuple(meta["remarks"]),
-        files=digests(job.folder) if hashed else {},
-        skipped=False,
-    )
+    return outcome(job, hashed=True)
 
 
 def describe(result: Prepared) -> dict[str, Any]:
     """What the manifest says of a folder."""
-    meta = json.loads((result.job.folder / result.job.header).read_text(encoding="utf-8"))
-    sources = meta["provenance"]["sources"]
+    sources = result.meta["provenance"]["sources"]
     return {
         **result.figures,
         "counts": result.counts,
-        "remarks": list(result.remarks),
+        "remarks": result.remarks,
         "sources": {source["name"]: source["sha256"] for source in sources},
         "files": result.files or digests(result.job.folder),
     }
@@ -315,20 +200,3 @@ def check_classes(segment: NDArray[np.integer], classes: Sequence[str], where: P
             f"{where}: has classes {segment.min()} to {segment.max()}; the benchmark has 0 to "
             f"{len(classes) - 1} and -1 = ignored"
         )
-
-
-def _skipped(job: Job) -> Prepared:
-    return replace(result_of(job, hashed=False), skipped=True)
-
-
-def _tell(done: Callable[[Prepared], None] | None, result: Prepared) -> None:
-    if done:
-        done(result)
-
-
-def _one_thread(modules: tuple[str, ...]) -> None:
-    """In a process: one thread for each kernel, and what this one has imported."""
-    use_all(modules)
-    os.environ |= dict.fromkeys(THREADS, "1")
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)

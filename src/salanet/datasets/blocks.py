@@ -9,15 +9,16 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from salanet.datasets.files import SPLITS, Job, Settings, labels_of, with_labels
+from salanet.datasets.files import Settings, labels_of
+from salanet.datasets.jobs import SPLITS, Job, run_labelled
 from salanet.datasets.usable import usable
 from salanet.errors import ConfigError, DataError, NoLabelsError
 from salanet.scenes import BELOW
@@ -53,7 +54,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Survey:
+class Contents:
     """What a file holds, before anything is written.
 
     Attributes:
@@ -70,46 +71,27 @@ class Survey:
     unknown: Counter[int]
 
 
-def survey(
+def count(
     files: Sequence[Path],
     settings: Settings,
     cells: int | None,
     *,
     workers: int = 1,
-    done: Callable[[Survey], None] | None = None,
+    done: Callable[[Contents], None] | None = None,
     skipped: Callable[[NoLabelsError], None] | None = None,
-) -> list[Survey]:
+) -> list[Contents]:
     """Read every file and count; one block for all if `cells` is None.
 
     Files without labels are left out, and `skipped` gets to know why. Raises DataError with all the
     labels that the class map lacks, NoLabelsError if no file has any.
     """
-    found: list[Survey | NoLabelsError] = []
-    with ThreadPoolExecutor(max(workers, 1)) as pool:
-        try:
-            for result in pool.map(lambda path: _or_why_not(path, settings, cells), files):
-                found.append(result)
-                if isinstance(result, NoLabelsError):
-                    if skipped:
-                        skipped(result)
-                elif done:
-                    done(result)
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-    surveys = with_labels(found)
-    _require_known(surveys)
-    return surveys
+    work = partial(count_file, settings=settings, cells=cells)
+    found = run_labelled(work, files, workers=workers, done=done, skipped=skipped)
+    _require_known(found)
+    return found
 
 
-def _or_why_not(source: Path, settings: Settings, cells: int | None) -> Survey | NoLabelsError:
-    try:
-        return survey_file(source, settings, cells)
-    except NoLabelsError as error:
-        return error
-
-
-def survey_file(source: Path, settings: Settings, cells: int | None) -> Survey:
+def count_file(source: Path, settings: Settings, cells: int | None) -> Contents:
     where = str(source)
     cloud, _ = usable(settings.read(source), settings, where)
     labels = labels_of(cloud, settings.label_field, where)
@@ -127,7 +109,7 @@ def survey_file(source: Path, settings: Settings, cells: int | None) -> Survey:
     squares, first = np.unique(_packed(_index(xy, settings.grid, small)), return_index=True)
     areas = np.bincount(of_point[first], minlength=len(blocks)) * (small * settings.grid) ** 2
     counts = table.reshape(-1, classes) if len(squares) else np.zeros((0, classes), np.int64)
-    return Survey(
+    return Contents(
         source,
         len(cloud),
         dict(zip(blocks, areas.tolist(), strict=True)),
@@ -137,7 +119,7 @@ def survey_file(source: Path, settings: Settings, cells: int | None) -> Survey:
 
 
 def plan_blocks(
-    surveys: Sequence[Survey],
+    contents: Sequence[Contents],
     destination: str | Path,
     cells: int,
     *,
@@ -150,19 +132,19 @@ def plan_blocks(
     Raises ConfigError: fractions that leave nothing, fewer blocks than splits.
     """
     areas: dict[Block, float] = {}
-    for one in surveys:
+    for one in contents:
         for block, area in one.areas.items():
             areas[block] = max(area, areas.get(block, 0.0))
     splits = assign(areas, val=val, test=test, seed=seed)
     jobs = []
-    for one in surveys:
+    for one in contents:
         mine = {split: {b for b in one.areas if splits[b] == split} for split in SPLITS}
         for split in SPLITS:
             if mine[split]:
                 train = split == "train"
                 blocks = frozenset(mine["val"] | mine["test"] if train else mine[split])
                 folder = Path(destination) / split / one.source.stem
-                jobs.append(Job(one.source, split, folder, Part(cells, blocks, train)))
+                jobs.append(Job.of_file(one.source, split, folder, Part(cells, blocks, train)))
     return jobs
 
 
@@ -204,11 +186,11 @@ def block_cells(block: float, grid: float) -> int:
     return cells
 
 
-def _require_known(surveys: Iterable[Survey]) -> None:
+def _require_known(contents: Iterable[Contents]) -> None:
     """Raise DataError with every label that the class map lacks, over all files."""
     codes: Counter[int] = Counter()
     files: dict[int, list[Path]] = {}
-    for one in surveys:
+    for one in contents:
         codes.update(one.unknown)
         for code in one.unknown:
             files.setdefault(code, []).append(one.source)

@@ -156,7 +156,8 @@ class ClassMap(BaseModel):
 
     def decode(self, indices: ArrayLike) -> NDArray[np.int32]:
         """The code (N,) int32 that each class index (N,) >= 0 is written as."""
-        return np.array(self.codes, np.int32)[np.asarray(indices)]
+        codes: NDArray[np.int32] = np.array(self.codes, np.int32)[np.asarray(indices)]
+        return codes
 
     def unions(self) -> list[list[int]]:
         """The class indices that each partial code may stand for, in the order of `partial`."""

@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import salanet
 from salanet import io
 from salanet.cloud import PointCloud
 from salanet.datasets.classes import IGNORED, ClassMap
+from salanet.datasets.jobs import (
+    SPLITS,
+    Job,
+    Prepared,
+    header,
+    is_current,
+    outcome,
+    run_labelled,
+)
 from salanet.datasets.splits import select
 from salanet.datasets.usable import usable
 from salanet.errors import ConfigError, DataError, FileError, NoLabelsError
-from salanet.io.asprs import ASPRS
+from salanet.io.las.asprs import ASPRS
+from salanet.io.walk import files_below
 from salanet.sampling.cells import KEPT, Cells, to_cells
 from salanet.sampling.surface import of_mesh
-from salanet.scenes import Scene, intact
+from salanet.scenes import Scene
 
 if TYPE_CHECKING:
     from salanet.datasets.blocks import Part
-
-SPLITS = ("train", "val", "test")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,8 @@ class Settings:
         if not 0 < self.grid < float("inf"):
             raise ConfigError(f"the grid must be a positive size, not {self.grid}")
 
-    def record(self) -> dict[str, Any]:
+    def record(self, part: Part | None = None) -> dict[str, Any]:
+        """The settings as JSON, with those of the part of a file."""
         return {
             "classes": self.classes.model_dump(mode="json"),
             "grid": self.grid,
@@ -68,6 +74,7 @@ class Settings:
             "columns": self.columns,
             "licence": self.licence,
             **({"vertices": True} if self.vertices else {}),
+            **({} if part is None else {"part": part.record()}),
         }
 
     def read(self, source: Path) -> PointCloud:
@@ -75,37 +82,6 @@ class Settings:
         cloud = io.read(source, columns=self.columns)
         surface = None if self.vertices else of_mesh(cloud, self.grid, source)
         return cloud if surface is None else surface
-
-
-@dataclass(frozen=True)
-class Job:
-    """One file to prepare, or the part of it that is in one split, and the folder of its scene."""
-
-    source: Path
-    split: str
-    scene: Path
-    part: Part | None = None
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """The outcome of one job.
-
-    Attributes:
-        points: number of points that became cells; cells: of the scene.
-        counts: these points by class name, ignored ones left out.
-        skipped: the scene was complete already.
-        unit: of coordinates and heights by the file's reference system, unless it is the metre.
-        left_out: how many of the file's points became no cells, by kind; see `usable`.
-    """
-
-    job: Job
-    points: int
-    cells: int
-    counts: dict[str, int]
-    skipped: bool
-    unit: str = ""
-    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 def find_files(sources: Iterable[str | Path]) -> list[Path]:
@@ -118,7 +94,7 @@ def find_files(sources: Iterable[str | Path]) -> list[Path]:
     files: list[Path] = []
     for source in map(Path, sources):
         if source.is_dir():
-            inside = sorted(path for path in source.rglob("*") if _readable(path))
+            inside = sorted(path for path in files_below(source) if _readable(path))
             if not inside:
                 known = ", ".join(sorted(io.SUFFIXES))
                 raise FileError(source, f"holds no point cloud ({known})")
@@ -161,7 +137,7 @@ def plan(
     jobs = []
     for path in files:
         split = chosen.get(path.stem, "train")
-        jobs.append(Job(path, split, Path(destination) / split / path.stem))
+        jobs.append(Job.of_file(path, split, Path(destination) / split / path.stem))
     if all(job.split == "val" for job in jobs):
         raise ConfigError("every file is in val: nothing is left to train on")
     return jobs
@@ -184,39 +160,15 @@ def prepare(
     groups: dict[Path, list[Job]] = {}
     for job in jobs:
         groups.setdefault(job.source, []).append(job)
-    with ThreadPoolExecutor(max(workers, 1)) as pool:
-        futures = [pool.submit(_or_why_not, group, settings) for group in groups.values()]
-        try:
-            for future in as_completed(futures):
-                found = future.result()
-                if isinstance(found, NoLabelsError):
-                    if skipped:
-                        skipped(found)
-                    continue
-                for result in found:
-                    if done:
-                        done(result)
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-    made = with_labels([future.result() for future in futures])
+
+    def tell(results: list[Prepared]) -> None:
+        for result in results:
+            if done:
+                done(result)
+
+    work = partial(prepare_parts, settings=settings)
+    made = run_labelled(work, [*groups.values()], workers=workers, done=tell, skipped=skipped)
     return [result for results in made for result in results]
-
-
-def with_labels(found: Sequence[Result | NoLabelsError]) -> list[Result]:
-    """What became of the files that have labels; raises the first error if there are none."""
-    results = [one for one in found if not isinstance(one, NoLabelsError)]
-    errors = [one for one in found if isinstance(one, NoLabelsError)]
-    if errors and not results:
-        raise errors[0]
-    return results
-
-
-def _or_why_not(jobs: Sequence[Job], settings: Settings) -> list[Prepared] | NoLabelsError:
-    try:
-        return prepare_parts(jobs, settings)
-    except NoLabelsError as error:
-        return error
 
 
 def prepare_file(job: Job, settings: Settings) -> Prepared:
@@ -231,16 +183,16 @@ def prepare_parts(jobs: Sequence[Job], settings: Settings) -> list[Prepared]:
     not in the class map, or only ignored ones.
     """
     clear_other_splits(jobs)
-    pending = [job for job in jobs if not is_current(job, settings)]
-    made: dict[Job, Prepared] = {}
+    pending = [job for job in jobs if not is_current(job, settings.record(job.part))]
     if pending:
-        source = fingerprint(jobs[0].source)  # before it is read: a change shows the next time
-        cells, segment, about = _subsample(jobs[0].source, settings)
-        made = {job: _write(job, source, cells, segment, about, settings) for job in pending}
-    return [
-        made[job] if job in made else _result(job, Scene.open(job.scene), skipped=True)
-        for job in jobs
-    ]
+        origin = {"licence": settings.licence}
+        headers = {  # before the file is read: a change shows the next time
+            job: header(job, origin, settings.record(job.part), hashed=False) for job in pending
+        }
+        found = _subsample(jobs[0].source, settings)
+        for job, meta in headers.items():
+            _write(job, meta, *found, settings)
+    return [outcome(job, skipped=job not in pending) for job in jobs]
 
 
 def _subsample(source: Path, settings: Settings) -> tuple[Cells, NDArray[np.int16], dict[str, Any]]:
@@ -265,12 +217,12 @@ def _subsample(source: Path, settings: Settings) -> tuple[Cells, NDArray[np.int1
 
 def _write(
     job: Job,
-    source: dict[str, Any],
+    meta: dict[str, Any],
     cells: Cells,
     segment: NDArray[np.int16],
     about: dict[str, Any],
     settings: Settings,
-) -> Prepared:
+) -> None:
     if job.part is not None:
         chosen = job.part.holds(cells.coord[:, :2] + cells.offset[:2], settings.grid)
         segment = segment[chosen[cells.of_point]]
@@ -278,22 +230,16 @@ def _write(
     names = settings.classes.names
     exact = segment[(segment >= 0) & (segment < len(names))]
     counts = np.bincount(exact, minlength=len(names)).tolist()
-    meta = {
+    meta |= {
         "codes": settings.classes.codes,
         "colours": [settings.classes.colours.get(name) for name in names],
-        "points": len(segment),
+        "figures": {"points": len(segment), "cells": len(cells.coord)},
         "counts": dict(zip(names, counts, strict=True)),
-        "provenance": {
-            "source": source,
-            "licence": settings.licence,
-            "salanet": salanet.__version__,
-        },
-        "settings": _record(job, settings),
         "unions": settings.classes.unions(),
         **about,
     }
-    scene = Scene.write(
-        job.scene,
+    Scene.write(
+        job.folder,
         coord=cells.coord,
         offset=cells.offset,
         color=cells.rgb,
@@ -304,13 +250,6 @@ def _write(
         grid=settings.grid,
         meta=meta,
     )
-    return _result(job, scene, skipped=False)
-
-
-def _record(job: Job, settings: Settings) -> dict[str, Any]:
-    part = {} if job.part is None else {"part": job.part.record()}
-    record: dict[str, Any] = json.loads(json.dumps(settings.record() | part))
-    return record
 
 
 def labels_of(cloud: PointCloud, field: str | None, where: str) -> NDArray[Any]:
@@ -345,25 +284,6 @@ def suggest_classes(
     return ",".join(f"{name}={code}" for code, name in named.items())
 
 
-def fingerprint(source: Path) -> dict[str, Any]:
-    """Name, size and time of a file: enough to see that it changed."""
-    stat = source.stat()
-    return {"name": source.name, "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-
-
-def is_current(job: Job, settings: Settings) -> bool:
-    """Whether the job's scene exists, whole, from the same file and with the same settings."""
-    meta = intact(job.scene)
-    if meta is None:
-        return False
-    provenance = meta.get("provenance", {})
-    return (
-        meta.get("settings") == _record(job, settings)
-        and provenance.get("source") == fingerprint(job.source)
-        and provenance.get("salanet") == salanet.__version__
-    )
-
-
 def clear_other_splits(jobs: Sequence[Job]) -> None:
     """Leave no scene of this file in a split where an earlier run had put it.
 
@@ -372,27 +292,23 @@ def clear_other_splits(jobs: Sequence[Job]) -> None:
     mine = {job.split for job in jobs}
     job = jobs[0]
     for split in [split for split in SPLITS if split not in mine]:
-        elsewhere = job.scene.parent.parent / split / job.scene.name
+        elsewhere = job.folder.parent.parent / split / job.folder.name
         if not (elsewhere / "scene.json").exists():
             continue
         meta = Scene.open(elsewhere).meta
         if job.part is not None or "part" in meta.get("settings", {}):
-            if meta.get("provenance", {}).get("source", {}).get("name") != job.source.name:
+            if [s["name"] for s in meta.get("provenance", {}).get("sources", [])] != [
+                job.source.name
+            ]:
                 raise ConfigError(f"{elsewhere} is of another file than {job.source}; delete it")
             shutil.rmtree(elsewhere)
-        elif job.scene.exists():
+        elif job.folder.exists():
             raise ConfigError(
-                f"{elsewhere} and {job.scene} are the same scene in two splits; delete one"
+                f"{elsewhere} and {job.folder} are the same scene in two splits; delete one"
             )
         else:
-            job.scene.parent.mkdir(parents=True, exist_ok=True)
-            elsewhere.rename(job.scene)
-
-
-def _result(job: Job, scene: Scene, *, skipped: bool) -> Prepared:
-    meta = scene.meta
-    unit, left_out = meta.get("unit", ""), meta.get("left_out", {})
-    return Prepared(job, meta["points"], len(scene), meta["counts"], skipped, unit, left_out)
+            job.folder.parent.mkdir(parents=True, exist_ok=True)
+            elsewhere.rename(job.folder)
 
 
 def _readable(path: Path) -> bool:

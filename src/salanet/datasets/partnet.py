@@ -23,7 +23,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from salanet.datasets.benchmark import Benchmark, Check, Job, Plan, Prepared, header, result_of
+from salanet.datasets.benchmark import Benchmark, Check, Plan
+from salanet.datasets.jobs import SPLITS, Job, Prepared, header, outcome
 from salanet.errors import DataError, FileError, MissingExtraError, SalaNetError
 from salanet.io.limits import check_unpacked
 from salanet.scenes import write_folder
@@ -35,7 +36,6 @@ BENCHMARK = Benchmark(
 )
 LEVEL = 3
 GRID = 0.02
-SPLITS = ("train", "val", "test")
 HEADER = "shapes.json"
 
 
@@ -152,7 +152,7 @@ def prepare_shapes(job: Job, *, settings: Mapping[str, Any]) -> Prepared:
     """
     category = job.folder.name
     count = CATEGORIES[category].parts
-    meta = header(job, BENCHMARK, settings)
+    meta = header(job, BENCHMARK.provenance, settings)
     tables = [_read(path, count) for path in job.files]
     points = np.concatenate([normalise(points, job.name) for points, _, _ in tables])
     parts = np.concatenate([parts for _, parts, _ in tables])
@@ -170,7 +170,7 @@ def prepare_shapes(job: Job, *, settings: Mapping[str, Any]) -> Prepared:
         "counts": {f"{category} {part}": int(n) for part, n in enumerate(seen)},
     }
     write_folder(job.folder, {"points": points, "parts": parts}, meta, HEADER)
-    return result_of(job)
+    return outcome(job, hashed=True)
 
 
 def normalise(points: NDArray[np.floating], where: str = "shapes") -> NDArray[np.float32]:

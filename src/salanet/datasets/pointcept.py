@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from salanet.cloud import PointCloud
-from salanet.datasets.benchmark import Job, Raw, check_classes
+from salanet.datasets.benchmark import Raw, check_classes
+from salanet.datasets.jobs import Job
 from salanet.errors import DataError, FileError
 from salanet.scenes import Scene
 

@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 
 from salanet.cloud import PointCloud
 from salanet.datasets import manifest, pointcept
-from salanet.datasets.benchmark import Benchmark, Check, Job, Plan, Raw, check_grid, prepare_scene
+from salanet.datasets.benchmark import Benchmark, Check, Plan, Raw, check_grid, prepare_scene
 from salanet.datasets.indoor import PALETTE
+from salanet.datasets.jobs import Job
 from salanet.errors import ConfigError, DataError, FileError
 from salanet.io import rows
 

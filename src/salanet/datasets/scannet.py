@@ -32,7 +32,8 @@ from numpy.typing import NDArray
 
 import salanet.io
 from salanet.datasets import pointcept
-from salanet.datasets.benchmark import Benchmark, Check, Job, Plan, Raw, check_grid, prepare_scene
+from salanet.datasets.benchmark import Benchmark, Check, Plan, Raw, check_grid, prepare_scene
+from salanet.datasets.jobs import Job
 from salanet.errors import ConfigError, DataError, FileError
 
 CLASSES = {
@@ -209,7 +210,8 @@ def labels_of(mesh: Path, vertices: int, codes: Mapping[str, int]) -> NDArray[np
     for label, members in by_label.items():
         known = [member for member in members if 0 <= member < len(class_of_segment)]
         class_of_segment[known] = class_of_code.get(codes[label], -1)
-    return class_of_segment[segments]
+    labels: NDArray[np.int16] = class_of_segment[segments]
+    return labels
 
 
 def axis_alignment(path: Path) -> NDArray[np.float64] | None:

@@ -12,7 +12,8 @@ from salanet.errors import DataError
 from salanet.sampling.noise import flagged
 
 if TYPE_CHECKING:
-    from salanet.datasets.files import Prepared, Settings
+    from salanet.datasets.files import Settings
+    from salanet.datasets.jobs import Prepared
 
 KINDS = {
     "not_finite": "have NaN or infinite coordinates",
@@ -42,7 +43,9 @@ def usable(cloud: PointCloud, settings: Settings, where: str) -> tuple[PointClou
 
 def left_out(results: Iterable[Prepared]) -> list[str]:
     """Warnings of points that became part of no scene."""
-    files = {result.job.source: result.left_out for result in results}  # parts say it of the whole
+    files = {
+        result.job.source: result.meta["left_out"] for result in results
+    }  # parts say it of the whole
     said = []
     for kind, what in KINDS.items():
         counts = {path: found[kind] for path, found in files.items() if found.get(kind)}
@@ -55,7 +58,7 @@ def left_out(results: Iterable[Prepared]) -> list[str]:
 
 def foreign_units(results: Iterable[Prepared]) -> list[str]:
     """Warnings of files that are not in metres: their scenes are not either, but models are."""
-    units = Counter(result.unit for result in results if result.unit)
+    units = Counter(result.meta["unit"] for result in results if result.meta["unit"])
     return [
         f"{count} file{'s are' if count > 1 else ' is'} in {unit} by the reference "
         "system, and so are the grid and the scene: bring the coordinates to metres, which "

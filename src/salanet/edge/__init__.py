@@ -1,13 +1,5 @@
 """The former name of `salanet.engine`."""
 
-import warnings
+from salanet._lazy import moved
 
-from salanet.engine import Segmenter
-
-warnings.warn(
-    "salanet.edge is now salanet.engine; salanet.Segmenter is there too",
-    DeprecationWarning,
-    stacklevel=2,
-)
-
-__all__ = ["Segmenter"]
+__getattr__ = moved(__name__, "salanet.engine", {"Segmenter": "salanet.engine"})

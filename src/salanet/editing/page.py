@@ -5,14 +5,14 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from salanet.view.page import SCRIPTS, document, packaged, script_json, scripts
+from salanet.view.page import SHARED_SCRIPTS, document, packaged, script_json, scripts
 
 # Scripts come from files alone; of styles those of single elements are in the page.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src data:; "
     "connect-src 'self'"
 )
-ALL_SCRIPTS = (*SCRIPTS, "edits.js", "tools.js")
+ALL_SCRIPTS = (*SHARED_SCRIPTS, "edits.js", "tools.js")
 
 
 def files(title: str, head: dict[str, Any], points: bytes) -> dict[str, tuple[str, bytes]]:
@@ -23,6 +23,7 @@ def files(title: str, head: dict[str, Any], points: bytes) -> dict[str, tuple[st
         policy=POLICY,
         style='<link rel="stylesheet" href="style.css">',
         tools=packaged("tools.html"),
+        controls="",
         help=packaged("tools_help.html"),
         head=script_json(head),
         payloads="",

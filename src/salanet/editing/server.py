@@ -7,9 +7,7 @@ its points, or the points of a new layer.
 
 from __future__ import annotations
 
-import json
-import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from http.server import ThreadingHTTPServer
 from threading import Lock
 from typing import Any, TypeVar
@@ -17,14 +15,14 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from salanet.editing import page
-from salanet.editing.asked import Assign, Detail, Hit, Place, Request, Select
+from salanet.editing.asked import Assign, Hit, Place, Request, Select
 from salanet.editing.session import Session
 from salanet.errors import SalaNetError
 from salanet.failures import explain
-from salanet.view.live import Reply, guarded
+from salanet.view.asked import Detail
+from salanet.view.live import Reply, guarded, packed, refused
 
 Kind = TypeVar("Kind", bound=BaseModel)
-JSON, BYTES = "application/json", "application/octet-stream"
 
 
 def server(session: Session, port: int = 0) -> tuple[ThreadingHTTPServer, str]:
@@ -60,9 +58,9 @@ class Answers:
         try:
             return route(body)
         except ValidationError as error:
-            return _refused(f"not understood: {error.errors()[0]['msg']}")
+            return refused(f"not understood: {error.errors()[0]['msg']}")
         except (SalaNetError, OSError, MemoryError) as error:
-            return _refused(explain(error) or str(error))
+            return refused(explain(error) or str(error))
 
     def _file(self, name: str) -> Reply | None:
         found = self._files.get(name)
@@ -76,7 +74,7 @@ class Answers:
             with self._lock:
                 said = do(asked) or {}
                 state, parts = self._session.state(getattr(asked, "layers", ()))
-            return _packed(state | said, parts)
+            return packed(state | said, parts)
 
         return route
 
@@ -87,7 +85,7 @@ class Answers:
             asked = kind.model_validate_json(body)
             with self._lock:
                 found = find(asked)
-            return _packed({"found": found})
+            return packed({"found": found})
 
         return route
 
@@ -96,9 +94,9 @@ class Answers:
         with self._lock:
             found = self._session.detail(asked)
         if found is None:
-            return _packed({"panel": None})
+            return packed({"panel": None})
         panel, points = found
-        return _packed({"panel": panel}, [points])
+        return packed({"panel": panel}, [points])
 
     def _save(self, body: bytes) -> Reply:
         """Edits go on meanwhile; what is saved are the classes as they are at the beginning."""
@@ -107,16 +105,4 @@ class Answers:
             with self._lock:
                 result = self._session.result()
             remarks = self._session.file.save(*result)
-        return _packed(
-            {"saved": str(self._session.file.output), "remarks": list(map(str, remarks))}
-        )
-
-
-def _packed(said: dict[str, Any], parts: Sequence[bytes] = ()) -> Reply:
-    text = json.dumps(said, allow_nan=False).encode()
-    text += b" " * (-len(text) % 4)
-    return Reply(BYTES, b"".join([struct.pack("<I", len(text)), text, *parts]))
-
-
-def _refused(why: str) -> Reply:
-    return Reply(JSON, json.dumps({"error": " ".join(why.split())}).encode(), 400)
+        return packed({"saved": str(self._session.file.output), "remarks": list(map(str, remarks))})

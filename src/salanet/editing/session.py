@@ -13,19 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet.adapt.upright import turned
-from salanet.editing.asked import Detail, Hit, PickAsked, Place, Scope, Select
+from salanet.editing.asked import Hit, PickAsked, Place, Select
 from salanet.editing.corrections import Corrections, pack_rows, unpack_rows
 from salanet.editing.edited import EditedFile, Options
 from salanet.editing.journal import Entry
-from salanet.editing.points import Found, Points
-from salanet.editing.shapes import Camera
 from salanet.editing.source import Loaded
 from salanet.editing.uncertain import FILLING, Patch, patches
 from salanet.errors import DataError, FileError
+from salanet.view.asked import Detail, Scope
 from salanet.view.colours import Classes, best_mode, given_colours
 from salanet.view.frame import framed
 from salanet.view.page import FILE_AXES, head_of, panel_of
+from salanet.view.points import Found, Points
 from salanet.view.sample import Sample, picked
+from salanet.view.shapes import Camera
 
 LAYERS = 4  # sets of points shown that are remembered
 ASSIGN, UNDO, REDO = "assign", "undo", "redo"

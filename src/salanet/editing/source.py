@@ -17,7 +17,7 @@ from salanet import io
 from salanet.cloud import NO_LABEL, PointCloud
 from salanet.company import Company
 from salanet.errors import FileError
-from salanet.io.asprs import contradictions
+from salanet.io.las.asprs import contradictions
 from salanet.io.stream import Stream, complete, open_stream
 from salanet.labelling.inplace import STAGE, backup_of
 from salanet.labelling.memory import machine_memory
@@ -205,7 +205,8 @@ def _marked(before: NDArray[Any] | None, marked: NDArray[np.bool_]) -> NDArray[A
 def _share(values: NDArray[Any] | None) -> NDArray[np.float32] | None:
     if values is None or values.dtype.kind != "f" or values.ndim != 1:
         return None
-    return np.nan_to_num(np.clip(values, 0, 1)).astype(np.float32)
+    share: NDArray[np.float32] = np.nan_to_num(np.clip(values, 0, 1)).astype(np.float32)
+    return share
 
 
 def _names(

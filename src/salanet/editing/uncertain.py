@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet.components import components
-from salanet.editing.points import Points
+from salanet.view.points import Points
 
 UNSURE = 0.5  # entropy, or 1 - confidence, from which a point is unsure
 FEWEST = 10  # points of a place

@@ -6,7 +6,7 @@ channels is ever made.
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,15 @@ class Aggregation(Protocol):
         """queries (M, 3), supports (N, 3), neighbours (M, K), x (N, C) -> (M, C)."""
 
 
+class SalaShare(NamedTuple):
+    """Channels that share a reduction: parts of W_g for positions and features, all groups'."""
+
+    position: Array | None
+    features: Array
+    bias: Array | None
+    reduction: str
+
+
 class Sala:
     """See `salanet.operators.SALA`."""
 
@@ -45,7 +54,9 @@ class Sala:
         radius: float,
         *,
         assignment: str = "soft",
-        reduction: Literal["max", "sum"] = "max",
+        reduction: Literal["max", "sum", "mean", "half"] = "max",
+        centre: bool = False,
+        temperature: float | None = None,
         positional: bool = True,
         norm: Literal["point", "neighbour"] = "point",
         groups: int = 2,
@@ -64,28 +75,58 @@ class Sala:
                 scale, bias = weights.under(name).norm(shape[0])
                 weight = np.ascontiguousarray(weight * scale[:, None])
             self.mlp += [weight, bias]
+        if temperature is not None:
+            sharpness = np.exp(weights.shaped("sharpness", 1))
+            self.mlp[-2:] = [part * sharpness for part in self.mlp[-2:]]
         both = weights["weight"]
         split = lifted if positional else 0
-        position, features = both[:, :split], both[:, split:]
-        per_neighbour = norm == "neighbour"
         if len(both) % groups:
             raise ValueError(f"{len(both)} channels are no {groups} equal groups")
-        self.scale, self.shift = weights.norm(len(both) if per_neighbour else len(both) // groups)
-        self.bias = None
+        per_neighbour = norm == "neighbour"
+        channels = len(both) // groups
+        self.scale, self.shift = weights.norm(len(both) if per_neighbour else channels)
+        self.activated = per_neighbour
+        per_pair = self.shift if per_neighbour else None
         if per_neighbour:
-            position, features = position * self.scale[:, None], features * self.scale[:, None]
-            self.bias = self.shift
-        self.features = np.ascontiguousarray(features.T)
-        self.position = np.ascontiguousarray(position) if split else None
-        total = reduction == "sum"
-        self.options = (radius, groups, per_neighbour, total, ASSIGNMENTS.index(assignment))
+            both = both * self.scale[:, None]
+        shares = np.split(np.arange(len(both)).reshape(groups, channels), [channels // 2], axis=1)
+        if reduction != "half":
+            shares = [np.hstack(shares)]
+        reductions = ("max", "mean") if reduction == "half" else (reduction,)
+        self.shares = [
+            SalaShare(
+                position=np.ascontiguousarray(both[rows, :split]) if split else None,
+                features=np.ascontiguousarray(both[rows, split:].T),
+                bias=None if per_pair is None else per_pair[rows],
+                reduction=how,
+            )
+            for rows, how in zip((share.ravel() for share in shares), reductions, strict=True)
+        ]
+        self.centre: Array | None = None
+        if centre:
+            self.centre = weights.shaped("centre.weight", channels, both.shape[1] - split).T.copy()
+        self.options = radius, groups, per_neighbour, ASSIGNMENTS.index(assignment)
 
     def __call__(self, queries: Array, supports: Array, neighbours: Table, x: Array) -> Array:
-        projected = x @ self.features
-        out = np.empty((len(queries), projected.shape[1] // self.options[1]), np.float32)
-        inputs = (queries, supports, neighbours, projected, *self.mlp, self.position, self.bias)
-        kernels.sala_forward(inputs, self.options, out, None, threads())
-        return out if self.bias is not None else _activated(out, self.scale, self.shift)
+        parts = [self._reduced(s, queries, supports, neighbours, x) for s in self.shares]
+        out = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        if self.centre is not None:
+            padded = np.vstack([x @ self.centre, np.zeros((1, out.shape[1]), np.float32)])
+            out += padded[neighbours[:, 0]]
+        return out if self.activated else _activated(out, self.scale, self.shift)
+
+    def _reduced(
+        self, share: SalaShare, queries: Array, supports: Array, neighbours: Table, x: Array
+    ) -> Array:
+        radius, groups, activated, assignment = self.options
+        projected = x @ share.features
+        out = np.empty((len(queries), projected.shape[1] // groups), np.float32)
+        inputs = (queries, supports, neighbours, projected, *self.mlp, share.position, share.bias)
+        options = (radius, groups, activated, share.reduction != "max", assignment)
+        kernels.sala_forward(inputs, options, out, None, threads())
+        if share.reduction == "mean":
+            out /= counts(neighbours, len(supports))
+        return out
 
 
 class PointwiseMLP:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from salanet.sampling.partition import PartitionOptions, Superpoints
 
 
-# Operators that the executor runs; it knows no influence of kernel points but the usual one.
+# Operators that the executor runs; options of theirs that it knows at one value alone.
 EXECUTED = (
     "sala",
     "pointwise_mlp",
@@ -30,11 +31,19 @@ EXECUTED = (
 )
 
 
+UNEXECUTED: dict[str, Callable[[Any], bool]] = {
+    "influence": lambda value: value != "linear",
+    "closest": bool,
+    "reduction": lambda value: value == "half",
+}
+
+
 def executed(config: ModelConfig) -> bool:
     """Whether the executor runs such a network, or NumPy must join the kernels."""
-    options = config.operator_options
-    usual = options.get("influence", "linear") == "linear" and not options.get("closest")
-    return config.operator in EXECUTED and usual
+    options = config.operator_options.items()
+    return config.operator in EXECUTED and not any(
+        UNEXECUTED[name](value) for name, value in options if name in UNEXECUTED
+    )
 
 
 class NativeRunner:

@@ -79,7 +79,8 @@ def neighbour_sum(x: Array, neighbours: Table) -> Array:
 def counts(neighbours: Table, supports: int) -> Array:
     """Number of neighbours of each query, at least one, as float32 (M, 1)."""
     present = (neighbours < supports).sum(axis=1, keepdims=True)
-    return np.maximum(present, 1).astype(np.float32)
+    number: Array = np.maximum(present, 1).astype(np.float32)
+    return number
 
 
 def offset_scores(offsets: Array, *, constant: bool = False) -> Scores:

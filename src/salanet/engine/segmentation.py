@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from salanet.adapt.fit import Fit, FitOptions, as_is, examine, intensity_scale
+from salanet._lazy import renamed
+from salanet.adapt.alignment import Alignment, AlignmentOptions, as_is, examine, intensity_scale
 from salanet.adapt.kind import implausible
 from salanet.adapt.units import USUAL
 from salanet.cloud import PointCloud
@@ -26,7 +27,7 @@ from salanet.sampling.boxes import TILE_POINTS
 from salanet.sampling.cells import cell_features, to_cells
 from salanet.sampling.islands import settled
 from salanet.sampling.noise import NO_CLASS, company_of, left_out, require_some, spread
-from salanet.sampling.survey import survey
+from salanet.sampling.summary import summarise
 from salanet.scenes import Scene
 from salanet.terminal import visible
 
@@ -80,6 +81,7 @@ class Input(NamedTuple):
     superpoints: Superpoints | None = None
 
 
+@renamed("fit", "alignment")
 def segment(
     model: Model,
     cloud: PointCloud,
@@ -89,7 +91,7 @@ def segment(
     tile_points: int = TILE_POINTS,
     progress: Progress | None = None,
     where: str = "point cloud",
-    fit: Fit | FitOptions | Literal["auto"] | None = "auto",
+    alignment: Alignment | AlignmentOptions | Literal["auto"] | None = "auto",
     company: Company | None = None,
     regularise: bool = False,
 ) -> Segmentation:
@@ -105,10 +107,11 @@ def segment(
         probabilities: also return those of the classes (`salanet.engine.confidence`).
         votes, tile_points, progress: see `salanet.engine.point_logits`.
         where: what errors call the cloud, such as its file.
-        fit: how the cloud becomes what the model expects: "auto" finds out, as `salanet predict`
-            does, and warns of what changes the result or is doubtful; `FitOptions` say what is
-            known already; a `Fit` is taken silently (`salanet.adapt.fit.examine`); None takes
-            the cloud as it is, in metres and with z up (`as_is`).
+        alignment: how the cloud becomes what the model expects: "auto" finds out, as `salanet
+            predict` does, and warns of what changes the result or is doubtful; `AlignmentOptions`
+            say what is known already; an `Alignment` is taken silently
+            (`salanet.adapt.alignment.examine`); None takes the cloud as it is, in metres and with
+            z up (`as_is`).
         company: where the cloud's points have company, if that is known.
         regularise: put islands of labels right by what is around them, as far as the model is not
             sure of them (`salanet.sampling.islands`); confidence and probabilities are the
@@ -120,12 +123,12 @@ def segment(
     """
     model = as_runner(model)
     require_scenes(model.config)  # an error about the model comes before any about the cloud
-    asked = FitOptions() if fit == "auto" else fit
-    examined = isinstance(asked, FitOptions)
-    found: Fit | None
-    if isinstance(asked, FitOptions):
-        surveyed = survey(cloud)
-        company, found = surveyed.company, examine(model, surveyed, asked, where)
+    asked = AlignmentOptions() if alignment == "auto" else alignment
+    examined = isinstance(asked, AlignmentOptions)
+    found: Alignment | None
+    if isinstance(asked, AlignmentOptions):
+        summary = summarise(cloud)
+        company, found = summary.company, examine(model, summary, asked, where)
     else:
         found = asked
     seen = cloud_input(model, cloud, where, found, company)
@@ -155,7 +158,7 @@ def segment(
         remarks = [*found.remarks, *implausible(model, counts.tolist()), *doubts]
         for remark in remarks:
             if not remark.endswith(USUAL):
-                warnings.warn(visible(f"{where}: {remark}"), stacklevel=2)
+                warnings.warn(visible(f"{where}: {remark}"), stacklevel=3)
     return Segmentation(
         labels=labels,
         probabilities=(
@@ -177,7 +180,7 @@ def of_points(
     """The value of each point, from those of the cells; `none` for points without a cell."""
     if cell_of_point is None:
         return values
-    found = values[cell_of_point]
+    found: NDArray[Any] = values[cell_of_point]
     found[cell_of_point < 0] = none
     return found
 
@@ -186,7 +189,7 @@ def cloud_input(
     model: Described,
     cloud: PointCloud,
     where: str,
-    fit: Fit | None = None,
+    alignment: Alignment | None = None,
     company: Company | None = None,
 ) -> Input:
     """The cells of a cloud and their features, as the model was trained on them.
@@ -195,17 +198,17 @@ def cloud_input(
     that the file flags as noise.
     """
     names = require_scenes(model.config)
-    # Black colours are colours to a fit, which has looked at them, and to models that need none.
-    black = fit is not None or "rgb" in model.card.optional
-    fit = fit or as_is(model, cloud.arrays())
+    # Black is a colour to an alignment, which has looked at it, and to models that need none.
+    black = alignment is not None or "rgb" in model.card.optional
+    alignment = alignment or as_is(model, cloud.arrays())
     keep = features.required(names)
     cloud.finite(where)
-    out = left_out(cloud, company or company_of(cloud), fit.noise)
+    out = left_out(cloud, company or company_of(cloud), alignment.noise)
     require_some(int(out.sum()), len(out), where)
-    seen = fit.cloud(cloud.rows(~out) if out.any() else cloud)
-    cells = to_cells(seen, fit.grid, keep=keep, black=black, where=where)
-    computed = cell_features(cells, names, fit.intensity_scale, fit.grid, where)
-    points = cells.coord * np.float32(fit.zoom)
+    seen = alignment.cloud(cloud.rows(~out) if out.any() else cloud)
+    cells = to_cells(seen, alignment.grid, keep=keep, black=black, where=where)
+    computed = cell_features(cells, names, alignment.intensity_scale, alignment.grid, where)
+    points = cells.coord * np.float32(alignment.zoom)
     return Input(points, computed, spread(cells.of_point, out, NO_CLASS))
 
 

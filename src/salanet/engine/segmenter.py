@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from salanet import geometry
-from salanet.adapt import fit as fitting
-from salanet.adapt.fit import Fit, FitOptions
+from salanet._lazy import renamed
+from salanet.adapt.alignment import Alignment, AlignmentOptions, examine, lacking
 from salanet.cloud import PointCloud
 from salanet.engine.arrays import Frame, as_frame, matrix, require_resolution
 from salanet.engine.opening import open_runner
@@ -20,7 +20,7 @@ from salanet.errors import ConfigError, DataError
 from salanet.sampling import features
 from salanet.sampling.boxes import TILE_POINTS
 from salanet.sampling.noise import company_of
-from salanet.sampling.survey import survey
+from salanet.sampling.summary import summarise
 
 WHERE = "point cloud"  # what errors call it
 
@@ -32,9 +32,9 @@ class Segmenter:
     pyramid, tiles), so the labels are the same. What runs the model is what
     `salanet.engine.open_runner` chooses. One may be used by several Python threads.
 
-    Frames of one sensor share a fit, `predict(frame, fit=fit)`, with one from `examine`: without
-    it each frame is examined anew, which takes most of the time of a small one (with it two to
-    five times as many a second).
+    Frames of one sensor share an alignment from `examine`, `predict(frame, alignment=alignment)`:
+    without it each frame is examined anew, which takes most of the time of a small one (with it two
+    to five times as many a second).
 
     Args:
         model: the model file, `.safetensors` or `.onnx`; or the name of a model that comes with
@@ -73,6 +73,7 @@ class Segmenter:
         known = codes is not None and len(codes) == len(self.classes)
         self.codes: list[int] = codes if codes and known else list(range(len(self.classes)))
 
+    @renamed("fit", "alignment")
     def predict(
         self,
         xyz: PointCloud | ArrayLike,
@@ -81,7 +82,7 @@ class Segmenter:
         intensity: ArrayLike | None = None,
         units: str = "auto",
         up: str = "auto",
-        fit: Fit | None = None,
+        alignment: Alignment | None = None,
         tile_points: int = TILE_POINTS,
         **attributes: ArrayLike | None,
     ) -> NDArray[np.int64]:
@@ -92,7 +93,7 @@ class Segmenter:
                 organised frame. Absolute ones are fine, as float64.
             rgb: uint8 (N, 3) or (H, W, 3).
             intensity: (N,) or (H, W), as the source stores it.
-            units, up, fit: see `examine`; a fit decides all of it.
+            units, up, alignment: see `examine`; an alignment decides all of it.
             tile_points: most cells of one pass; bounds the memory.
             attributes: return_number and number_of_returns; what the model has no use for is left
                 alone.
@@ -109,9 +110,10 @@ class Segmenter:
             ConfigError: no such units, axis or array, or arrays beside a cloud.
         """
         arrays = {"rgb": rgb, "intensity": intensity, **attributes}
-        asked = fit or FitOptions(units=units, up=up)
+        asked = alignment or AlignmentOptions(units=units, up=up)
         return self._segment(xyz, arrays, asked, tile_points=tile_points).labels
 
+    @renamed("fit", "alignment")
     def segment(
         self,
         xyz: PointCloud | ArrayLike,
@@ -121,7 +123,7 @@ class Segmenter:
         intensity: ArrayLike | None = None,
         units: str = "auto",
         up: str = "auto",
-        fit: Fit | None = None,
+        alignment: Alignment | None = None,
         votes: int = 1,
         tile_points: int = TILE_POINTS,
         **attributes: ArrayLike | None,
@@ -132,14 +134,14 @@ class Segmenter:
             probabilities: also those of the classes, float32 (N, C) or (H, W, C), honest where the
                 model is calibrated (`salanet.engine.confidence`).
             votes: passes, the first as the points are, the others turned and scaled.
-            xyz, rgb, intensity, units, up, fit, tile_points, attributes: see `predict`.
+            xyz, rgb, intensity, units, up, alignment, tile_points, attributes: see `predict`.
 
         Raises:
             DataError, ConfigError: as `predict`.
         """
         arrays = {"rgb": rgb, "intensity": intensity, **attributes}
         how: dict[str, Any] = {"probabilities": probabilities, "votes": votes}
-        asked = fit or FitOptions(units=units, up=up)
+        asked = alignment or AlignmentOptions(units=units, up=up)
         return self._segment(xyz, arrays, asked, tile_points=tile_points, **how)
 
     def examine(
@@ -153,11 +155,11 @@ class Segmenter:
         grid: float | str | None = None,
         noise: bool = False,
         **attributes: ArrayLike | None,
-    ) -> Fit:
+    ) -> Alignment:
         """How a cloud becomes what the model expects, decided as `salanet predict` does.
 
         Its `remarks` say in words what was decided and what is doubtful. Clouds of one sensor
-        share a fit: `predict(cloud, fit=fit)`.
+        share an alignment: `predict(cloud, alignment=alignment)`.
 
         Args:
             xyz, rgb, intensity, attributes: as for `predict`.
@@ -172,8 +174,8 @@ class Segmenter:
             DataError, ConfigError: as `predict`.
         """
         frame = self._frame(xyz, {"rgb": rgb, "intensity": intensity, **attributes})
-        asked = FitOptions(units=units, up=up, grid=grid, noise=noise)
-        return fitting.examine(self._runner, survey(frame.cloud), asked, WHERE)
+        asked = AlignmentOptions(units=units, up=up, grid=grid, noise=noise)
+        return examine(self._runner, summarise(frame.cloud), asked, WHERE)
 
     def logits(self, points: ArrayLike, features: ArrayLike) -> NDArray[np.float32]:
         """Logits (N, classes) of points (N, 3), one per cell of the grid, and features (N, C).
@@ -190,28 +192,30 @@ class Segmenter:
         self,
         xyz: PointCloud | ArrayLike,
         arrays: dict[str, ArrayLike | None],
-        asked: Fit | FitOptions,
+        asked: Alignment | AlignmentOptions,
         **how: Any,
     ) -> Segmentation:
         if how["tile_points"] < 1:
             raise ConfigError(f"tile_points must be at least 1, not {how['tile_points']}")
         frame = self._frame(xyz, arrays)
         with geometry.use_threads(self._threads):
-            if isinstance(asked, FitOptions):
-                seen = survey(frame.cloud)
+            if isinstance(asked, AlignmentOptions):
+                seen = summarise(frame.cloud)
                 company = seen.company or company_of(frame.cloud)
-                fit = fitting.examine(self._runner, seen, asked, WHERE)
+                alignment = examine(self._runner, seen, asked, WHERE)
             else:
-                company, fit = company_of(frame.cloud), asked
-            require_resolution(xyz, company.bounds, fit.grid / max(fit.scale))
-            found = segment(self._runner, frame.cloud, where=WHERE, fit=fit, company=company, **how)
-        return frame.shaped(found, fit.remarks)
+                company, alignment = company_of(frame.cloud), asked
+            require_resolution(xyz, company.bounds, alignment.grid / max(alignment.scale))
+            found = segment(
+                self._runner, frame.cloud, where=WHERE, alignment=alignment, company=company, **how
+            )
+        return frame.shaped(found, alignment.remarks)
 
     def _frame(self, xyz: PointCloud | ArrayLike, arrays: dict[str, Any]) -> Frame:
         frame = as_frame(xyz, arrays, self._needed)
         frame.cloud.finite(WHERE)
         if not isinstance(xyz, PointCloud):
-            for name in fitting.lacking(self._runner, frame.cloud.arrays()):
+            for name in lacking(self._runner, frame.cloud.arrays()):
                 if name not in self.card.optional:
                     raise DataError(
                         f"the model needs '{name}', and cannot do without: give {name}=…, one for "

@@ -71,7 +71,8 @@ class Confusion:
     @property
     def truth(self) -> NDArray[np.int64]:
         """True points of each class (C,)."""
-        return self.counts.sum(1) + self.missed
+        found: NDArray[np.int64] = self.counts.sum(1) + self.missed
+        return found
 
     @property
     def points(self) -> int:
@@ -124,9 +125,11 @@ def _count(index: NDArray[np.int64], length: int) -> NDArray[np.int64]:
     return np.bincount(index, minlength=length).astype(np.int64, copy=False)
 
 
-def _ratio(part: ArrayLike, whole: ArrayLike) -> Any:
+def _ratio(part: ArrayLike, whole: ArrayLike) -> NDArray[np.float64]:
     part, whole = np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64)
-    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+    ratio = np.full(part.shape, np.nan)
+    np.divide(part, whole, out=ratio, where=whole > 0)
+    return ratio
 
 
 def _mean(values: NDArray[np.float64]) -> float:

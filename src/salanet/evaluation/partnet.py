@@ -111,7 +111,8 @@ class PartScores:
 
 def predicted_parts(logits: ArrayLike) -> NDArray[np.int64]:
     """Logits (P, parts) to parts (P,): the likeliest of the parts 1, 2, …."""
-    return np.asarray(logits)[:, 1:].argmax(1) + 1
+    part: NDArray[np.int64] = np.asarray(logits)[:, 1:].argmax(1) + 1
+    return part
 
 
 def mean(values: list[float]) -> float:

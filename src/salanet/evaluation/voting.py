@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from salanet.adapt.fit import intensity_scale
+from salanet.adapt.alignment import intensity_scale
 from salanet.engine.runner import require_scenes
 from salanet.engine.segmentation import require_grid
 from salanet.engine.votes import Progress

@@ -27,10 +27,15 @@ if TYPE_CHECKING:
 SMALLEST = 512
 
 
-def save_float16(model: Network, path: str | Path) -> None:
+def save_float16(
+    model: Network, path: str | Path, metadata: dict[str, object] | None = None
+) -> None:
     """Write a model as `salanet.save` does, its matrices as float16: half the size.
 
     It loads like any other, into float32; only the rounding stays.
+
+    Args:
+        model, path, metadata: as for `salanet.save`.
 
     Raises:
         FileError: the file cannot be written.
@@ -40,7 +45,7 @@ def save_float16(model: Network, path: str | Path) -> None:
         name: (_half(name, tensor) if tensor.dim() > 1 else tensor).contiguous().cpu()
         for name, tensor in model.state_dict().items()
     }
-    document = header(model, {"precision": "float16"})
+    document = header(model, {"precision": "float16"} | (metadata or {}))
     with atomic_path(path) as temporary:
         temporary.write_bytes(to_bytes(tensors, metadata={KEY: document}))
 

@@ -1,16 +1,7 @@
 """The former name of what is now `salanet.engine`, `salanet.adapt`, `salanet.labelling` and
 `salanet.evaluation`."""
 
-import warnings
-
-from salanet._lazy import lazily
-
-warnings.warn(
-    "salanet.inference is now salanet.engine, salanet.labelling, salanet.adapt and "
-    "salanet.evaluation",
-    DeprecationWarning,
-    stacklevel=2,
-)
+from salanet._lazy import moved
 
 _MOVED = {
     "TILE_POINTS": "salanet.sampling.boxes",
@@ -26,5 +17,8 @@ _MOVED = {
     "to_points": "salanet.evaluation",
 }
 
-
-__getattr__ = lazily(__name__, _MOVED)
+__getattr__ = moved(
+    __name__,
+    "salanet.engine, salanet.labelling, salanet.adapt and salanet.evaluation",
+    _MOVED,
+)

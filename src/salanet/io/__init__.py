@@ -21,7 +21,7 @@ from salanet.io.atomic import atomic_path
 from salanet.io.unchanged import require_unchanged, states
 
 FORMATS = {
-    **dict.fromkeys([".las", ".laz"], "las"),
+    **dict.fromkeys([".las", ".laz"], "las.clouds"),
     ".ply": "ply",
     ".pcd": "pcd",
     ".e57": "e57",
@@ -160,9 +160,9 @@ def write(
     with atomic_path(path) as temporary:
         remarks: list[str] = module.write(temporary, cloud)
         if path.name.lower().endswith(".copc.laz"):
-            from salanet.io import copcfile, las
+            from salanet.io.las import clouds, copc
 
-            remarks += copcfile.make(temporary, las.kept_tree(cloud))
+            remarks += copc.make(temporary, clouds.kept_tree(cloud))
     return remarks
 
 
@@ -176,12 +176,12 @@ def require_writable(path: Path, source: Path | None = None) -> None:
     if path.suffix.lower() not in WRITABLE:
         raise FileError(path, f"{path.suffix} is read only; write to .laz or .ply instead")
     if source is not None and source.suffix.lower() in (".las", ".laz"):
-        from salanet.io import copcfile, lasfile
+        from salanet.io.las import binary, copc
 
-        if copcfile.named(path) and source.is_file():
+        if copc.named(path) and source.is_file():
             with reading(source), source.open("rb") as file:
-                head = lasfile.read_head(source, file, source.stat().st_size)
-            if why := copcfile.unfit(head):
+                head = binary.read_head(source, file, source.stat().st_size)
+            if why := copc.unfit(head):
                 raise FileError(path, f"{why}: write .laz instead")
 
 

@@ -10,16 +10,17 @@ import numpy as np
 
 from salanet import io
 from salanet.cloud import PointCloud
-from salanet.io import copc, copcfile, lasfile, lookup
-from salanet.io.asprs import is_standard
 from salanet.io.atomic import spare
 from salanet.io.crs import Crs
 from salanet.io.describe import meanings, remarks
-from salanet.io.las import LasSource
-from salanet.io.lasblank import places
+from salanet.io.las import binary, copc, lookup, region
+from salanet.io.las.asprs import is_standard
+from salanet.io.las.blank import places
+from salanet.io.las.clouds import LasSource
+from salanet.io.las.octree import Bounds
 
 TOLERANCE = 1e-6  # in the files' units: what adding an offset may round
-DESCRIBED = {lasfile.LASZIP, (b"LASF_Spec", 4), lookup.STANDARD, lookup.OURS}
+DESCRIBED = {binary.LASZIP, (b"LASF_Spec", 4), lookup.STANDARD, lookup.OURS}
 
 
 def convert(
@@ -28,7 +29,7 @@ def convert(
     *,
     columns: str | None = None,
     scan: int | None = None,
-    bounds: copc.Bounds | None = None,
+    bounds: Bounds | None = None,
     resolution: float | None = None,
 ) -> list[str]:
     """Write the points of one file as another; the suffixes choose the formats.
@@ -38,7 +39,7 @@ def convert(
     Args:
         source, target: the files; an existing target is replaced at the end.
         columns, scan: as for `salanet.read`.
-        bounds, resolution: which part of a COPC file (`salanet.io.copc.read_part`).
+        bounds, resolution: which part of a COPC file (`salanet.io.las.region.read_part`).
 
     Returns:
         What the new file does not hold as the old one does, one line each.
@@ -53,19 +54,19 @@ def convert(
     if bounds is None and resolution is None:
         cloud = io.read(source, columns=columns, scan=scan)
     else:
-        cloud = copc.read_part(source, bounds, resolution)
+        cloud = region.read_part(source, bounds, resolution)
     said = [*remarks(cloud), *io.write(target, _named(cloud, target))]
     back = io.read(target)
-    if copcfile.OTHER_ORDER in said:
+    if copc.OTHER_ORDER in said:
         cloud, back = _sorted(cloud, back.source.file), _sorted(back, back.source.file)
     lost = [r for r in losses(cloud, back) if not any(r.split("' ")[0] + "'" in s for s in said)]
     return [*said, *lost]
 
 
-def _sorted(cloud: PointCloud, file: lasfile.LasFile) -> PointCloud:
+def _sorted(cloud: PointCloud, file: binary.LasFile) -> PointCloud:
     """The cloud in an order that depends on nothing but its points, as finely as a LAS has them."""
     with np.errstate(over="ignore"):
-        steps = np.rint((cloud.xyz - file.get(lasfile.OFFSETS)) / file.get(lasfile.SCALES))
+        steps = np.rint((cloud.xyz - file.get(binary.OFFSETS)) / file.get(binary.SCALES))
     arrays = [*cloud.arrays().values(), steps]
     columns = [column for array in arrays for column in array.reshape(len(cloud), -1).T]
     return replace(cloud.rows(np.lexsort(columns)), source=cloud.source)

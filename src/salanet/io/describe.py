@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from salanet import io
 from salanet.cloud import PointCloud
 from salanet.company import Company
-from salanet.io import crs, lasfile
-from salanet.io.asprs import ASPRS, contradictions
-from salanet.io.las import LasSource
+from salanet.io import crs
+from salanet.io.las import binary
+from salanet.io.las.asprs import ASPRS, contradictions
+from salanet.io.las.clouds import LasSource
 from salanet.io.stream import Stream
 
 POINTS_PER_CELL = 16  # of the cells that the density is counted over
@@ -171,7 +172,7 @@ def _format(path: Path, source: Any) -> str:
     name = path.suffix.lower().removeprefix(".").upper()
     match type(source).__name__:
         case "LasSource":
-            return f"{name} 1.{source.file.get(lasfile.MINOR)}, point format {source.file.format}"
+            return f"{name} 1.{source.file.get(binary.MINOR)}, point format {source.file.format}"
         case "PlySource" | "PcdSource":
             return f"{name} {source.encoding.replace('_', ' ')}"
         case "E57Source" | "PtxSource":

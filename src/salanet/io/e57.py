@@ -106,7 +106,8 @@ def _library() -> ModuleType:
         from pye57 import libe57
     except ImportError:
         raise MissingExtraError("pye57", "formats") from None
-    return libe57
+    library: ModuleType = libe57
+    return library
 
 
 def _read(path: Path, library: ModuleType, file: Any, scan: int | None) -> PointCloud:
@@ -140,7 +141,7 @@ def _scans(path: Path, file: Any) -> Any:
 
 def _size(library: ModuleType, node: Any) -> int:
     """Bytes that the points of a scan may take in memory."""
-    return node["points"].childCount() * len(_prototype(library, node)) * 8
+    return int(node["points"].childCount()) * len(_prototype(library, node)) * 8
 
 
 def _prototype(library: ModuleType, node: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from salanet.errors import FileError
 from salanet.io import SUFFIXES
+from salanet.io.walk import files_below
 
 
 def expand(paths: Sequence[Path], skip: str = "") -> list[Path]:
@@ -24,8 +25,7 @@ def expand(paths: Sequence[Path], skip: str = "") -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            below = len(path.parts)
-            inside = sorted(f for f in path.rglob("*") if not _hidden(f.parts[below:]))
+            inside = sorted(files_below(path))
         elif not path.exists() and glob.has_magic(str(path)):
             inside = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207
         else:
@@ -43,8 +43,3 @@ def expand(paths: Sequence[Path], skip: str = "") -> list[Path]:
             raise FileError(path, f"no point cloud here ({' '.join(SUFFIXES)})")
         found += clouds
     return list(dict.fromkeys(found))
-
-
-def _hidden(parts: tuple[str, ...]) -> bool:
-    """Whether a path is hidden, or in a hidden folder, such as that of unfinished work."""
-    return any(part.startswith(".") for part in parts)

@@ -188,7 +188,8 @@ def _lzf() -> ModuleType:
         import lzf
     except ImportError:
         raise MissingExtraError("python-neo-lzf", "formats") from None
-    return lzf
+    library: ModuleType = lzf
+    return library
 
 
 def _native(column: Any) -> Any:
@@ -301,7 +302,7 @@ def _compressed(columns: dict[str, Any]) -> bytes:
     room = len(block) + len(block) // 8 + 64
     if room > LARGEST_BLOCK:
         raise DataError("too many points for a compressed PCD; write another format")
-    packed = _lzf().compress(block, room)
+    packed: bytes = _lzf().compress(block, room)
     return struct.pack("<II", len(packed), len(block)) + packed
 
 

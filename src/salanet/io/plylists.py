@@ -63,7 +63,8 @@ def from_bytes(
 
 def _gathered(raw: NDArray[np.uint8], at: NDArray[np.int64], kind: np.dtype[Any]) -> NDArray[Any]:
     values = raw[at[:, None] + np.arange(kind.itemsize)].view(kind)[:, 0]
-    return values.astype(kind.newbyteorder("="))
+    gathered: NDArray[Any] = values.astype(kind.newbyteorder("="))
+    return gathered
 
 
 def to_bytes(columns: Mapping[str, NDArray[Any] | Lists], order: str) -> NDArray[np.uint8]:

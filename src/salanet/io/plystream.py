@@ -18,8 +18,8 @@ from salanet.cloud import PointCloud
 from salanet.errors import FileError
 from salanet.io import ply, table
 from salanet.io.ahead import ahead
+from salanet.io.las.octree import Tree
 from salanet.io.names import from_latin
-from salanet.io.octree import Tree
 from salanet.io.streams import Labelled
 
 COLOUR, LABELS = "u1", ("u1", "i1", "u2", "i2", "i4")

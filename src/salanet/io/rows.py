@@ -94,5 +94,6 @@ def texts(column: NDArray[Any]) -> list[str]:
     if column.dtype == np.float64:
         return list(map(repr, column.tolist()))
     if column.dtype.kind == "f":
-        return column.astype("U").tolist()  # shortest for the type; repr would print a double
+        short: list[str] = column.astype("U").tolist()  # repr would print a double
+        return short
     return list(map(str, column.tolist()))

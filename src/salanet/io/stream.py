@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from salanet.io import copcfile, reading
+from salanet.io import reading
+from salanet.io.las import copc
 from salanet.io.streams import Stream
 
 __all__ = ["Stream", "complete", "open_stream"]
@@ -12,7 +13,7 @@ __all__ = ["Stream", "complete", "open_stream"]
 
 def complete(stream: Stream, copy: Path, to: Path) -> list[str]:
     """Make a copy with labels, whole but for this, what the name `to` promises; returns remarks."""
-    return copcfile.make(copy, stream.tree) if copcfile.named(to) else []
+    return copc.make(copy, stream.tree) if copc.named(to) else []
 
 
 def open_stream(path: Path, to: Path) -> Stream | None:
@@ -20,7 +21,7 @@ def open_stream(path: Path, to: Path) -> Stream | None:
 
     Raises FileError if the file is missing or damaged, as far as that shows at its beginning.
     """
-    from salanet.io.lasstream import LasStream
+    from salanet.io.las.stream import LasStream
     from salanet.io.plystream import PlyStream
 
     suffixes = {path.suffix.lower(), to.suffix.lower()}

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from salanet.cloud import PointCloud
-from salanet.io.octree import Tree
+
+if TYPE_CHECKING:
+    from salanet.io.las.octree import Tree
 
 # Gives the labels and new attributes of the points from one number to another, as a cloud whose
 # coordinates do not matter.

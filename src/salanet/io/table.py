@@ -141,7 +141,8 @@ def _packed(rgb: Column, stored: Column) -> Column:
     red, green, blue = rgb.astype(np.uint32).T
     same = len(stored) == len(rgb)
     fourth = np.ascontiguousarray(stored).view(np.uint32) & FOURTH if same else np.uint32(0)
-    return (fourth | red << 16 | green << 8 | blue).view(stored.dtype)
+    packed: Column = (fourth | red << 16 | green << 8 | blue).view(stored.dtype)
+    return packed
 
 
 def _colour_scale(stored: Column) -> float | None:

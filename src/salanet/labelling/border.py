@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from salanet.adapt.fit import Fit
+from salanet.adapt.alignment import Alignment
 from salanet.cloud import PointCloud
 from salanet.errors import SalaNetError
-from salanet.io import lasfile
 from salanet.io.atomic import reason
-from salanet.io.lasstream import LasStream
+from salanet.io.las import binary
+from salanet.io.las.stream import LasStream
 from salanet.io.stream import Stream, open_stream
 from salanet.labelling.strips import Strip
 from salanet.model_file import Described
@@ -76,10 +76,10 @@ def header_bounds(path: Path) -> NDArray[np.float64] | None:
 def _bounds(path: Path, _modified: int) -> NDArray[np.float64] | None:
     try:
         with path.open("rb") as file:
-            las = lasfile.read_head(path, file, path.stat().st_size)
+            las = binary.read_head(path, file, path.stat().st_size)
     except (OSError, SalaNetError):  # its own turn will say so
         return None
-    bounds = np.array(las.get(lasfile.BOUNDS)).reshape(3, 2)[:, ::-1].T
+    bounds = np.array(las.get(binary.BOUNDS)).reshape(3, 2)[:, ::-1].T
     return bounds if np.isfinite(bounds).all() else None
 
 
@@ -98,7 +98,7 @@ class Border:
     Attributes:
         model: what is to see it.
         to: the result of the file.
-        fit: how the file itself becomes what the model expects.
+        alignment: how the file itself becomes what the model expects.
         bounds: any two opposite corners (2, 3) of the file itself, in metres.
         keep: the arrays wanted.
         size: points at once.
@@ -110,7 +110,7 @@ class Border:
 
     model: Described
     to: Path
-    fit: Fit
+    alignment: Alignment
     bounds: NDArray[np.float64]
     keep: Collection[str]
     size: int
@@ -125,7 +125,7 @@ class Border:
             yield from self._of(path, strip)
 
     def _of(self, path: Path, strip: Strip | None) -> Iterator[PointCloud]:
-        fit, keep = self.fit, self.keep
+        alignment, keep = self.alignment, self.keep
         (low, high), reach = self._box, self._reach
         try:
             stream = strip.stream if strip else open_stream(path, path)
@@ -133,24 +133,24 @@ class Border:
                 why = "cannot be read piece by piece: its points are not seen"
                 self.remarks.append(f"{path.name} {why}")
                 return
-            lacking = {*keep} - {*stream.names, *TOLD, *(name for name, _ in fit.fill)}
+            lacking = {*keep} - {*stream.names, *TOLD, *(name for name, _ in alignment.fill)}
             if lacking:
                 why = f"has no {', '.join(sorted(lacking))}: it is not seen"
                 self.remarks.append(f"{path.name} {why}")
                 return
             for cloud in self._near(stream, strip):
-                xyz = fit.apply(cloud.xyz)
+                xyz = alignment.apply(cloud.xyz)
                 near = ((xyz >= low - reach) & (xyz <= high + reach)).all(axis=1)  # NaN is not
                 # Two strips would be twice as dense.
                 own = ((xyz >= low) & (xyz <= high))[:, :2].all(axis=1)
                 near &= ~own
-                if not fit.noise:
+                if not alignment.noise:
                     near &= ~flagged(cloud)
                 part = without_flags(cloud.rows(near), keep)
                 if "rgb" in keep and part.rgb is None:  # all of that file is black
                     part.rgb = np.zeros((len(part), 3), np.uint8)
                 if len(part):
-                    yield fit.cloud(part)
+                    yield alignment.cloud(part)
         except SalaNetError as error:
             self.remarks.append(f"its points are not seen beyond the edge: {error}")
 
@@ -169,10 +169,10 @@ class Border:
 
     def _strip(self, path: Path) -> Strip | None:
         """The strip of a file, which another process may be at; None if there can be none."""
-        bounds = header_bounds(path) if self.strips and self.fit.up == "z" else None
+        bounds = header_bounds(path) if self.strips and self.alignment.up == "z" else None
         if bounds is None:
             return None
-        scale, reach = np.array(self.fit.scale)[:2], self._reach[:2]
+        scale, reach = np.array(self.alignment.scale)[:2], self._reach[:2]
         low, high = self._box[:, :2]
         box = np.stack([low - 1.001 * reach, high + 1.001 * reach]) / scale  # a hair, for rounding
         try:
@@ -204,6 +204,6 @@ class Border:
 
         No neighbour's terrain rises or falls by more than the file reaches: strays do.
         """
-        across = reach_of(self.model, self.fit.zoom) + self.further
+        across = reach_of(self.model, self.alignment.zoom) + self.further
         low, high = self._box
         return np.array([across, across, across + float((high - low).max())])

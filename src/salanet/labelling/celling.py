@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from salanet.adapt.fit import Fit
+from salanet.adapt.alignment import Alignment
 from salanet.cloud import PointCloud
 from salanet.labelling.pieces import Part
 from salanet.labelling.spool import OWN, Spool
@@ -78,7 +78,7 @@ class Celling:
     Attributes:
         folder: where it goes.
         spool: the points; gets to know the cell of each.
-        fit: how the model sees the file.
+        alignment: how the model sees the file.
         names: features of the model.
         ground: under the points; None if no feature needs it.
         where: what errors call the file.
@@ -87,7 +87,7 @@ class Celling:
 
     folder: Path
     spool: Spool
-    fit: Fit
+    alignment: Alignment
     names: list[str]
     ground: Ground | None
     where: str
@@ -155,7 +155,8 @@ class Celling:
         index = self.spool.index(run)
         rows = np.r_[0, np.cumsum(index["counts"])]
         at: NDArray[np.int64] = rows[np.searchsorted(index["blocks"], starts)]
-        return np.r_[at, rows[-1]]
+        places: NDArray[np.int64] = np.r_[at, rows[-1]]
+        return places
 
     def _group(
         self, blocks: Keys, places: list[NDArray[np.int64]], base: int
@@ -166,7 +167,7 @@ class Celling:
             told = [name for name in features.required(self.names) if name not in cloud.attributes]
             cloud.attributes |= terrain_arrays(self.ground, cloud.xyz, told)
         keep = features.required(self.names)
-        offset, grid = self.spool.offset, self.fit.grid
+        offset, grid = self.spool.offset, self.alignment.grid
         cells = to_cells(cloud, grid, keep=keep, offset=offset, black=True, where=self.where)
         block = np.empty(len(cells.coord), np.int64)
         block[cells.of_point] = np.searchsorted(blocks, block_keys(cloud.xyz - offset, grid))
@@ -182,7 +183,7 @@ class Celling:
         return rows[order], self._levels(cells, block, len(blocks))
 
     def _levels(self, cells: Cells, block: NDArray[np.int64], blocks: int) -> NDArray[np.int64]:
-        x, y, z = np.floor(cells.coord.T / self.fit.grid).astype(np.int64) % EDGE
+        x, y, z = np.floor(cells.coord.T / self.alignment.grid).astype(np.int64) % EDGE
         codes = _distinct(((block * EDGE + x) * EDGE + y) * EDGE + z)
         held = [np.bincount(block, minlength=blocks)]  # rounding puts no cell elsewhere
         for _ in range(1, self.depth):
@@ -202,7 +203,9 @@ class Celling:
     def _features(self, cells: Cells) -> NDArray[np.float32]:
         # Heights above the lowest cell wait until that is known: until then they are z.
         cells.arrays["height"] = cells.coord[:, 2]
-        return cell_features(cells, self.names, self.fit.intensity_scale, self.fit.grid, self.where)
+        return cell_features(
+            cells, self.names, self.alignment.intensity_scale, self.alignment.grid, self.where
+        )
 
 
 def _distinct(codes: NDArray[np.int64]) -> NDArray[np.int64]:

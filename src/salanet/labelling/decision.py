@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from salanet.adapt.fit import FitOptions
+from salanet.adapt.alignment import AlignmentOptions
 from salanet.cloud import NO_LABEL, PointCloud
 from salanet.errors import DataError, FileError
-from salanet.io.asprs import ASPRS, NO_CLASS, RARE, REST, follows, is_standard
-from salanet.io.las import LasSource
+from salanet.io.las.asprs import ASPRS, NO_CLASS, RARE, REST, follows, is_standard
+from salanet.io.las.clouds import LasSource
 from salanet.labelling.codes import Spans, among
 from salanet.labelling.outputs import RESERVED, class_codes, class_names, left_out_names
 from salanet.labelling.rules import Rules
@@ -84,7 +84,7 @@ class Decision:
     keep: Spans
     only: Spans | None
 
-    def fit(self, asked: FitOptions) -> FitOptions:
+    def alignment(self, asked: AlignmentOptions) -> AlignmentOptions:
         """What is known of the file, and whether the network sees flagged noise."""
         return replace(asked, noise=self.noise)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from salanet.adapt.alignment import AlignmentOptions
 from salanet.adapt.choose import choose
-from salanet.adapt.fit import FitOptions
 from salanet.engine.opening import as_runner, open_runner
 from salanet.engine.runner import Model, Runner
 from salanet.errors import ConfigError, SalaNetError
@@ -126,7 +126,7 @@ def label(
         scan=scan,
         memory=parse_memory(memory) if isinstance(memory, str) else memory,
         resume=resume,
-        fit=FitOptions(units=units, grid=grid, up=up, noise=noise),
+        alignment=AlignmentOptions(units=units, grid=grid, up=up, noise=noise),
         vertices=vertices,
         rules=rules or Rules(),
         regularise=regularise,
@@ -171,7 +171,7 @@ def chooser(model: Model | None, device: str) -> Chooser:
 
     def choose_for(path: Path, options: PredictOptions) -> tuple[Runner, Look, list[str]]:
         seen = look(path, options.columns, options.scan)
-        entry, why = choose(seen.survey, str(path), options=options.fit)
+        entry, why = choose(seen.summary, str(path), options=options.alignment)
         if entry.name not in opened:
             opened[entry.name] = open_runner(entry.path, device)
         return opened[entry.name], seen, [why]

@@ -17,7 +17,7 @@ from salanet.io.ahead import ahead
 from salanet.io.stream import open_stream
 from salanet.io.streams import Again, Stream
 from salanet.io.unchanged import State, states
-from salanet.sampling.survey import Sampler, Survey, restored
+from salanet.sampling.summary import Sampler, Summary, restored
 
 POINTS_AT_ONCE = 1_000_000
 
@@ -45,7 +45,7 @@ class Look:
     cloud: PointCloud | None = None
 
     @cached_property
-    def survey(self) -> Survey:
+    def summary(self) -> Summary:
         count = self.stream.count if self.stream else None
         return restored(self.facts, self.source, count)
 

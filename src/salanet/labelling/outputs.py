@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from salanet.cloud import NO_LABEL, PointCloud, usable_names
 from salanet.errors import ConfigError, FileError
-from salanet.io import SUFFIXES, WRITABLE, copcfile, require_writable
-from salanet.io.asprs import ASPRS, is_standard
+from salanet.io import SUFFIXES, WRITABLE, require_writable
 from salanet.io.atomic import require_folder
-from salanet.io.octree import is_copc
+from salanet.io.las import copc
+from salanet.io.las.asprs import ASPRS, is_standard
+from salanet.io.las.octree import is_copc
 from salanet.model_file import Described
 from salanet.sampling.noise import flagged
 
@@ -196,8 +197,8 @@ def _output(path: Path, output: Path | None, count: int, mark: str) -> Path:
     if suffix.lower() in READ_ONLY:
         suffix = ".laz"
     stem = path.stem
-    if copcfile.named(path) and is_copc(path):
-        stem, suffix = path.name[: -len(copcfile.SUFFIX)], copcfile.SUFFIX
+    if copc.named(path) and is_copc(path):
+        stem, suffix = path.name[: -len(copc.SUFFIX)], copc.SUFFIX
     name = f"{stem}{mark}{suffix}"
     if output is None:
         return path.with_name(name)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from salanet.adapt.fit import Fit, FitOptions, examine
+from salanet.adapt.alignment import Alignment, AlignmentOptions, examine
 from salanet.adapt.kind import implausible
 from salanet.cloud import PointCloud
 from salanet.engine.opening import as_runner
@@ -39,8 +39,8 @@ from salanet.labelling.rules import Rules
 from salanet.labelling.stream import Work, disk_bytes
 from salanet.labelling.whole import label_cloud
 from salanet.remark import Remark
+from salanet.sampling.summary import Summary, summarise
 from salanet.sampling.surface import of_mesh
-from salanet.sampling.survey import Survey, survey
 
 # Called with the name of the phase, what is done of it and all of it.
 Progress = Callable[[str, int, int], None]
@@ -57,7 +57,7 @@ class PredictOptions:
         columns, scan: see `salanet.read`.
         memory: bytes the process may take; None for what suits the machine.
         resume: continue what a killed run left behind.
-        fit: what is known of the file's units, density and axes; the rest is found out.
+        alignment: what is known of the file's units, density and axes; the rest is found out.
         border: neighbouring files; their points near this file's are seen, but not written.
         vertices: of a mesh, see its vertices alone, not the surface between them.
         rules: what becomes of the classes that the file has.
@@ -73,7 +73,7 @@ class PredictOptions:
     scan: int | None = None
     memory: int | None = None
     resume: bool = False
-    fit: FitOptions = field(default_factory=FitOptions)
+    alignment: AlignmentOptions = field(default_factory=AlignmentOptions)
     border: tuple[Path, ...] = ()
     vertices: bool = False
     rules: Rules = field(default_factory=Rules)
@@ -138,7 +138,7 @@ def inspect_file(
     if stream is not None and not _at_once(model, stream, options):
         seen = seen or look(path)
         decision = _decide(model, head_of(stream), path, to, options)
-        fit = examine(model, seen.survey, decision.fit(options.fit), str(path))
+        alignment = examine(model, seen.summary, decision.alignment(options.alignment), str(path))
         return Report(
             path,
             to,
@@ -146,22 +146,22 @@ def inspect_file(
             plan=Plan.of(options.memory, stream.point_bytes, model.overhead),
             memory_bytes=options.memory or default_memory(),
             disk_bytes=disk_bytes(stream, model, options),
-            remarks=fit.remarks,
+            remarks=alignment.remarks,
         )
     cloud, known = _read(path, options, seen)
     decision = _decide(model, cloud, path, to, options)
-    surface, known, fit = _surface(model, cloud, known, path, options, decision)
-    cells = len(cloud_input(model, surface, str(path), fit, known.company).points)
-    return Report(path, to, points=len(cloud), cells=cells, remarks=fit.remarks)
+    surface, known, alignment = _surface(model, cloud, known, path, options, decision)
+    cells = len(cloud_input(model, surface, str(path), alignment, known.company).points)
+    return Report(path, to, points=len(cloud), cells=cells, remarks=alignment.remarks)
 
 
-def _read(path: Path, options: PredictOptions, seen: Look | None) -> tuple[PointCloud, Survey]:
+def _read(path: Path, options: PredictOptions, seen: Look | None) -> tuple[PointCloud, Summary]:
     """All of a file, and what it looks like; neither is made twice."""
     cloud = seen.cloud if seen else None
     if cloud is None:
         cloud = read(path, columns=options.columns, scan=options.scan)
     cloud.finite(str(path))
-    return cloud, seen.survey if seen else survey(cloud)
+    return cloud, seen.summary if seen else summarise(cloud)
 
 
 def _stream(path: Path, to: Path, options: PredictOptions) -> Stream | None:
@@ -180,7 +180,7 @@ def _at_once(model: Runner, stream: Stream, options: PredictOptions) -> bool:
 
 
 def _check_size(path: Path, to: Path, options: PredictOptions) -> list[str]:
-    """Remarks on a file that has to be read at once; FileError if it is known not to fit."""
+    """Remarks on a file that has to be read at once; FileError if it is known not to alignment."""
     remarks = []
     if options.border:
         remarks.append("read at once: what lies beyond the file's edge is not seen")
@@ -201,35 +201,35 @@ def _check_size(path: Path, to: Path, options: PredictOptions) -> list[str]:
 def _decide(
     model: Runner, head: PointCloud, path: Path, to: Path, options: PredictOptions
 ) -> Decision:
-    return decide(model, options.rules, head, to, options.fit.noise, path)
+    return decide(model, options.rules, head, to, options.alignment.noise, path)
 
 
 def _surface(
     model: Runner,
     cloud: PointCloud,
-    known: Survey,
+    known: Summary,
     path: Path,
     options: PredictOptions,
     decision: Decision,
-) -> tuple[PointCloud, Survey, Fit]:
+) -> tuple[PointCloud, Summary, Alignment]:
     """What the network is to see: the cloud, or the surface of a mesh, its vertices first."""
-    asked = decision.fit(options.fit)
-    fit = examine(model, known, asked, str(path))
+    asked = decision.alignment(options.alignment)
+    alignment = examine(model, known, asked, str(path))
     # The surface is as dense as it is sampled, so nothing speaks for other cells than the model's.
     cell = asked.grid if isinstance(asked.grid, float) else model.config.grid
-    surface = None if options.vertices else of_mesh(cloud, cell / max(fit.scale), path)
+    surface = None if options.vertices else of_mesh(cloud, cell / max(alignment.scale), path)
     if surface is None:
-        return cloud, known, fit
+        return cloud, known, alignment
     further = len(surface) - len(cloud)
-    known = survey(surface)
-    fit = examine(model, known, replace(asked, grid=cell), str(path))
+    known = summarise(surface)
+    alignment = examine(model, known, replace(asked, grid=cell), str(path))
     remark = Remark(
         f"a mesh: {further:,} points on its faces are seen beside its vertices, which alone are "
         "labelled",
         "mesh",
         further=further,
     )
-    return surface, known, replace(fit, remarks=(remark, *fit.remarks))
+    return surface, known, replace(alignment, remarks=(remark, *alignment.remarks))
 
 
 def _silent(phase: str, done: int, total: int) -> None:
@@ -250,7 +250,7 @@ def _whole(
     cloud, known = _read(path, options, seen)
     decision = _decide(model, cloud, path, to, options)
     clock.append(time.perf_counter())
-    surface, known, fit = _surface(model, cloud, known, path, options, decision)
+    surface, known, alignment = _surface(model, cloud, known, path, options, decision)
     extras = {
         "probabilities": options.probabilities,
         "confidence": options.confidence,
@@ -264,7 +264,7 @@ def _whole(
         tile_points=most_cells(options.memory, model),
         progress=lambda done, total: progress("network", done, total),
         where=str(path),
-        fit=fit,
+        alignment=alignment,
         company=known.company,
         regularise=options.regularise,
     ).first(len(cloud))
@@ -272,7 +272,7 @@ def _whole(
     tally, renamed = label_cloud(cloud, found, model, decision, **extras)
     make_folder(to)
     require_unchanged(before)
-    remarks = [*reading_remarks(cloud), *fit.remarks, *renamed, *write(to, cloud)]
+    remarks = [*reading_remarks(cloud), *alignment.remarks, *renamed, *write(to, cloud)]
     clock.append(time.perf_counter())
     spent = np.diff(clock).tolist()
     report = Report(

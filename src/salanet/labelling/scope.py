@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from salanet.cloud import NO_LABEL, PointCloud
 from salanet.errors import ConfigError, FileError
-from salanet.io.asprs import ASPRS, RARE
+from salanet.io.las.asprs import ASPRS, RARE
 from salanet.labelling.codes import Spans, among
 from salanet.labelling.decision import Own, has_standard_codes
 from salanet.labelling.rules import Rules

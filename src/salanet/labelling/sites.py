@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,6 +95,6 @@ class Sites:
         self._held[first : first + len(blocks)] = np.bincount(block[at], minlength=len(blocks))
         return len(starts)
 
-    def _read(self, name: str, spans: list[tuple[int, int]]) -> NDArray:
+    def _read(self, name: str, spans: list[tuple[int, int]]) -> NDArray[Any]:
         runs = zip(self._spool.runs, spans, strict=True)
         return np.concatenate([self._spool.read(run, name, a, b) for run, (a, b) in runs])

@@ -214,12 +214,12 @@ class Work:
             assert seen.cloud is not None  # one of the two is there
             head, self._count = seen.cloud, len(seen.cloud)
         self._scope: Scope = scope_of(head, self.options.rules, self.path)
-        system = seen.survey.crs
+        system = seen.summary.crs
         if system is not None and system.angular:
             raise DataError(f"{self.path}: x and y are degrees: project the file to metres first")
-        spacing = self.options.cell or seen.survey.spacing
+        spacing = self.options.cell or seen.summary.spacing
         self._cell = spacing if np.isfinite(spacing) and spacing > 0 else 1.0
-        company = seen.survey.company
+        company = seen.summary.company
         assert company is not None  # it was looked for
         self._offset = choose_offset(company.bounds, self._cell)
         bytes_ = POINT_BYTES if seen.stream is None else seen.stream.point_bytes

@@ -1,6 +1,6 @@
 """Files of any size: points, cells and results wait on disk, and little of them is in memory.
 
-1. Survey: which points have company, and the sample that decides how the file becomes what the
+1. Summary: which points have company, and the sample that decides how the file becomes what the
    model expects.
 2. Spool: the points, as the network is to see them, sorted by block (`salanet.labelling.spool`).
 3. Ground: one terrain for the whole file, where a feature needs it.
@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet import __version__
-from salanet.adapt.fit import Fit, examine
+from salanet.adapt.alignment import Alignment, examine
 from salanet.cloud import PointCloud
 from salanet.engine.runner import Runner, require_scenes
 from salanet.errors import FileError
@@ -58,7 +58,7 @@ from salanet.sampling.blocks import EDGE
 from salanet.sampling.ground import Ground
 from salanet.sampling.islands import SIZE, reach
 from salanet.sampling.noise import FLAGS, left_out, require_some, without_flags
-from salanet.sampling.survey import Survey, restored
+from salanet.sampling.summary import Summary, restored
 from salanet.sampling.terrain import TOLD, find_terrain
 from salanet.scenes import choose_offset
 
@@ -91,7 +91,7 @@ class Work:
         """Do it; returns the report and its counts. Raises as `predict_file`."""
         begin = time.perf_counter()
         names = require_scenes(self.model.config)
-        rules, noise, path = self.options.rules, self.options.fit.noise, self.stream.path
+        rules, noise, path = self.options.rules, self.options.alignment.noise, self.stream.path
         self._decision = decide(self.model, rules, head_of(self.stream), self.to, noise, path)
         self._before = states([self.stream.path, *self.options.border])
         if self.seen:
@@ -132,21 +132,21 @@ class Work:
 
     def _work(self, folder: Path, names: list[str]) -> tuple[Tally, int]:
         pieces = Pieces(folder)
-        with self._phase("survey"):
-            survey = self._survey(folder / "facts.npz", pieces)
-            known = self._decision.fit(self.options.fit)
-            fit = examine(self.model, survey, known, str(self.stream.path))
-            self.remarks += [*strangers_in(self.stream), *fit.remarks]
-            out = 0 if fit.noise else survey.flagged
+        with self._phase("summary"):
+            summary = self._summary(folder / "facts.npz", pieces)
+            known = self._decision.alignment(self.options.alignment)
+            alignment = examine(self.model, summary, known, str(self.stream.path))
+            self.remarks += [*strangers_in(self.stream), *alignment.remarks]
+            out = 0 if alignment.noise else summary.flagged
             require_some(out, self.stream.count, str(self.stream.path))
         with self._phase("spool"):
-            spool = self._spool(folder / "points", pieces, survey, fit, names)
+            spool = self._spool(folder / "points", pieces, summary, alignment, names)
         with self._phase("ground"):
             ground = self._ground(folder / "ground.npz", spool, names)
         with self._phase("cells"):
-            store = self._cells(folder, spool, fit, names, ground)
+            store = self._cells(folder, spool, alignment, names, ground)
         with self._phase("network"):
-            tiling = self._tiling(folder, pieces, store, fit, names)
+            tiling = self._tiling(folder, pieces, store, alignment, names)
         if self.options.regularise:
             with self._phase("regularise"):
                 self._settle(tiling)
@@ -163,46 +163,48 @@ class Work:
         yield
         self.seconds[name] = time.perf_counter() - begin
 
-    def _survey(self, path: Path, pieces: Pieces) -> Survey:
+    def _summary(self, path: Path, pieces: Pieces) -> Summary:
         """What was found before is read from a file; else what somebody has seen is kept."""
         facts = pieces.load(path)
         if facts is None:
             size, count = self.plan.chunk, self.stream.count
             if self.seen:
                 facts = self.seen.facts
-                self.progress("survey", count, count)
+                self.progress("summary", count, count)
             else:
-                facts = facts_of(self.stream, size, lambda a, b: self.progress("survey", a, b))
+                facts = facts_of(self.stream, size, lambda a, b: self.progress("summary", a, b))
             pieces.save(path, **facts)
         return restored(facts, source_of(self.stream), self.stream.count)
 
     def _spool(
-        self, folder: Path, pieces: Pieces, survey: Survey, fit: Fit, names: list[str]
+        self, folder: Path, pieces: Pieces, summary: Summary, alignment: Alignment, names: list[str]
     ) -> Spool:
-        filled = [name for name, _ in fit.fill]
+        filled = [name for name, _ in alignment.fill]
         keep = [*features.required(names), *filled]
-        company = survey.company
+        company = summary.company
         assert company is not None  # it was looked for
-        corners = fit.apply(company.bounds)
-        spool = Spool(folder, pieces, fit.grid, choose_offset(corners, fit.grid))
+        corners = alignment.apply(company.bounds)
+        spool = Spool(folder, pieces, alignment.grid, choose_offset(corners, alignment.grid))
         done, size = 0, self.plan.chunk
         total = -(-self.stream.count // size)
         if not all(spool.has(f"{OWN}-{i}") for i in range(total)):
             for i, cloud in enumerate(ahead(self.stream.clouds(size, [*keep, *FLAGS]))):
                 if not spool.has(f"{OWN}-{i}"):
-                    out = left_out(cloud, company, fit.noise)
+                    out = left_out(cloud, company, alignment.noise)
                     codes = left_out_codes(self.model, cloud.rows(out), company.bounds[0, 2])
                     seen = without_flags(cloud.rows(~out) if out.any() else cloud, keep)
                     own = self._decision.own(cloud, out, codes)
-                    spool.add(f"{OWN}-{i}", fit.cloud(seen), own)
+                    spool.add(f"{OWN}-{i}", alignment.cloud(seen), own)
                 done += len(cloud)
                 self.progress("spool", done, self.stream.count)
         if self.options.border:
             count = len(self.options.border)
             self.remarks.append(f"points of {count} neighbouring files were seen at the edges")
         strips, remarks = self.options.strips, self.remarks
-        further = reach(SIZE) * fit.grid if self.options.regularise else 0.0
-        border = Border(self.model, self.to, fit, corners, keep, size, strips, remarks, further)
+        further = reach(SIZE) * alignment.grid if self.options.regularise else 0.0
+        border = Border(
+            self.model, self.to, alignment, corners, keep, size, strips, remarks, further
+        )
         for run, cloud in enumerate(border.clouds(self.options.border)):
             if not spool.has(f"{BORDER}-{run}"):
                 spool.add(f"{BORDER}-{run}", cloud)
@@ -233,10 +235,15 @@ class Work:
         )
 
     def _cells(
-        self, folder: Path, spool: Spool, fit: Fit, names: list[str], ground: Ground | None
+        self,
+        folder: Path,
+        spool: Spool,
+        alignment: Alignment,
+        names: list[str],
+        ground: Ground | None,
     ) -> CellStore:
         depth = len(self.model.config.neighbours)
-        celling = Celling(folder, spool, fit, names, ground, str(self.stream.path), depth)
+        celling = Celling(folder, spool, alignment, names, ground, str(self.stream.path), depth)
         store: CellStore | None = None
         for done, total, found in celling.groups(self.plan.group):
             self.progress("cells", done, total)
@@ -245,14 +252,14 @@ class Work:
         return store
 
     def _tiling(
-        self, folder: Path, pieces: Pieces, store: CellStore, fit: Fit, names: list[str]
+        self, folder: Path, pieces: Pieces, store: CellStore, alignment: Alignment, names: list[str]
     ) -> Tiling:
         tiling = Tiling(
             folder,
             pieces,
             self.model,
             store,
-            fit,
+            alignment,
             self.options.votes,
             any(self._extras.values()) or self.options.regularise,
             self.plan.tile,
@@ -270,7 +277,7 @@ class Work:
             tiling.pieces,
             tiling.store,
             tiling.known,
-            tiling.fit.grid,
+            tiling.alignment.grid,
             tiling.rows,
             len(self.model.config.classes),
             SIZE,

@@ -13,7 +13,7 @@ so that a neighbour reads one side or corner of it. All of these together are a 
 
 | file       | holds                                                                          |
 |------------|--------------------------------------------------------------------------------|
-| N.laz      | the points of a part in the file's order, numbered (`salanet.io.lasrows`)      |
+| N.laz      | the points of a part in the file's order, numbered (`salanet.io.las.rows`)      |
 | strip.json | a hash of each part that has points; whether the file's colours have 16 bits   |
 
 Strips only save time: where one cannot be kept or read, the file itself is read.
@@ -38,11 +38,11 @@ from numpy.typing import NDArray
 from salanet import __version__
 from salanet.cloud import PointCloud
 from salanet.errors import FileError
-from salanet.io import las
 from salanet.io.ahead import ahead
 from salanet.io.atomic import atomic_folder
-from salanet.io.lasrows import RowReader, RowWriter, only
-from salanet.io.lasstream import LasStream, with_points
+from salanet.io.las import clouds
+from salanet.io.las.rows import RowReader, RowWriter, only
+from salanet.io.las.stream import LasStream, with_points
 from salanet.labelling.workfolder import identity_of, locked
 
 FOLDER = ".salanet-strips"
@@ -95,7 +95,8 @@ class Cut:
     def parts(self, xy: NDArray[np.float64]) -> NDArray[np.uint8]:
         """The part each point (N, 2) is in."""
         place = np.where(xy < self.low, 0, np.where(xy > self.high, 2, 1))
-        return (place[:, 0] + 3 * place[:, 1]).astype(np.uint8)
+        part: NDArray[np.uint8] = (place[:, 0] + 3 * place[:, 1]).astype(np.uint8)
+        return part
 
     def touched(self, box: Box) -> list[int]:
         """The parts that a point within a box, least and greatest x and y (2, 2), may be in."""
@@ -179,7 +180,7 @@ class Strip:
                 records = [np.empty_like(source.file.points), *(part for part, _ in found)]
                 numbers = np.concatenate([np.zeros(0, np.uint64), *(rows for _, rows in found)])
                 points = np.concatenate(records)[np.argsort(numbers)]
-                yield las.to_cloud(with_points(source, points), keep, index["deep"])
+                yield clouds.to_cloud(with_points(source, points), keep, index["deep"])
 
     def _index(self) -> dict[str, Any]:
         path = self.folder / INDEX
@@ -219,7 +220,7 @@ class Strip:
         with ExitStack() as files:
             writers: dict[int, RowWriter] = {}
             for source in ahead(self.stream.sources(size)):
-                parts = self.cut.parts(las.to_cloud(source, ()).xyz[:, :2])
+                parts = self.cut.parts(clouds.to_cloud(source, ()).xyz[:, :2])
                 records = only(source, self.keep)
                 for number in {*np.unique(parts).tolist()} - {MIDDLE}:
                     if number not in writers:
@@ -227,7 +228,10 @@ class Strip:
                         writers[number] = RowWriter(file, self.stream.source, compress)
                     rows = np.flatnonzero(parts == number)
                     writers[number].append(records[rows], rows + start)
-                if "rgb" in self.keep and (rgb := las.stored_colours(source.record())) is not None:
+                if (
+                    "rgb" in self.keep
+                    and (rgb := clouds.stored_colours(source.record())) is not None
+                ):
                     brightest = max(brightest, int(rgb.max()))
                 start += len(records)
             for writer in writers.values():

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from salanet.adapt.fit import Fit
+from salanet.adapt.alignment import Alignment
 from salanet.engine.confidence import confidence, levels, probabilities
 from salanet.engine.runner import Levels, Runner
 from salanet.engine.votes import turned
@@ -47,7 +47,7 @@ class Tiling:
         pieces: which tiles are done.
         model: ready for inference.
         store: the cells.
-        fit: how the model sees them.
+        alignment: how the model sees them.
         votes: see `salanet.engine.votes.point_logits`.
         chances: keep the probability of every class too.
         limit: most bytes of a pass, where its halo allows it.
@@ -60,7 +60,7 @@ class Tiling:
     pieces: Pieces
     model: Runner
     store: CellStore
-    fit: Fit
+    alignment: Alignment
     votes: int
     chances: bool
     limit: int
@@ -89,7 +89,7 @@ class Tiling:
     def tiles(self) -> Iterator[BlockTile]:
         """The tiles, which depend on nothing but the cells and the options."""
         model, store = self.model, self.store
-        halo = model.halo_radii * model.config.radius / self.fit.zoom / self.fit.grid
+        halo = model.halo_radii * model.config.radius / self.alignment.zoom / self.alignment.grid
         each = cell_bytes(model)
         limit = self.limit
         if model.pass_points:  # however sparse the cells are
@@ -151,7 +151,7 @@ class Tiling:
             if number in done:
                 continue
             rows, core = self._rows(tile)
-            points = rows[:, :3] * np.float32(self.fit.zoom)
+            points = rows[:, :3] * np.float32(self.alignment.zoom)
             values = rows[:, 3:]
             if "height" in self.names:
                 values[:, _column(self.names)] -= np.float32(least)
@@ -164,8 +164,8 @@ class Tiling:
         """The cells a tile sees, and which of them it answers for."""
         store, parts = self.store, []
         places = block_places(store.blocks[tile.core])
-        edge = EDGE * self.fit.grid
-        halo = self.model.halo_radii * self.model.config.radius / self.fit.zoom
+        edge = EDGE * self.alignment.grid
+        halo = self.model.halo_radii * self.model.config.radius / self.alignment.zoom
         low, high = places.min(axis=0) * edge - halo, (places.max(axis=0) + 1) * edge + halo
         for start, stop in store.spans(tile.seen):
             rows = store.read(start, stop)

@@ -65,7 +65,7 @@ class GACNet(Network):
 
     def embed(self, features: Tensor, pyramid: Pyramid) -> Tensor:
         levels = pyramid.levels
-        x = torch.cat([features, shapes(levels[0])], dim=1)
+        x: Tensor = torch.cat([features, shapes(levels[0])], dim=1)
         skips = []
         for level, points, attention in zip(levels, self.points, self.down, strict=True):
             x = attention(level.points, level.points, level.neighbours, points(x))

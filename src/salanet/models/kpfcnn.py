@@ -93,7 +93,7 @@ class KPFCNN(Network):
     def embed(self, features: Tensor, pyramid: Pyramid) -> Tensor:
         levels = pyramid.levels
         finest = levels[0]
-        x = self.first(finest.points, finest.points, finest.neighbours, features)
+        x: Tensor = self.first(finest.points, finest.points, finest.neighbours, features)
         skips = [self.residual[0](x, finest, None)]
         for stage in range(1, STAGES):
             x = self.strided[stage - 1](skips[-1], levels[stage - 1], levels[stage])

@@ -34,7 +34,7 @@ class Dense(nn.Module):
         self.slope = slope
 
     def forward(self, features: Tensor) -> Tensor:
-        out = self.linear(features)
+        out: Tensor = self.linear(features)
         if self.norm is not None:
             out = self.norm(out)
         if not self.relu:

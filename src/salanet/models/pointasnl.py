@@ -87,10 +87,10 @@ class PointASNL(Network):
             skips.append(x)
             if i == 0:
                 self.repulsion(points, splits)
-        x = skips.pop()
+        out: Tensor = skips.pop()
         for decoding, i in zip(self.up, reversed(range(len(self.down))), strict=True):
-            x = decoding(levels[i], levels[i + 1], x, skips.pop())
-        return x
+            out = decoding(levels[i], levels[i + 1], out, skips.pop())
+        return out
 
     def pyramid(self, points: Tensor, splits: Tensor | None = None) -> Pyramid:
         """One level: its 16 nearest neighbours, and as `pool` the 32 of its farthest points."""
@@ -184,7 +184,8 @@ class NonLocal(nn.Module):
             )
             for q, s in zip(clouds(of), clouds(among), strict=True)
         ]
-        return self.project(torch.cat([x[0, 0] for x in seen]))
+        out: Tensor = self.project(torch.cat([x[0, 0] for x in seen]))
+        return out
 
     def macs_of(
         self, sampled: Tensor, features: Tensor, of: Tensor, among: Tensor
@@ -211,7 +212,8 @@ class PointConvolution(nn.Module):
 
     def forward(self, offset: Tensor, features: Tensor) -> Tensor:
         weight = self.weigh(offset.flatten(0, 1)).view(*offset.shape[:2], HIDDEN)
-        return self.dense((features.transpose(1, 2) @ weight).flatten(1))
+        out: Tensor = self.dense((features.transpose(1, 2) @ weight).flatten(1))
+        return out
 
 
 class Decoding(nn.Module):
@@ -234,7 +236,8 @@ class Decoding(nn.Module):
         for near, own in zip(fine.neighbours.split(step), points.split(step), strict=True):
             group = rows[near.long()]
             parts.append(self.convolve(group[..., :3] - own[:, None], group))
-        return self.layers(torch.cat([torch.cat(parts), skip], dim=1))
+        out: Tensor = self.layers(torch.cat([torch.cat(parts), skip], dim=1))
+        return out
 
 
 class Repulsion(nn.Module):

@@ -100,7 +100,7 @@ class PointCNN(Network):
 
     def embed(self, features: Tensor, pyramid: Pyramid) -> Tensor:
         levels = pyramid.levels
-        x = self.input(features)
+        x: Tensor = self.input(features)
         skips = []
         for layer, convolution in zip(DOWN, self.down, strict=True):
             x = convolve(convolution, layer, levels, x)

@@ -40,7 +40,8 @@ class PointNet(Network):
         local = self.local(torch.cat([points, features], dim=1))
         local = self.feature_transform(local, level.splits)
         whole = cloud_max(self.whole(local), level.splits)
-        return self.mix(torch.cat([local, per_point(whole, level.splits)], dim=1))
+        out: Tensor = self.mix(torch.cat([local, per_point(whole, level.splits)], dim=1))
+        return out
 
     def pyramid(self, points: Tensor, splits: Tensor | None = None) -> Pyramid:
         splits = torch.tensor([0, len(points)]) if splits is None else splits

@@ -92,7 +92,8 @@ def abstract(layers: nn.Module, fine: Level, coarse: Level, features: Tensor) ->
     offset = fine.points.index_select(0, rows).view(len(coarse.points), -1, 3)
     offset = (offset - coarse.points[:, None]).flatten(0, 1)
     out = layers(torch.cat([offset, features.index_select(0, rows)], dim=1))
-    return out.view(len(coarse.points), -1, out.shape[1]).amax(1)
+    best: Tensor = out.view(len(coarse.points), -1, out.shape[1]).amax(1)
+    return best
 
 
 def interpolate(fine: Level, coarse: Level, features: Tensor) -> Tensor:

@@ -85,7 +85,7 @@ def profile(
     stored = sum(t.numel() for t in model.state_dict().values() if t.is_floating_point())
     return Profile(
         network=config.network,
-        operator=config.operator,
+        operator=config.operator_name,
         width=config.width,
         in_channels=config.in_channels,
         points=points,

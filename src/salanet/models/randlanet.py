@@ -54,7 +54,7 @@ class RandLANet(Network):
         points = centred(levels[0].points, levels[0].splits)
         # Every level's points are among the finest ones, so they share their origin.
         shift = points - levels[0].points
-        x = self.input(torch.cat([points, features], dim=1))
+        x: Tensor = self.input(torch.cat([points, features], dim=1))
         skips = []
         for i, block in enumerate(self.down):
             level, coarse = levels[i], levels[i + 1]
@@ -135,4 +135,5 @@ class AttentivePooling(nn.Module):
         rows = torch.cat([features.index_select(0, neighbours.flatten()), position], dim=1)
         shape = (*neighbours.shape, rows.shape[1])
         weight = self.score(rows).view(shape).softmax(dim=1)
-        return self.dense((rows.view(shape) * weight).sum(dim=1))
+        out: Tensor = self.dense((rows.view(shape) * weight).sum(dim=1))
+        return out

@@ -75,7 +75,8 @@ class ResGCN28(Network):
             results.append(results[-1] + layer(results[-1], graph))
         together = torch.cat(results, dim=1)
         whole = cloud_max(self.fusion(together), level.splits)
-        return self.prediction(torch.cat([per_point(whole, level.splits), together], dim=1))
+        out: Tensor = self.prediction(torch.cat([per_point(whole, level.splits), together], dim=1))
+        return out
 
     def graph(self, features: Tensor, splits: Tensor, dilation: int) -> Tensor:
         """The dilated neighbours of each point: int32 (N, 16)."""

@@ -65,7 +65,7 @@ def nearest_neighbours(
 
 def _kept(rows: slice, ratio: float) -> int:
     size = rows.stop - rows.start
-    return min(size, max(1, int(size // ratio)))
+    return min(int(size), max(1, int(size // ratio)))
 
 
 def _stacked(chosen: list[np.ndarray]) -> tuple[Tensor, Tensor]:

@@ -135,7 +135,8 @@ class PartNet(nn.Module):
         level = (rows[:, None, :2] @ turn.index_select(0, parts)).squeeze(1)
         rows = self.points(torch.cat([level, rows[:, 2:]], dim=1))
         whole = torch.cat([part_max(rows, parts, count), diameter], dim=1)
-        return self.out(self.part(whole))
+        logits: Tensor = self.out(self.part(whole))
+        return logits
 
 
 def part_max(rows: Tensor, parts: Tensor, count: int) -> Tensor:

@@ -185,7 +185,8 @@ def _wobbled(points: Array) -> Array:
     spacing = np.linalg.norm(points.max(0)) / np.sqrt(len(points))
     if not spacing:
         return points
-    return points + 1e-3 * spacing * np.sin(points @ RIPPLES / spacing)
+    moved: Array = points + 1e-3 * spacing * np.sin(points @ RIPPLES / spacing)
+    return moved
 
 
 def _shapes(points: Array, parts: Array, count: int) -> tuple[Array, Array]:

@@ -122,4 +122,5 @@ class SalaNet(Network):
         self.add_heads(partial(Head, config.width // 2))
 
     def embed(self, features: Tensor, pyramid: Pyramid) -> Tensor:
-        return self.decoder(self.encoder(features, pyramid), pyramid)
+        out: Tensor = self.decoder(self.encoder(features, pyramid), pyramid)
+        return out

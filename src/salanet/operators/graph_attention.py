@@ -60,7 +60,8 @@ class Attention(nn.Module):
         score = self.score(hidden).unflatten(0, rows.shape)
         nothing = torch.finfo(score.dtype).min
         weight = score.masked_fill(~present[..., None], nothing).softmax(dim=1)
-        return (weight * torch.cat([edge, near], dim=1).unflatten(0, rows.shape)).sum(dim=1)
+        out: Tensor = (weight * torch.cat([edge, near], dim=1).unflatten(0, rows.shape)).sum(dim=1)
+        return out
 
     def chunk(self, k: int) -> int:
         """Queries whose tensors may be held at once, each with so many neighbours."""
@@ -118,7 +119,8 @@ class GraphAttention(Operator):
         out = self.update(
             torch.cat([own, self.attention(offset, rows, present, features, own)], dim=1)
         )
-        return out * present[:, :1]
+        attended: Tensor = out * present[:, :1]
+        return attended
 
     def macs_per_neighbour(self, queries: int, supports: int, k: int) -> int:
         del supports

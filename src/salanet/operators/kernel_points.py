@@ -74,4 +74,5 @@ def _turn_upright(direction: np.ndarray) -> np.ndarray:
     """The rotation (3, 3) that takes `direction` to (0, 0, 1) the short way."""
     x, y, z = direction / np.linalg.norm(direction)
     across = np.array([[0, 0, -x], [0, 0, -y], [x, y, 0]])
-    return np.eye(3) + across + across @ across / (1 + z)
+    turn: np.ndarray = np.eye(3) + across + across @ across / (1 + z)
+    return turn

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -115,7 +115,8 @@ def summed(values: Tensor) -> Tensor:
     """The sum of each value over all processes, differentiable."""
     if processes() == 1:
         return values
-    return cast(Tensor, _Sum.apply(values))
+    total: Tensor = _Sum.apply(values)  # type: ignore[no-untyped-call]
+    return total
 
 
 class _Sum(torch.autograd.Function):

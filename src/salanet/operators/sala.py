@@ -8,6 +8,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from salanet.errors import ConfigError
+from salanet.operators.assignment import neighbour_counts
 from salanet.operators.base import Operator
 from salanet.operators.norm import PointNorm, summed, untracked
 from salanet.operators.pairs import Moments, PairDense, spread_scores
@@ -23,7 +25,7 @@ class SALA(Operator):
         r_j   = MLP_p((p_j - p_i) / radius)                  (eq. 4)    3 -> lift
         h_j   = softmax(MLP_sa(r_j))                         (eq. 5)    lift -> lift -> groups
         f*_j  = [r_j, f_j]                                   (eq. 7)
-        f'_i  = Σ_g max_j h_jg · W_g f*_j                    (eq. 6, 8, 9)
+        f'_i  = Σ_g max_j h_jg · W_g f*_j  (+ W_c f_i)       (eq. 6, 8, 9; ours)
 
     MLP_p is one dense block (linear map, batch norm, ReLU), MLP_sa a dense block and a linear map.
     The norms make the assignment alive: without them h leaves one half by hundredths, and the
@@ -37,7 +39,11 @@ class SALA(Operator):
         assignment: "soft"; "hard" gives each neighbour to its likeliest group alone (a threshold
             of 0.5 for two groups); "none" sets every score to one. The last two are ablations
             (paper Table 3).
-        reduction: "max", or "sum" (paper eq. 10).
+        reduction: "max", "sum" (paper eq. 10), "mean", or "half": the maximum in the first
+            half of the channels, the mean in the others.
+        centre: whether the point's own feature has a map of its own, W_c f_i. It is that of the
+            nearest neighbour where queries are not supports.
+        temperature: the scores are divided by it, and it is learned; None for scores as they are.
         positional: whether r_j is part of f*_j (an ablation of Table 3 when not).
         norm: where batch norm and ReLU stand. "point": once per point, after the sum over groups,
             which takes eq. 6-9 literally and needs no statistics over neighbours. "neighbour":
@@ -59,7 +65,9 @@ class SALA(Operator):
         groups: int = 2,
         lift: int = 8,
         assignment: Literal["soft", "hard", "none"] = "soft",
-        reduction: Literal["max", "sum"] = "max",
+        reduction: Literal["max", "sum", "mean", "half"] = "max",
+        centre: bool = False,
+        temperature: float | None = None,
         positional: bool = True,
         norm: Literal["point", "neighbour"] = "point",
         perceptrons: Literal["dense", "linear"] = "dense",
@@ -70,11 +78,19 @@ class SALA(Operator):
         self.assignment = assignment
         self.reduction = reduction
         self.norm_placement = norm
+        if centre and norm == "neighbour":
+            raise ConfigError("centre: true goes with norm: point, as the centre has no neighbours")
         self.position_channels = lift if positional else 0
         dense = perceptrons == "dense"
         self.lift = PairDense(3, lift, norm=dense, momentum=bn_momentum)
         self.hidden = PairDense(lift, lift, norm=dense, momentum=bn_momentum)
         self.score = nn.Linear(lift, groups)
+        self.sharpness = None
+        if temperature is not None:
+            if temperature <= 0:
+                raise ConfigError(f"temperature is {temperature}; it is above 0")
+            self.sharpness = nn.Parameter(torch.tensor([-math.log(temperature)]))
+        self.centre = nn.Linear(in_channels, out_channels, bias=False) if centre else None
         # W_g of all groups, one above the other: (groups · out, lift + in).
         self.weight = nn.Parameter(
             torch.empty(groups * out_channels, self.position_channels + in_channels)
@@ -91,6 +107,8 @@ class SALA(Operator):
                 part.uniform_(-1, 1).div_(math.sqrt(part.shape[1]))
         spread_scores(self.score.weight, SPREAD)
         nn.init.zeros_(self.score.bias)
+        if self.centre is not None:
+            self.centre.weight.uniform_(-1, 1).div_(math.sqrt(self.in_channels))
 
     def forward(
         self, queries: Tensor, supports: Tensor, neighbours: Tensor, features: Tensor
@@ -101,11 +119,47 @@ class SALA(Operator):
         mlp, moments = self._perceptrons(queries, supports, neighbours)
         arguments = (queries, supports, neighbours)
         if self.norm_placement == "point":
-            out = self._aggregate(*arguments, projected, mlp, position_w)
+            out = self._reduced(*arguments, projected, mlp, position_w)
+            if self.centre is not None:
+                out = out + own(self.centre(features), neighbours)
             return torch.relu_(self.norm(out))
         scale, shift = self._neighbour_affine(moments, projected, position_w)
         position_w = None if position_w is None else position_w * scale[:, None]
-        return self._aggregate(*arguments, projected * scale, mlp, position_w, shift)
+        return self._reduced(*arguments, projected * scale, mlp, position_w, shift)
+
+    def _reduced(
+        self,
+        queries: Tensor,
+        supports: Tensor,
+        neighbours: Tensor,
+        projected: Tensor,
+        mlp: PositionMLP,
+        position_w: Tensor | None,
+        bias: Tensor | None = None,
+    ) -> Tensor:
+        """The aggregation by whichever reduction, or by each for its share of the channels."""
+        around = (queries, supports, neighbours)
+        if self.reduction == "max" or self.reduction == "sum":
+            return self._aggregate(*around, projected, mlp, position_w, bias, self.reduction)
+        counts = neighbour_counts(neighbours, len(supports))
+        if self.reduction == "mean":
+            return self._aggregate(*around, projected, mlp, position_w, bias, "sum") / counts
+        columns = torch.arange(len(self.weight), device=projected.device).view(self.groups, -1)
+        parts = []
+        halves = columns.tensor_split([self.out_channels // 2], dim=1)
+        reductions: tuple[Literal["max", "sum"], ...] = ("max", "sum")
+        for half, reduction in zip(halves, reductions, strict=True):
+            chosen = half.flatten()
+            part = self._aggregate(
+                *around,
+                projected.index_select(1, chosen),
+                mlp,
+                None if position_w is None else position_w[chosen],
+                None if bias is None else bias[chosen],
+                reduction,
+            )
+            parts.append(part if reduction == "max" else part / counts)
+        return torch.cat(parts, dim=1)
 
     def _aggregate(
         self,
@@ -115,7 +169,8 @@ class SALA(Operator):
         projected: Tensor,
         mlp: PositionMLP,
         position_w: Tensor | None,
-        bias: Tensor | None = None,
+        bias: Tensor | None,
+        reduction: Literal["max", "sum"],
     ) -> Tensor:
         return sala_aggregate(
             queries,
@@ -128,7 +183,7 @@ class SALA(Operator):
             radius=self.radius,
             groups=self.groups,
             activation="none" if bias is None else "relu",
-            reduction=self.reduction,
+            reduction=reduction,
             assignment=self.assignment,
         )
 
@@ -148,7 +203,9 @@ class SALA(Operator):
         self, queries: Tensor, supports: Tensor, neighbours: Tensor
     ) -> tuple[PositionMLP, LiftMoments | None]:
         """The perceptrons as linear maps, and in training the moments of r where needed."""
-        score = self.score.weight, self.score.bias
+        score: tuple[Tensor, Tensor] = self.score.weight, self.score.bias
+        if self.sharpness is not None:
+            score = score[0] * self.sharpness.exp(), score[1] * self.sharpness.exp()
         if not self.training:
             return PositionMLP(*self.lift.fixed(), *self.hidden.fixed(), *score), None
         around = (queries, supports, neighbours)
@@ -199,17 +256,28 @@ class SALA(Operator):
         per_pair = outputs * inputs + self._position_macs()
         if self.norm_placement == "neighbour":
             return queries * k * (per_pair + 2 * outputs)
-        return queries * (k * per_pair + 2 * self.out_channels)
+        return queries * (k * per_pair + 2 * self.out_channels + self._centre_macs())
 
     def macs_executed(self, queries: int, supports: int, k: int) -> int:
         outputs = len(self.weight)
         # Per pair: the position part of each output, and its weighting by the assignment.
         per_pair = outputs * (self.position_channels + 1) + self._position_macs()
-        return supports * outputs * self.in_channels + queries * (k * per_pair + self.out_channels)
+        per_query = k * per_pair + self.out_channels
+        products = supports * (outputs * self.in_channels + self._centre_macs())
+        return products + queries * per_query
+
+    def _centre_macs(self) -> int:
+        return 0 if self.centre is None else self.centre.weight.numel()
 
     def _position_macs(self) -> int:
         layers = (self.lift, self.hidden, self.score)
         return sum((layer.in_features + 1) * layer.out_features for layer in layers)
+
+
+def own(features: Tensor, neighbours: Tensor) -> Tensor:
+    """Of the support each query stands on, its nearest: (N, C) -> (M, C); zeros without any."""
+    padded = torch.cat([features, features.new_zeros(1, features.shape[1])])
+    return padded.index_select(0, neighbours[:, 0])
 
 
 class LiftMoments(NamedTuple):

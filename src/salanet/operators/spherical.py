@@ -57,7 +57,8 @@ class Spherical(Operator):
         wide = features.repeat(1, self.multiplier)
         total = depthwise_sum(scores, neighbours, wide, self.weight)
         mean = total / neighbour_counts(neighbours, len(supports))
-        return self.norm(nn.functional.elu_(self.pointwise(mean)))
+        out: Tensor = self.norm(nn.functional.elu_(self.pointwise(mean)))
+        return out
 
     def scores(self, offset: Tensor) -> Scores:
         return spherical_scores(offset, self.bins)

@@ -97,7 +97,8 @@ class XConv(Operator):
         lifted = self.lift(offset.flatten(0, 1)).unflatten(0, rows.shape)
         mixed = self.matrices(offset) @ torch.cat([lifted, near], dim=2)
         convolved = torch.einsum("nkc,cqk->ncq", mixed, self.depthwise).flatten(1)
-        return self.pointwise(convolved) * present
+        out: Tensor = self.pointwise(convolved) * present
+        return out
 
     def matrices(self, offset: Tensor) -> Tensor:
         """X of every query: offsets (M, K, 3) -> (M, K, K)."""
@@ -105,9 +106,10 @@ class XConv(Operator):
         x = self.transform(offset.flatten(1)).unflatten(1, square)
         x = nn.functional.elu(torch.einsum("nwc,wcm->ncm", x, self.mix1).flatten(1))
         x = self.norm1(x).unflatten(1, square)
-        return self.norm2(torch.einsum("nwc,wcm->ncm", x, self.mix2).flatten(1)).unflatten(
-            1, square
-        )
+        matrices: Tensor = self.norm2(
+            torch.einsum("nwc,wcm->ncm", x, self.mix2).flatten(1)
+        ).unflatten(1, square)
+        return matrices
 
     def macs_per_neighbour(self, queries: int, supports: int, k: int) -> int:
         del supports, k

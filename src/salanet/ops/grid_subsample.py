@@ -136,7 +136,8 @@ def _reference(
         order = order[torch.sort(pairs[order, 0], stable=True).indices]
         candidates = torch.bincount(pairs[:, 0], minlength=len(unique))
         best = order[candidates.cumsum(0) - candidates]
-        return pairs[best, 1].to(values.dtype)
+        winner: Tensor = pairs[best, 1].to(values.dtype)
+        return winner
 
     kept = torch.bincount(unique[:, 0], minlength=clouds).cpu().cumsum(0)
     return GridSubsample(

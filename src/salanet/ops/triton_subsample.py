@@ -114,4 +114,5 @@ def _majority(cells: Tensor, starts: Tensor, values: Tensor) -> Tensor:
     order = weight.sort(descending=True, stable=True).indices
     order = order[cell[order].sort(stable=True).indices]
     sizes = torch.bincount(cell, minlength=len(starts) - 1)
-    return known[label[order[sizes.cumsum(0) - sizes]]]
+    winner: Tensor = known[label[order[sizes.cumsum(0) - sizes]]]
+    return winner

@@ -132,7 +132,8 @@ class Ground:
             np.gradient(self.surface, axis=axis) if size > 1 else np.zeros(self.shape)
             for axis, size in enumerate(self.shape)
         )
-        return np.hypot(u + self.plane[0], v + self.plane[1])
+        rise: Raster = np.hypot(u + self.plane[0], v + self.plane[1])
+        return rise
 
     @cached_property
     def _slope(self) -> Raster:
@@ -140,7 +141,8 @@ class Ground:
 
     def _tilt(self, uv: Raster) -> Raster:
         """Height (N,) of the plane at places (N, 2)."""
-        return self.plane[0] * uv[:, 0] + self.plane[1] * uv[:, 1] + self.plane[2]
+        height: Raster = self.plane[0] * uv[:, 0] + self.plane[1] * uv[:, 1] + self.plane[2]
+        return height
 
     def place(self, xyz: Points) -> tuple[Raster, Raster]:
         """Where points are on the raster (cell centres lie at whole numbers), and above the plane.

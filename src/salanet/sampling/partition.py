@@ -113,8 +113,9 @@ def geometric_features(neighbourhoods: Array) -> NDArray[np.float32]:
     length = np.linalg.norm(unary, axis=1)
     shapes = np.stack([large - middle, middle - small, small, unary[:, 2]], axis=1)
     scale = np.stack([large, large, large, length], axis=1)
-    out = np.divide(shapes, scale, out=np.zeros_like(shapes), where=scale > 0)
-    return out.astype(np.float32)
+    shares = np.divide(shapes, scale, out=np.zeros_like(shapes), where=scale > 0)
+    out: NDArray[np.float32] = shares.astype(np.float32)
+    return out
 
 
 def adjacency(points: Array, near: Array) -> tuple[Array, Array]:

@@ -49,7 +49,8 @@ class SphereIndex:
     def distances(self, rows: NDArray[np.int64], centre: ArrayLike) -> NDArray[np.float64]:
         """Distance of rows to a centre, horizontal for cylinders."""
         difference = self.coord[rows, : self.axes] - np.asarray(centre, float)[: self.axes]
-        return np.sqrt(np.einsum("ij,ij->i", difference, difference))
+        length: NDArray[np.float64] = np.sqrt(np.einsum("ij,ij->i", difference, difference))
+        return length
 
     def within(
         self, centre: ArrayLike, radius: float, limit: int | None = None

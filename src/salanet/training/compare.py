@@ -17,7 +17,7 @@ from scipy.stats import ttest_rel
 from salanet.errors import ConfigError, FileError
 from salanet.evaluation import evaluate, result, write_json
 from salanet.io import atomic_path
-from salanet.model_config import PUBLISHED
+from salanet.model_config import PRESETS, PUBLISHED
 from salanet.models import load
 from salanet.models.networks import NETWORKS
 from salanet.operators import OPERATORS
@@ -66,10 +66,10 @@ class Variant:
                 raise ConfigError(f"'{text}': write options as {operator}:key=value,key=value")
             options[key.strip()] = yaml.safe_load(value)
         name = operator.strip()
-        if name in OPERATORS:
+        if name in OPERATORS or name in PRESETS:
             return cls(text, "salanet", name, options)
         if name not in rivals():
-            known = ", ".join([*OPERATORS, *rivals()])
+            known = ", ".join([*OPERATORS, *PRESETS, *rivals()])
             raise ConfigError(f"unknown operator '{name}'; known operators and networks: {known}")
         if options and name in PUBLISHED:
             raise ConfigError(f"'{text}': the network {name} has no options")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from salanet.cloud import PointCloud
 from salanet.geometry import subsample
 from salanet.sampling.cells import filled_cell
-from salanet.sampling.survey import survey
+from salanet.sampling.summary import summarise
 from salanet.scenes import Scene
 
 UNTHINNED = 1 / 3  # of the samples keep all their points
@@ -48,7 +48,7 @@ class Cells:
         self.grid = grid
         self.spread = finer, coarser = spread
         self.spacing = [
-            survey(PointCloud(scene.coord.astype(np.float64))).spacing for scene in scenes
+            summarise(PointCloud(scene.coord.astype(np.float64))).spacing for scene in scenes
         ]
         thinnest = 1 / np.sqrt(1 - point_drop)
         most = [sizes[1] / coarser / filled_cell(apart, 0.0) for apart in self.spacing]

@@ -191,7 +191,8 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
 
 def _schedule(recipe: Training, progress: float) -> float:
     if recipe.schedule == "exponential":
-        return 0.1 ** (progress * recipe.epochs / recipe.decay_epochs)
+        share: float = 0.1 ** (progress * recipe.epochs / recipe.decay_epochs)
+        return share
     if recipe.schedule == "steps":
         epoch = progress * recipe.epochs
         return 0.1 ** sum(epoch >= milestone for milestone in recipe.milestones)

@@ -164,7 +164,8 @@ class Processes:
         if self.count == 1:
             return list(values)
         tensor = torch.tensor(values, dtype=torch.float64, device=self.fabric.device)
-        return self.fabric.all_reduce(tensor, reduce_op=how).tolist()
+        reduced: list[float] = self.fabric.all_reduce(tensor, reduce_op=how).tolist()
+        return reduced
 
     def gather(self, value: T) -> list[T]:
         """The values of all processes, by rank; they may take any time to come."""

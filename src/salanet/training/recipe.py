@@ -118,6 +118,7 @@ class Sampling(Section):
         shares: how often scenes whose name matches a pattern are drawn, times the square root of
             their number of points; 1 where no pattern matches. Empty: all points alike. Takes
             the place of the recipe's as a whole.
+        mix: probability that two samples are put into one place (Mix3D).
     """
 
     shape: Literal["sphere", "cylinder", "whole"] = "sphere"
@@ -128,6 +129,7 @@ class Sampling(Section):
     cells: tuple[float, float] | None = None
     cell_spread: tuple[float, float] = (0.85, 1.25)
     shares: Shares = Field(default_factory=dict)
+    mix: float = Field(default=0.0, ge=0, le=1)
 
     @model_validator(mode="after")
     def _possible(self) -> Sampling:
@@ -139,6 +141,8 @@ class Sampling(Section):
             raise ValueError("centres by potentials know neither cells nor shares")
         if self.shape == "whole" and self.cells:
             raise ValueError("whole shapes are not thinned to cells")
+        if self.shape == "whole" and self.mix:
+            raise ValueError("whole shapes are not mixed")
         return self
 
 

@@ -22,9 +22,10 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from salanet.adapt.fit import Fit, FitOptions, examine
+from salanet.adapt.alignment import Alignment, AlignmentOptions, examine
 from salanet.cloud import PointCloud
-from salanet.datasets.benchmark import Benchmark, Job, Raw, prepare_scene
+from salanet.datasets.benchmark import Benchmark, Raw, prepare_scene
+from salanet.datasets.jobs import Job
 from salanet.engine import Runner, as_runner, segment
 from salanet.errors import ConfigError, DataError, FileError
 from salanet.io import read
@@ -33,7 +34,7 @@ from salanet.io.atomic import spare
 from salanet.model_file import locate
 from salanet.models import Network, load, save
 from salanet.sampling import features
-from salanet.sampling.survey import survey
+from salanet.sampling.summary import summarise
 from salanet.sampling.terrain import TOLD
 from salanet.scenes import Scene, open_scenes
 from salanet.training.engine import Trainer
@@ -136,7 +137,7 @@ class _File:
     """A file, what a person says of its points, and what the model said and was sure of."""
 
     cloud: PointCloud
-    fit: Fit
+    alignment: Alignment
     truth: NDArray[np.int16]
     said: NDArray[np.int16]
     sure: NDArray[np.bool_]
@@ -220,9 +221,9 @@ def _open(
     cloud = read(path, columns=columns)
     if cloud.label is None:
         raise DataError(f"{path}: has no classes")
-    fit = examine(parent, survey(cloud), FitOptions(), str(path))
-    report.remarks += [remark for remark in fit.remarks if remark not in report.remarks]
-    said, probability = _said(runner, cloud, fit)
+    alignment = examine(parent, summarise(cloud), AlignmentOptions(), str(path))
+    report.remarks += [remark for remark in alignment.remarks if remark not in report.remarks]
+    said, probability = _said(runner, cloud, alignment)
     rows = checked.rows(cloud, str(path)) & (said != UNKNOWN)
     codes = _codes(parent)
     truth = np.full(len(cloud), UNKNOWN, np.int16)
@@ -234,16 +235,16 @@ def _open(
     known = truth != UNKNOWN
     report.checked += int(known.sum())
     report.corrected += int((known & (truth != said)).sum())
-    return _File(cloud, fit, truth, said, probability >= sure)
+    return _File(cloud, alignment, truth, said, probability >= sure)
 
 
 def _said(
-    model: Runner, cloud: PointCloud, fit: Fit
+    model: Runner, cloud: PointCloud, alignment: Alignment
 ) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
     """The model's class of every point, -1 without one, and its probability."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = segment(model, cloud, probabilities=True, fit=fit)
+        found = segment(model, cloud, probabilities=True, alignment=alignment)
     assert found.probabilities is not None
     return found.labels.astype(np.int16), found.probabilities.max(axis=1)
 
@@ -270,7 +271,7 @@ def _scenes(opened: Sequence[_File], parent: Network, folder: Path) -> list[Scen
     wanted = features.required(parent.config.features)
     for number, file in enumerate(opened):
         seen = np.flatnonzero(file.said != UNKNOWN)  # strays and flagged noise are not
-        cloud = file.fit.cloud(file.cloud.rows(seen))
+        cloud = file.alignment.cloud(file.cloud.rows(seen))
         taught = np.where(file.sure, file.said, np.int16(UNKNOWN))
         whole = np.where(file.truth != UNKNOWN, file.truth, taught)
         for name, labels in ((CHECKED, file.truth), (WHOLE, whole)):
@@ -328,7 +329,7 @@ def _compare(opened: Sequence[_File], learned: Runner, report: Refined) -> None:
     changed = np.zeros((len(names), len(names)), np.int64)
     before = after = 0
     for file in opened:
-        now, _ = _said(learned, file.cloud, file.fit)
+        now, _ = _said(learned, file.cloud, file.alignment)
         known = file.truth != UNKNOWN
         before += int((file.said == file.truth)[known].sum())
         after += int((now == file.truth)[known].sum())

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from salanet.errors import ConfigError
 from salanet.models import Network
 from salanet.models.network import Partitioned
 from salanet.pyramid import Pyramid
@@ -31,6 +32,8 @@ from salanet.training.workers import ahead
 
 # Batches within which the draws of one process may overtake each other.
 IN_FLIGHT = 16
+# Tells the generator of what is mixed from those of the samples.
+MIXING = 1
 # Index of the draw that starts an epoch's potentials; no sample has it.
 BEFORE_FIRST = 2**32 - 1
 
@@ -92,6 +95,16 @@ class Sample(NamedTuple):
     labels: NDArray[np.int64]
     origin: str
     superpoints: Superpoints | None = None
+
+
+def joined(samples: Sequence[Sample]) -> Sample:
+    """Samples in one place; of networks that look at no parts of the points."""
+    return Sample(
+        np.concatenate([s.points for s in samples]),
+        np.concatenate([s.features for s in samples]),
+        np.concatenate([s.labels for s in samples]),
+        "; ".join(s.origin for s in samples),
+    )
 
 
 class Unions:
@@ -203,6 +216,8 @@ class Samples(Draws):
                 for s in scenes
             ]
         self.partitions: list[Superpoints] | None = None
+        if isinstance(model, Partitioned) and sampling.mix:
+            raise ConfigError("sampling.mix: this network looks at parts of one scene")
         if isinstance(model, Partitioned) and self.cells is None:
             self.partitions = [scene_partition(s, model.partition) for s in scenes]
         self.potentials = Potentials(self)
@@ -210,6 +225,10 @@ class Samples(Draws):
     def batch(self, epoch: int, number: int) -> Batch:
         own = share_of(number, self.recipe.training, self.rank, self.processes)
         drawn = [self.sample(epoch, index) for index in own]
+        if self.recipe.sampling.mix:
+            drawn = self.mixed(
+                drawn, np.random.default_rng((self.recipe.training.seed, epoch, own[0], MIXING))
+            )
         clouds, values, labels, origin, parts = zip(*drawn, strict=True)
         points = torch.from_numpy(np.concatenate(clouds))
         splits = torch.from_numpy(np.cumsum([0, *map(len, labels)]))
@@ -265,6 +284,19 @@ class Samples(Draws):
         x, y, z = sphere.centre + scene.offset
         origin = f"{scene.name} around ({x:.1f}, {y:.1f}, {z:.1f}), epoch {epoch}, sample {index}"
         return Sample(arrays["xyz"], values, labels, origin, parts)
+
+    def mixed(self, drawn: list[Sample], rng: np.random.Generator) -> list[Sample]:
+        """Every two samples as one cloud with the recipe's probability, each about its centre.
+
+        What stands where the other's things do has company that says nothing about its class
+        (Nekrasov et al., Mix3D, 3DV 2021).
+        """
+        pairs = [drawn[i : i + 2] for i in range(0, len(drawn), 2)]
+        together = rng.random(len(pairs)) < self.recipe.sampling.mix
+        merged: list[Sample] = []
+        for pair, one in zip(pairs, together, strict=True):
+            merged += [joined(pair)] if one else pair
+        return merged
 
     @property
     def grid(self) -> float:

@@ -87,7 +87,8 @@ class ShapeSamples(Draws):
 
 def first_parts(model: Network) -> list[int]:
     """The number of each category's part 0 where the parts of all categories form one row."""
-    return np.cumsum([0, *model.config.parts.values()])[:-1].tolist()
+    first: list[int] = np.cumsum([0, *model.config.parts.values()])[:-1].tolist()
+    return first
 
 
 def part_names(model: Network) -> list[str]:

@@ -8,9 +8,10 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+from salanet.view.canvas import write_png
 from salanet.view.colours import Classes
 from salanet.view.page import write_page
-from salanet.view.picture import picture, write_png
+from salanet.view.picture import picture
 from salanet.view.sample import Sample, load
 from salanet.view.sheet import sheet
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from salanet.datasets.indoor import PALETTE as INDOOR
 from salanet.errors import DataError
-from salanet.io.asprs import ASPRS
+from salanet.io.las.asprs import ASPRS
 
 if TYPE_CHECKING:
     from salanet.view.sample import Sample
 
 Colour = tuple[int, int, int]
-Mode = Literal["class", "truth", "error", "rgb", "height", "intensity", "confidence"]
+Mode = str  # one of these, or the name of a further attribute
+KNOWN = ("class", "truth", "error", "rgb", "confidence", "intensity", "height")
+SHARES = ("confidence", "entropy")  # from 0 to 1, as probabilities are
+PROBABILITY = "p_"  # and the name of a class: its probability
 
 MOST = 254  # classes of one picture; a byte holds their numbers, and 255 means none
 NONE = 255
@@ -53,6 +56,7 @@ RAMPS: dict[str, tuple[Colour, ...]] = {
         (202, 0, 32), (244, 130, 90), (250, 215, 150), (150, 205, 195), (30, 120, 165),
     ),
 }  # fmt: skip
+RAMPS["entropy"] = RAMPS["confidence"][::-1]
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,9 @@ class Classes:
     colours: tuple[Colour, ...]
 
     @classmethod
-    def of(cls, codes: Iterable[int], names: Mapping[int, str], colours: Mapping[int, Colour]):  # type: ignore[no-untyped-def]
+    def of(
+        cls, codes: Iterable[int], names: Mapping[int, str], colours: Mapping[int, Colour]
+    ) -> Classes:
         """The codes in order; what has no name is called by its code.
 
         Raises DataError if there are more than a picture can tell apart.
@@ -79,7 +85,9 @@ class Classes:
         return cls(tuple(codes), tuple(named), tuple(chosen))
 
     @classmethod
-    def of_samples(cls, samples: Sequence[Sample], metadata: Mapping[str, Any] | None = None):  # type: ignore[no-untyped-def]
+    def of_samples(
+        cls, samples: Sequence[Sample], metadata: Mapping[str, Any] | None = None
+    ) -> Classes:
         """What the samples' labels are, named by a model's metadata or else by their files.
 
         Args:
@@ -103,7 +111,20 @@ class Classes:
 
     def index(self, label: NDArray[np.integer]) -> NDArray[np.uint8]:
         """The number of each label (N,) among the codes."""
-        return np.searchsorted(np.asarray(self.codes), label).astype(np.uint8)
+        order = np.argsort(self.codes)
+        places = np.searchsorted(np.asarray(self.codes), label, sorter=order)
+        return order.astype(np.uint8)[places]
+
+    def more(self, others: Classes) -> Classes:
+        """With those of others that are not here, after those that are."""
+        new = [i for i, code in enumerate(others.codes) if code not in self.codes]
+        if len(self.codes) + len(new) > MOST:
+            raise DataError(f"the labels have more than {MOST} values; that is no set of classes")
+        return Classes(
+            self.codes + tuple(others.codes[i] for i in new),
+            self.names + tuple(others.names[i] for i in new),
+            self.colours + tuple(others.colours[i] for i in new),
+        )
 
     def table(self) -> NDArray[np.uint8]:
         """The colours (C, 3)."""
@@ -122,12 +143,12 @@ def modes(sample: Sample) -> list[Mode]:
         "class": sample.label is not None,
         "truth": sample.truth is not None and sample.label is not None,
         "error": sample.truth is not None and sample.label is not None,
-        "rgb": sample.rgb is not None,
+        "rgb": sample.rgb is not None and bool(sample.rgb.any()),
         "confidence": sample.confidence is not None,
         "intensity": sample.intensity is not None,
         "height": True,
     }
-    return [mode for mode, there in having.items() if there]
+    return [mode for mode, there in having.items() if there] + [*sample.further]
 
 
 def best_mode(sample: Sample) -> Mode:
@@ -155,15 +176,34 @@ def colour(sample: Sample, mode: Mode, classes: Classes) -> NDArray[np.uint8]:
     if mode == "error":
         states = np.array([RIGHT, WRONG, UNKNOWN], np.uint8)
         return states[errors(sample)]
-    return ramp(mode)[scaled(values(sample, mode), mode)]
+    found = values(sample, mode)
+    return ramp(ramp_of(mode))[scaled(found, ends_of(found, mode))]
 
 
-def values(sample: Sample, mode: Mode) -> NDArray[np.floating[Any]]:
+def values(sample: Sample, mode: Mode) -> NDArray[Any]:
     """What a ramp of colours stands for, (N,); heights are in the file's units."""
     if mode == "height":
         return sample.drawn[:, 2]
-    found: NDArray[np.floating[Any]] = getattr(sample, mode)
+    found: NDArray[Any] = getattr(sample, mode) if mode in KNOWN else sample.further[mode]
     return found
+
+
+def title_of(mode: Mode) -> str:
+    """What a legend calls it."""
+    if mode.startswith(PROBABILITY):
+        return f"Probability of {mode.removeprefix(PROBABILITY)}"
+    return mode.capitalize() if mode in (*KNOWN, *SHARES) else mode
+
+
+def ramp_of(mode: Mode) -> str:
+    """The ramp that stands for its values; all attributes without one of their own share one."""
+    return "confidence" if mode.startswith(PROBABILITY) else mode if mode in RAMPS else "height"
+
+
+def ends_of(values: NDArray[Any], mode: Mode) -> tuple[float, float]:
+    """The values of the ends of a ramp: of shares 0 and 1, else the 1st and 99th percentile."""
+    share = mode in SHARES or mode.startswith(PROBABILITY)
+    return (0.0, 1.0) if share else span(values)
 
 
 def errors(sample: Sample) -> NDArray[np.uint8]:
@@ -172,18 +212,19 @@ def errors(sample: Sample) -> NDArray[np.uint8]:
     return np.where(truth < 0, 2, label != truth).astype(np.uint8)
 
 
-def scaled(values: ArrayLike, mode: Mode) -> NDArray[np.uint8]:
-    """Values (N,) as bytes: confidence from 0 to 1, others from the 1st to the 99th percentile."""
-    values = np.asarray(values, np.float64)
-    low, high = (0.0, 1.0) if mode == "confidence" else span(values)
+def scaled(values: ArrayLike, ends: tuple[float, float]) -> NDArray[np.uint8]:
+    """Values (N,) as bytes, 0 and 255 at these ends and beyond."""
+    values, (low, high) = np.asarray(values, np.float64), ends
     with np.errstate(invalid="ignore"):
         return np.nan_to_num(np.clip((values - low) / (high - low), 0, 1) * 255).astype(np.uint8)
 
 
-def span(values: NDArray[np.floating]) -> tuple[float, float]:
+def span(values: NDArray[Any]) -> tuple[float, float]:
     """The 1st and 99th percentile of the finite values, a little apart at the least."""
     finite = values[np.isfinite(values)]
-    low, high = np.percentile(finite, (1, 99)).tolist() if len(finite) else (0.0, 1.0)
+    low, high = (
+        np.percentile(finite.astype(np.float64), (1, 99)).tolist() if len(finite) else (0.0, 1.0)
+    )
     return (low, high) if high > low else (low, low + 1)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from salanet.adapt.fit import FitOptions, strays
-from salanet.adapt.kind import USUAL_GRIDS, stance
+from salanet.adapt.alignment import AlignmentOptions, strays
+from salanet.adapt.kind import USUAL_GRIDS, find_axes
 from salanet.adapt.units import NAMES, SIZES, plural
 from salanet.adapt.upright import WORDS
 from salanet.errors import DataError
 from salanet.remark import Remark
-from salanet.sampling.survey import SAMPLE, Survey
+from salanet.sampling.summary import SAMPLE, Summary
 from salanet.view.sample import Sample, picked
 
 GRID = USUAL_GRIDS["indoor"]  # units and axes only matter to rooms
@@ -29,16 +29,16 @@ def framed(sample: Sample, up: str = "auto", units: str = "auto") -> Sample:
     Raises:
         ConfigError: another `up` or `units`.
     """
-    survey = Survey(
+    summary = Summary(
         points=max(sample.total, 1),
         xyz=sample.xyz[picked(len(sample), SAMPLE)],
         crs=sample.crs,
         upright=sample.upright,
         arrays={},
     )
-    asked = FitOptions(units=units, up=up)
+    asked = AlignmentOptions(units=units, up=up)
     try:
-        found = stance(asked.units, asked.up, survey, GRID, GRID, sample.name)
+        found = find_axes(asked.units, asked.up, summary, GRID, GRID, sample.name)
     except DataError:  # in degrees, which need not stop anybody from looking
         return replace(sample, up="z" if up == "auto" else up)
     return replace(sample, up=found.up, unit=found.scale[0])

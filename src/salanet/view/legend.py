@@ -8,25 +8,27 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from salanet.view.canvas import Canvas, width
 from salanet.view.colours import (
-    RAMPS,
     RIGHT,
     UNKNOWN,
     WRONG,
     Classes,
     Colour,
     Mode,
+    ends_of,
     errors,
     ramp,
-    span,
+    ramp_of,
+    title_of,
     values,
 )
-from salanet.view.letters import draw, width
 from salanet.view.sample import Sample
 
-SMALLEST = 7.0  # height in pixels of letters that can be read
-# In heights of a letter: line to line, around everything, of a colour's square, between columns.
-LINE, MARGIN, SQUARE, BETWEEN = 2.1, 1.5, 1.3, 1.2
+SMALLEST = 11.0  # size in pixels of letters that can be read
+CAPITAL = 0.7  # of the size: how high capitals are
+# In sizes of the letters: line to line, around everything, of a colour's square, between columns.
+LINE, MARGIN, SQUARE, BETWEEN = 1.5, 1.1, 0.9, 0.8
 BAR, TICKS = 6, 5  # lines that a ramp is high; numbers beside it
 MOST = 0.45  # of a picture's width is for the strip, at most
 GREY: Colour = (110, 116, 124)
@@ -66,10 +68,10 @@ def keys(samples: Sequence[Sample], modes: Sequence[Mode], classes: Classes) -> 
     found: list[Key] = []
     for mode in dict.fromkeys(modes):
         mine = [sample for sample, its in zip(samples, modes, strict=True) if its == mode]
-        if mode in RAMPS:
-            found += _ramps(mine, mode, len(samples) > 1)
-        elif mode != "rgb":
+        if mode in ("class", "truth", "error"):
             found.append(_rows(mine, mode, classes))
+        elif mode != "rgb":
+            found += _ramps(mine, mode, len(samples) > 1)
     return found
 
 
@@ -85,17 +87,17 @@ def strip(keys: Sequence[Key], size: tuple[int, int]) -> NDArray[np.uint8] | Non
     wide = int(np.ceil(max((_width(key, letter) for key in shown), default=0)))
     if not shown or wide > MOST * size[0]:
         return None
-    image = np.full((size[1], wide, 3), 255, np.uint8)
+    canvas = Canvas(wide, size[1])
     y = MARGIN * letter
     for key in shown:
-        _draw(image, key, y, letter)
+        _draw(canvas, key, y, (MARGIN * letter, wide - MARGIN * letter), letter)
         y += (key.lines + 1) * LINE * letter
-    return image
+    return canvas.pixels()
 
 
 def letter_of(size: tuple[int, int]) -> float:
-    """How high letters are in a picture of this width and height."""
-    return float(np.clip(min(size) / 75, SMALLEST, 26))
+    """How large letters are, in pixels, in a picture of this width and height."""
+    return float(np.clip(min(size) / 48, SMALLEST, 40))
 
 
 def _rows(samples: Sequence[Sample], mode: Mode, classes: Classes) -> Key:
@@ -114,16 +116,16 @@ def _rows(samples: Sequence[Sample], mode: Mode, classes: Classes) -> Key:
         for colour, name, share in zip(colours, names, columns, strict=True)
         if share.any()
     ]
-    return Key(mode.capitalize(), tuple(rows))
+    return Key(title_of(mode), tuple(rows))
 
 
 def _ramps(samples: Sequence[Sample], mode: Mode, several: bool) -> list[Key]:
     """One for all samples whose ends are the same."""
     found: dict[tuple[float, float], Key] = {}
     for sample in samples:
-        ends = (0.0, 1.0) if mode == "confidence" else span(values(sample, mode))
-        title = mode.capitalize() + (f", {sample.name}" if several and mode != "confidence" else "")
-        found.setdefault(ends, Key(title, ramp=ramp(mode), ends=ends))
+        ends = ends_of(values(sample, mode), mode)
+        title = title_of(mode) + (f", {sample.name}" if several and ends != (0.0, 1.0) else "")
+        found.setdefault(ends, Key(title, ramp=ramp(ramp_of(mode)), ends=ends))
     return [*found.values()]
 
 
@@ -165,30 +167,31 @@ def _column(letter: float) -> float:
     return width("100.0%", letter)
 
 
-def _draw(image: NDArray[np.uint8], key: Key, top: float, letter: float) -> None:
-    left, right = MARGIN * letter, image.shape[1] - MARGIN * letter
+def _draw(canvas: Canvas, key: Key, top: float, sides: tuple[float, float], letter: float) -> None:
+    left, right = sides
     text = left + (SQUARE + BETWEEN) * letter
     base = top + letter
-    draw(image, key.title, left, base, letter)
+    canvas.text(left, base, key.title, letter)
     if key.ramp is not None:
         first, last = round(base + LINE * letter * 0.6), round(base + LINE * letter * (BAR - 0.4))
         at = np.linspace(255, 0, last - first).round().astype(int)
-        image[first:last, round(left) : round(left + SQUARE * letter)] = key.ramp[at][:, None]
+        bar = np.broadcast_to(key.ramp[at][:, None], (len(at), max(round(SQUARE * letter), 1), 3))
+        canvas.paste(np.ascontiguousarray(bar), round(left), first)
         for share, number in _ticks(key.ends):
             y = last - share * (last - first)
-            draw(image, number, text, y + letter / 2, letter)
+            canvas.text(text, y + CAPITAL * letter / 2, number, letter)
         return
     for colour, name, shares in key.rows:
         base += LINE * letter
-        up, side = (1 + SQUARE) / 2 * letter, SQUARE * letter
-        image[round(base - up) : round(base - up + side), round(left) : round(left + side)] = colour
-        draw(image, name, text, base, letter)
+        upper = base - (CAPITAL + SQUARE) / 2 * letter
+        canvas.box(left, upper, left + SQUARE * letter, upper + SQUARE * letter, colour)
+        canvas.text(text, base, name, letter)
         for column, share in enumerate(reversed(shares)):
             end = right - column * (_column(letter) + BETWEEN * letter)
             said = _percent(share)
-            draw(image, said, end - width(said, letter), base, letter, GREY)
+            canvas.text(end - width(said, letter), base, said, letter, GREY)
     if key.more:
-        draw(image, f"and {key.more} more", text, base + LINE * letter, letter, GREY)
+        canvas.text(text, base + LINE * letter, f"and {key.more} more", letter, GREY)
 
 
 def _ticks(ends: tuple[float, float]) -> list[tuple[float, str]]:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import secrets
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from pydantic import ValidationError
+
+from salanet.errors import SalaNetError
+from salanet.failures import explain
+from salanet.view.asked import Detail
 from salanet.view.page import Page
+from salanet.view.whole import Whole
 
 HOST = "127.0.0.1"
+JSON, BYTES = "application/json", "application/octet-stream"
 LARGEST = 4 << 20  # bytes of a request
 POLICY = "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
@@ -22,17 +31,54 @@ class Reply(NamedTuple):
     status: int = 200
 
 
+def packed(said: dict[str, Any], parts: Sequence[bytes] = ()) -> Reply:
+    """JSON and bytes in one: the length of the text as four bytes, the text, the parts."""
+    text = json.dumps(said, allow_nan=False).encode()
+    text += b" " * (-len(text) % 4)
+    return Reply(BYTES, b"".join([struct.pack("<I", len(text)), text, *parts]))
+
+
+def refused(why: str) -> Reply:
+    """An error in words."""
+    return Reply(JSON, json.dumps({"error": " ".join(why.split())}).encode(), 400)
+
+
 # Gets the name of what is asked for, and the body of a POST; None: there is no such thing.
 Answer = Callable[[str, bytes | None], Reply | None]
 
 
-def server(page: Page, port: int = 0) -> tuple[ThreadingHTTPServer, str]:
-    """A server of the page and its address; the caller runs it (`serve_forever`) and closes it."""
+def server(
+    page: Page, port: int = 0, whole: Whole | None = None
+) -> tuple[ThreadingHTTPServer, str]:
+    """A server of the page and its address; the caller runs it (`serve_forever`) and closes it.
+
+    Args:
+        page: what is served.
+        port: 0 for any that is free.
+        whole: gives all points of a view, where the page has not all points.
+    """
     urls = [f"points-{i}" for i in range(len(page.payloads))]
-    files = {"": Reply("text/html; charset=utf-8", page.html(urls).encode())}
+    html = page.html(urls, detail=whole is not None)
+    files = {"": Reply("text/html; charset=utf-8", html.encode())}
     for url, payload in zip(urls, page.payloads, strict=True):
-        files[url] = Reply("application/octet-stream", payload)
-    return guarded(lambda name, body: files.get(name) if body is None else None, port)
+        files[url] = Reply(BYTES, payload)
+
+    def answer(name: str, body: bytes | None) -> Reply | None:
+        if body is None:
+            return files.get(name)
+        return _detail(whole, body) if whole is not None and name == "detail" else None
+
+    return guarded(answer, port)
+
+
+def _detail(whole: Whole, body: bytes) -> Reply:
+    try:
+        said, points = whole.detail(Detail.model_validate_json(body))
+    except ValidationError as error:
+        return refused(f"not understood: {error.errors()[0]['msg']}")
+    except (SalaNetError, OSError, MemoryError) as error:
+        return refused(explain(error) or str(error))
+    return packed(said, [points])
 
 
 def guarded(answer: Answer, port: int = 0) -> tuple[ThreadingHTTPServer, str]:

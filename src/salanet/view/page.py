@@ -32,15 +32,21 @@ from salanet.view.colours import (
     Classes,
     Mode,
     best_mode,
+    ends_of,
     modes,
     ramp,
+    ramp_of,
     scaled,
-    span,
+    title_of,
+    values,
 )
 from salanet.view.picture import ceiling
 from salanet.view.sample import Sample
+from salanet.view.scale import symbol
 
+NO_RAMP = ("class", "truth", "error", "rgb")
 STEPS = 65535  # of a coordinate
+SHARED = 0.3  # of the smallest extent from side to side: as much as clouds in one place share
 CELLS = 192  # along the longest side, to find how far points are apart
 # Of the file's x, y and z: which drawn axis each is, and with which sign.
 FILE_AXES = {
@@ -52,7 +58,18 @@ POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; "
     "connect-src {}"
 )
-SCRIPTS = ("data.js", "draw.js", "camera.js", "scene.js", "page.js")
+SHARED_SCRIPTS = (
+    "data.js", "draw.js", "camera.js", "scene.js", "pick.js", "overlay.js", "profile.js",
+    "detail.js", "legend.js", "pointer.js", "page.js",
+)  # fmt: skip
+SCRIPTS = (
+    *SHARED_SCRIPTS,
+    "measure.js",
+    "box.js",
+    "address.js",
+    "screenshot.js",
+    "tools_of_view.js",
+)
 
 
 @dataclass(frozen=True)
@@ -62,10 +79,15 @@ class Page:
     title: str
     head: dict[str, Any]
     payloads: list[bytes]
+    classes: Classes
 
-    def html(self, urls: Sequence[str] | None = None) -> str:
-        """The page: with the points inside, or where `urls` say they are."""
-        head = self.head
+    def html(self, urls: Sequence[str] | None = None, *, detail: bool = False) -> str:
+        """The page: with the points inside, or where `urls` say they are.
+
+        Args:
+            detail: all points of a view can be asked for.
+        """
+        head = self.head | {"detail": detail}
         if urls is not None:
             panels = [p | {"url": url} for p, url in zip(head["panels"], urls, strict=True)]
             head = head | {"panels": panels}
@@ -79,7 +101,8 @@ class Page:
             policy=POLICY.format("'none'" if urls is None else "'self'"),
             style=f"<style>{packaged('page.css')}</style>",
             tools="",
-            help="",
+            controls=packaged("view_tools.html"),
+            help=packaged("view_help.html"),
             head=script_json(head),
             payloads="\n".join(elements),
             script=f"<script>{scripts(SCRIPTS)}</script>",
@@ -138,24 +161,25 @@ def make_page(
         "cut": first["top"],
         "panels": panels,
     }
-    return Page(title or " | ".join(sample.name for sample in samples), head, payloads)
+    return Page(title or " | ".join(sample.name for sample in samples), head, payloads, classes)
 
 
 def head_of(classes: Classes) -> dict[str, Any]:
     """What the page's scripts know of classes and colours."""
     return {
-        "classes": [
-            {"code": code, "name": name, "colour": colour}
-            for code, name, colour in zip(
-                classes.codes, classes.names, classes.colours, strict=True
-            )
-        ],
+        "classes": class_entries(classes),
         "errors": [
             {"name": name, "colour": colour}
             for name, colour in (("right", RIGHT), ("wrong", WRONG), ("truth unknown", UNKNOWN))
         ],
         "ramps": {name: ramp(name).reshape(-1).tolist() for name in RAMPS},
     }
+
+
+def class_entries(classes: Classes) -> list[dict[str, Any]]:
+    """What the page's scripts know of each class."""
+    columns = zip(classes.codes, classes.names, classes.colours, strict=True)
+    return [{"code": code, "name": name, "colour": colour} for code, name, colour in columns]
 
 
 def document(**values: str) -> str:
@@ -181,25 +205,41 @@ def packaged(name: str) -> str:
 
 
 def panel_of(
-    sample: Sample, classes: Classes, shift: NDArray[np.float64]
+    sample: Sample,
+    classes: Classes,
+    shift: NDArray[np.float64],
+    like: dict[str, Any] | None = None,
 ) -> tuple[dict[str, Any], bytes]:
-    """What the page's scripts know of a sample, and its points; `shift` (3,) is their origin."""
+    """What the page's scripts know of a sample, and its points.
+
+    Args:
+        sample: what is shown.
+        classes: that there are on the page.
+        shift: (3,), the origin of what is drawn.
+        like: a panel whose ramps mean the same.
+    """
     xyz = sample.drawn
     low, high = xyz.min(axis=0), xyz.max(axis=0)
     step = np.maximum((high - low) / STEPS, 1e-12)
     inner_low, inner_high = np.percentile(xyz, (0.2, 99.8), axis=0)
     top = ceiling(xyz, sample.unit)
     planes = _coordinates(np.rint((xyz - low) / step).astype(np.uint16))
-    parts = _parts(sample, classes)
-    ends = {"height": span(xyz[:, 2]), "confidence": (0.0, 1.0)}
-    if sample.intensity is not None:
-        ends["intensity"] = span(sample.intensity)
+    there = modes(sample)
+    ends = {mode: ends_of(values(sample, mode), mode) for mode in there if mode not in NO_RAMP}
+    if like is not None:
+        ends |= {mode: tuple(like["ends"][mode]) for mode in ends if mode in like["ends"]}
+    parts = _parts(sample, classes, ends)
     panel = {
         "name": sample.name,
         "total": sample.total,
         "shown": len(sample),
-        "modes": modes(sample),
+        "modes": there,
+        "titles": {mode: title_of(mode) for mode in there},
+        "ramps": {mode: ramp_of(mode) for mode in ends},
         "parts": [*parts],
+        "further": [*sample.further],
+        "unit": symbol(sample),
+        "metres": sample.unit,
         "up": sample.up,
         "axes": FILE_AXES[sample.up],
         "low": low.tolist(),
@@ -214,7 +254,8 @@ def panel_of(
         "top": float((top - low[2]) / (high[2] - low[2])) if np.isfinite(top) else None,
         "url": None,
     }
-    return panel, b"".join([planes, *(part.tobytes() for part in parts.values())])
+    further = [scaled(array, ends[name]) for name, array in sample.further.items()]
+    return panel, b"".join([planes, *(part.tobytes() for part in [*parts.values(), *further])])
 
 
 def _coordinates(steps: NDArray[np.uint16]) -> bytes:
@@ -226,16 +267,18 @@ def _coordinates(steps: NDArray[np.uint16]) -> bytes:
     return b"".join(planes)
 
 
-def _parts(sample: Sample, classes: Classes) -> dict[str, NDArray[np.uint8]]:
+def _parts(
+    sample: Sample, classes: Classes, ends: dict[str, tuple[float, float]]
+) -> dict[str, NDArray[np.uint8]]:
     parts: dict[str, NDArray[np.uint8]] = {}
     for name, label in (("label", sample.label), ("truth", sample.truth)):
         if label is not None:
             parts[name] = classes.index(label)
             assert not len(parts[name]) or parts[name].max() < NONE
     if sample.confidence is not None:
-        parts["confidence"] = scaled(sample.confidence, "confidence")
+        parts["confidence"] = scaled(sample.confidence, ends["confidence"])
     if sample.intensity is not None:
-        parts["intensity"] = scaled(sample.intensity, "intensity")
+        parts["intensity"] = scaled(sample.intensity, ends["intensity"])
     if sample.rgb is not None:
         parts |= dict(zip(("red", "green", "blue"), sample.rgb.T, strict=True))
     return parts
@@ -251,14 +294,17 @@ def _spacing(xyz: NDArray[np.float64]) -> float:
 
 
 def _middle(xyz: NDArray[np.float64]) -> NDArray[np.float64]:
-    return (xyz.min(axis=0) + xyz.max(axis=0)) / 2
+    middle: NDArray[np.float64] = (xyz.min(axis=0) + xyz.max(axis=0)) / 2
+    return middle
 
 
 def overlap(samples: Sequence[Sample]) -> bool:
-    """Whether all lie in one place, so that one camera can look at them."""
-    low = np.max([s.drawn.min(axis=0) for s in samples], axis=0)
-    high = np.min([s.drawn.max(axis=0) for s in samples], axis=0)
-    return bool((low <= high).all())
+    """Whether all lie in one place, so that one camera can look at them; neighbours do not."""
+    lows = np.array([s.drawn.min(axis=0) for s in samples])
+    highs = np.array([s.drawn.max(axis=0) for s in samples])
+    shared = highs.min(axis=0) - lows.max(axis=0)
+    needed = SHARED * (highs - lows).min(axis=0) * (1, 1, 0)
+    return bool((shared >= needed).all())
 
 
 def _packed(payload: bytes) -> str:

@@ -6,16 +6,11 @@ before it, which draws the outlines of things without normals.
 
 from __future__ import annotations
 
-import struct
-import zlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-
-from salanet.io import atomic_path
 
 View = Literal["top", "oblique"]
 Array = NDArray[np.float64]
@@ -47,6 +42,14 @@ class Camera:
     distance: float
     scale: float
     top: float = np.inf
+
+    def pixels(self, size: tuple[int, int]) -> float:
+        """How many pixels of a picture a unit has at the centre; everywhere, without perspective.
+
+        Args:
+            size: of the picture, width and height.
+        """
+        return min(size) / 2 / (self.distance * (self.scale or 1))
 
 
 def look(xyz: Array, view: View = "oblique", aspect: float = 1.6, unit: float = 1.0) -> Camera:
@@ -131,32 +134,8 @@ def picture(
     image[:] = ground
     image[seen] = colours[point_at[seen]] * _shade(depth, max(FINE, point))[seen, None]
     image = image.reshape(size[1], FINE, size[0], FINE, 3).mean(axis=(1, 3))
-    return image.round().astype(np.uint8)
-
-
-def write_png(path: Path, image: NDArray[np.uint8]) -> None:
-    """Write an image uint8 (height, width, 3); FileError if the path cannot be written."""
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(png(image))
-
-
-def png(image: NDArray[np.uint8]) -> bytes:
-    """An image uint8 (height, width, 3) as a PNG file (ISO 15948)."""
-    height, width = image.shape[:2]
-    before = np.zeros_like(image)
-    before[:, 1:] = image[:, :-1]
-    filtered = np.empty((height, 1 + 3 * width), np.uint8)
-    filtered[:, 0] = 1  # each byte less that of the pixel to the left: compresses better
-    filtered[:, 1:] = (image - before).reshape(height, -1)
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
-
-    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    body = zlib.compress(filtered.tobytes(), 6)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+    rounded: NDArray[np.uint8] = image.round().astype(np.uint8)
+    return rounded
 
 
 def _project(

@@ -17,9 +17,10 @@ from salanet.evaluation.charts import bars_svg, confusion_svg
 from salanet.io import atomic_path
 from salanet.labelling.outputs import make_folder
 from salanet.scenes import Scene
+from salanet.view.canvas import png, write_png
 from salanet.view.colours import RIGHT, UNKNOWN, WRONG, Classes, Colour, Mode, colour
 from salanet.view.page import packaged
-from salanet.view.picture import look, picture, png, write_png
+from salanet.view.picture import look, picture
 from salanet.view.sample import Sample, picked
 
 PAGE, FOLDER = "report.html", "panels"

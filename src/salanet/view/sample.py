@@ -15,13 +15,13 @@ from salanet.adapt.upright import turned
 from salanet.cloud import PointCloud
 from salanet.company import Company
 from salanet.errors import ConfigError, FileError
-from salanet.io.asprs import contradictions
 from salanet.io.crs import Crs
+from salanet.io.las.asprs import contradictions
 from salanet.io.stream import open_stream
 from salanet.io.unchanged import require_unchanged, states
 from salanet.sampling.surface import spread_over_faces
 from salanet.scenes import Scene
-from salanet.view.colours import asprs
+from salanet.view.colours import KNOWN, asprs
 
 ON_FACES = 500_000  # points shown of a mesh beside its vertices
 AT_ONCE = 1 << 20  # points in memory at once of a file that can be read in pieces
@@ -40,6 +40,7 @@ class Sample:
         rgb: uint8 (N, 3), or None.
         intensity, confidence: float32 (N,), or None.
         label, truth: int32 (N,) codes, or None; a negative truth is unknown.
+        further: (N,) numbers by the names of attributes, where they are not all the same.
         names: names of codes that the file itself gives.
         crs: the file's reference system, if it names one.
         upright: the format itself says that z points up.
@@ -56,6 +57,7 @@ class Sample:
     label: NDArray[np.int32] | None = None
     confidence: NDArray[np.float32] | None = None
     truth: NDArray[np.int32] | None = None
+    further: dict[str, NDArray[Any]] = field(default_factory=dict)
     names: dict[int, str] = field(default_factory=dict)
     crs: Crs | None = None
     upright: bool = False
@@ -84,12 +86,13 @@ class Sample:
         made = _of_rows(cloud, name, truth)
         if limit is not None and limit < len(cloud):
             made = made.rows(picked(len(cloud), limit))
-        return made.rows(_finite(made.xyz)).without_strays()
+        return _varying(made.rows(_finite(made.xyz)).without_strays())
 
     def rows(self, keep: NDArray[Any]) -> Sample:
         """The points that a mask or indices choose."""
         arrays = {n: a[keep] for n, a in self._arrays().items()}
-        return replace(self, **arrays)
+        further = {name: values[keep] for name, values in self.further.items()}
+        return replace(self, further=further, **arrays)
 
     def without_strays(self) -> Sample:
         """The points that do not lie far from all others, which one picture cannot show."""
@@ -147,7 +150,7 @@ def load(
     finite = _finite(sample.xyz)
     if not finite.any():
         raise FileError(path, "no point has finite coordinates")
-    return (sample if finite.all() else sample.rows(finite)).without_strays()
+    return _varying((sample if finite.all() else sample.rows(finite)).without_strays())
 
 
 def with_truth(sample: Sample, other: Sample, where: Path) -> Sample:
@@ -176,8 +179,12 @@ def together(samples: Sequence[Sample], name: str) -> Sample:
     }
     names = {code: text for sample in samples for code, text in sample.names.items()}
     first = samples[0]
+    alike = [n for n in first.further if all(n in s.further for s in samples)]
+    further = {n: np.concatenate([s.further[n] for s in samples]) for n in alike}
     about: dict[str, Any] = {n: getattr(first, n) for n in ("crs", "upright", "up", "unit")}
-    return Sample(name, sum(s.total for s in samples), names=names, **arrays, **about)
+    return Sample(
+        name, sum(s.total for s in samples), names=names, further=further, **arrays, **about
+    )
 
 
 def _finite(xyz: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -197,15 +204,20 @@ def _load(path: Path, limit: int, columns: str | None, vertices: bool) -> Sample
     return made.rows(picked(len(cloud), limit)) if limit < len(cloud) else made
 
 
+def _varying(sample: Sample) -> Sample:
+    """The sample without attributes that are the same at all of its points."""
+    further = {n: v for n, v in sample.further.items() if len(v) and (v != v[0]).any()}
+    return replace(sample, further=further)
+
+
 def _of_las(path: Path, limit: int) -> Sample:
     before = states([path])
     stream = open_stream(path, path)
     assert stream is not None
-    chances = {name for name in stream.names if name.startswith("p_")}
     rows = picked(stream.count, limit)
     pieces = [
         _of_rows(cloud, path.name).rows(rows[start:stop] - first)
-        for cloud, first, start, stop in _pieces(stream, rows, WANTED | chances)
+        for cloud, first, start, stop in _pieces(stream, rows, {*WANTED, *stream.names})
     ]
     require_unchanged(before)
     made = together(pieces, path.name)
@@ -243,7 +255,13 @@ def _of_rows(cloud: PointCloud, name: str, truth: NDArray[np.integer] | None = N
         names=dict(cloud.class_names),
         crs=cloud.crs,
         upright=cloud.upright,
+        further={n: v for n, v in cloud.attributes.items() if _shown(n, v)},
     )
+
+
+def _shown(name: str, values: NDArray[Any]) -> bool:
+    """Whether points can be coloured by an attribute, beside what has a place of its own."""
+    return values.ndim == 1 and values.dtype.kind in "buif" and name not in KNOWN
 
 
 def _of_scene(scene: Scene, limit: int) -> Sample:

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from salanet.view.canvas import Canvas, width
 from salanet.view.colours import Classes, Mode, best_mode, colour, modes
 from salanet.view.legend import keys, letter_of, strip
-from salanet.view.letters import draw, width
 from salanet.view.page import overlap
 from salanet.view.picture import Camera, View, look, picture
 from salanet.view.sample import Sample
+from salanet.view.scale import draw_scale
 
-CAPTION, APART = 3.0, 0.7  # heights of a letter: of a name's line, and between pictures
+CAPTION, APART = 2.1, 0.5  # sizes of the letters: of a name's line, and between pictures
 
 
 def sheet(
@@ -35,7 +36,8 @@ def sheet(
         mode: what to colour by. A sample that does not have it, and the default: `best_mode`.
         size: of the whole in pixels, width and height.
         view, point: see `look` and `picture`.
-        legend: at the right, what the colours mean; left out where a picture is too small.
+        legend: at the right, what the colours mean, and a bar of scale at the lower left; left out
+            where a picture is too small.
 
     Raises:
         DataError: no sample has what is to be coloured by.
@@ -44,10 +46,10 @@ def sheet(
     if mode is not None and not any(mode in modes(sample) for sample in samples):
         colour(samples[0], mode, classes)  # says what it can be coloured by
     chosen = [mode if mode in modes(sample) else best_mode(sample) for sample in samples]
-    image = np.full((size[1], size[0], 3), 255, np.uint8)
+    canvas = Canvas(*size)
     beside = strip(keys(samples, chosen, classes), size) if legend else None
     if beside is not None:
-        image[:, size[0] - beside.shape[1] :] = beside
+        canvas.paste(beside, size[0] - beside.shape[1], 0)
         size = (size[0] - beside.shape[1], size[1])
     boxes = _boxes(len(samples), size)
     letter = letter_of(size)
@@ -61,17 +63,16 @@ def sheet(
     for sample, its, camera, (x, y, wide, high) in zip(
         samples, chosen, cameras, boxes, strict=True
     ):
-        image[y + band : y + high, x : x + wide] = picture(
-            sample.drawn,
-            colour(sample, its, classes),
-            camera=camera,
-            size=(wide, high - band),
-            point=point,
-        )
+        shape = (wide, high - band)
+        points = colour(sample, its, classes)
+        shot = picture(sample.drawn, points, camera=camera, size=shape, point=point)
+        canvas.paste(shot, x, y + band)
+        if legend:
+            draw_scale(canvas, sample, camera, (x, y + band, *shape), letter)
         if band:
             said = sample.name if len({*chosen}) == 1 else f"{sample.name}: {its}"
-            draw(image, _cut(said, wide - letter, letter), x + letter, y + 2 * letter, letter)
-    return image
+            canvas.text(x + letter / 2, y + 1.4 * letter, _cut(said, wide - letter, letter), letter)
+    return canvas.pixels()
 
 
 def _boxes(count: int, size: tuple[int, int]) -> list[tuple[int, int, int, int]]:

@@ -78,7 +78,8 @@ def _pattern(kind: int, x: Array, y: Array, seed: Array, rng: Rng) -> Array:
     if kind == WOOD:  # planks along x, each with its own tone and grain
         plank = np.floor(y)
         tone = _hash(plank, np.floor(x / 8 + _hash(plank, seed)), seed)
-        return tone - 0.5 + 0.5 * np.sin(9 * y + 2 * np.sin(x * 0.7 + 6 * tone))
+        wood: Array = tone - 0.5 + 0.5 * np.sin(9 * y + 2 * np.sin(x * 0.7 + 6 * tone))
+        return wood
     if kind == TILES:  # each with its own tone, dark joints
         tone = _hash(np.floor(x), np.floor(y), seed) - 0.5
         joint = (np.abs(x - np.rint(x)) < 0.03) | (np.abs(y - np.rint(y)) < 0.03)
@@ -159,4 +160,5 @@ def expose(colour: Array, film: Film, off_axis: Array | None, rng: Rng) -> NDArr
         colour = colour + film.haze * (colour.mean(axis=0) - colour)
     seen = np.clip(colour * gain, 0, 1) ** film.gamma
     seen += rng.normal(0, film.grain, (len(colour), 1))
-    return np.rint(np.clip(seen, 0, 1) * 255).astype(np.uint8)
+    bytes_: NDArray[np.uint8] = np.rint(np.clip(seen, 0, 1) * 255).astype(np.uint8)
+    return bytes_

@@ -52,7 +52,8 @@ class Scanned:
     @property
     def scannet(self) -> NDArray[np.int32]:
         """The class of each point among the twenty of ScanNet, -1 = ignored by its benchmark."""
-        return SCANNET[self.cloud.attributes["thing"]]
+        classes: NDArray[np.int32] = SCANNET[self.cloud.attributes["thing"]]
+        return classes
 
 
 def generate(

@@ -39,7 +39,8 @@ def measure(
 def _lost(part: NDArray[np.int64], parts: Parts) -> Array:
     """How far a part swallows light or lets it through, 0 to 1."""
     black = np.clip((BLACK - parts.rgb[part].mean(axis=1)) / BLACK * 2, 0, 1)
-    return np.maximum(black, (parts.opacity[part] < 1).astype(float))
+    lost: Array = np.maximum(black, (parts.opacity[part] < 1).astype(float))
+    return lost
 
 
 def _mix(distance: Float32, share: float, rng: Rng) -> Float32:
@@ -91,4 +92,5 @@ def poses(kind: str, sensors: list[Sensor], drift: float, rng: Rng) -> list[tupl
 def moved(xyz: Array, sensor: Sensor, pose: tuple[float, Array]) -> Array:
     """Points where the survey believes them, given the error of the position's pose."""
     turned = np.einsum("ij,nj->ni", turn_z(pose[0]), xyz - sensor.origin)
-    return turned + sensor.origin + pose[1]
+    placed: Array = turned + sensor.origin + pose[1]
+    return placed

@@ -168,13 +168,14 @@ class Model:
 
 def extent(part: Part) -> Array:
     """Half the size (3,) of the axis-parallel box around a part."""
-    size = np.abs(part.axes)
+    size, reach = np.abs(part.axes), np.zeros(3)
     if part.kind == BOX:
-        return size.sum(axis=1)
-    if part.kind == BALL:
-        return np.sqrt((size**2).sum(axis=1))
-    round_ = np.sqrt((size[:, :2] ** 2).sum(axis=1)) * (1 + abs(part.taper))
-    return round_ + size[:, 2]
+        reach += size.sum(axis=1)
+    elif part.kind == BALL:
+        reach += np.sqrt((size**2).sum(axis=1))
+    else:
+        reach += np.sqrt((size[:, :2] ** 2).sum(axis=1)) * (1 + abs(part.taper)) + size[:, 2]
+    return reach
 
 
 def turn_z(angle: float) -> Array:

@@ -10,15 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from salanet.datasets import scannet
-from salanet.datasets.benchmark import (
-    Benchmark,
-    Job,
-    Plan,
-    Prepared,
-    Raw,
-    check_grid,
-    prepare_scene,
-)
+from salanet.datasets.benchmark import Benchmark, Plan, Raw, check_grid, prepare_scene
+from salanet.datasets.jobs import Job, Prepared
 from salanet.datasets.rooms.generator import CLASSES, COLOURS, any_sensor, scan_room
 from salanet.datasets.rooms.sensors import SENSORS
 from salanet.errors import ConfigError

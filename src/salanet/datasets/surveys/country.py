@@ -7,8 +7,8 @@ import numpy as np
 from salanet.datasets.surveys import furniture, parts, terrain, trees, wires
 from salanet.datasets.surveys.bridges import bridge
 from salanet.datasets.surveys.materials import Stuff
-from salanet.datasets.surveys.raster import Array, Mask
-from salanet.datasets.surveys.roofs import any_roof, church, hall
+from salanet.datasets.surveys.raster import Array, Mask, step
+from salanet.datasets.surveys.roofs import any_roof, church, hall, house
 from salanet.datasets.surveys.site import Site
 from salanet.datasets.surveys.solids import Place
 
@@ -204,7 +204,7 @@ def crossing(site: Site, turn: float, across: Array, width: float, level: float)
     shape = np.clip(1 - (np.abs(across) - width / 2) / 60, 0, 1)
     target = site.ground + (top - site.ground) * shape
     beside = np.clip((np.abs(along) - wide - 1) / 6, 0, 1)
-    raised = target + (site.ground - target) * terrain.step(beside)
+    raised = target + (site.ground - target) * step(beside)
     site.ground = np.where(dry & (beside < 1), raised, site.ground)
     site.stuff[dry & (np.abs(along) < wide)] = Stuff.ASPHALT
     site.cover[dry & (np.abs(along) < wide + 1)] = 0
@@ -245,7 +245,7 @@ def road(site: Site, width: float, stuff: Stuff = Stuff.ASPHALT, cut: bool = Fal
         from scipy import ndimage
 
         flat = ndimage.gaussian_filter(site.ground, 12)
-        blend = terrain.step((np.abs(across) - width / 2) / 1.5)
+        blend = step((np.abs(across) - width / 2) / 1.5)
         site.ground = np.where(dry, flat + (site.ground - flat) * blend, site.ground)
     on = (np.abs(across) < width / 2) & dry
     site.stuff[on] = stuff
@@ -285,7 +285,7 @@ def farm(site: Site) -> None:
         kind = rng.random() < 0.5
         roof = any_roof(rng, half, "gable")
         made = hall(barn, half, low - 1, high + tall, rng) if kind else None
-        site.add(*(made or parts.house(barn, half, low - 1, high + tall, rng, roof)))
+        site.add(*(made or house(barn, half, low - 1, high + tall, rng, roof)))
         site.take(barn, half)
     if rng.random() < 0.3:
         parts.glasshouse(site, yard.at(0, 24), (15, 5))

@@ -67,4 +67,5 @@ def reflectances(rng: Rng) -> Array:
     """Of each kind (len(Stuff),) as one survey's laser sees it: wavelengths and seasons differ."""
     low, high = np.array([RANGE[kind] for kind in Stuff]).T
     middle = low + (high - low) * rng.random(len(Stuff))
-    return np.clip(middle * rng.lognormal(0, 0.25, len(Stuff)), 0.02, 0.95)
+    drawn: Array = np.clip(middle * rng.lognormal(0, 0.25, len(Stuff)), 0.02, 0.95)
+    return drawn

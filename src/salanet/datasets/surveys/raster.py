@@ -50,7 +50,8 @@ class Grid:
         """Flat index of the node nearest to each place."""
         i = np.clip(np.rint((x - self.low) / self.cell), 0, self.count - 1).astype(np.int32)
         j = np.clip(np.rint((y - self.low) / self.cell), 0, self.count - 1).astype(np.int32)
-        return i * np.int32(self.count) + j
+        node: NDArray[np.int32] = i * np.int32(self.count) + j
+        return node
 
     def smooth(self, wavelength: float, rng: Rng) -> Array:
         """A random field (count, count) of mean 0 and deviation 1 about that smooth, in metres."""

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from salanet.datasets.benchmark import Benchmark, Job, Plan, Raw, check_grid, prepare_scene
+from salanet.datasets.benchmark import Benchmark, Plan, Raw, check_grid, prepare_scene
 from salanet.datasets.classes import ClassMap
+from salanet.datasets.jobs import Job
 from salanet.datasets.surveys.generator import KINDS, generate
 from salanet.errors import ConfigError
 from salanet.sampling.cells import KEPT

@@ -220,7 +220,7 @@ def predict_tiles(
         raise ConfigError(f"the workers cannot load the model: {error}") from error
     memory = default_memory()
 
-    def submit(i: int) -> Future:
+    def submit(i: int) -> Future[Report]:
         # The same on every machine: tiles in memory depend on it, and labels at their seams.
         options = replace(tiles[i].options, memory=tiles[i].options.memory or memory)
         tile = Tile(tiles[i].path.resolve(), tiles[i].to.resolve(), options)
@@ -238,12 +238,15 @@ def predict_tiles(
 
 
 def _finished(
-    client: Client, numbers: Iterable[int], submit: Callable[[int], Future], most: int | None = None
-) -> Iterator[tuple[int, Future]]:
+    client: Client,
+    numbers: Iterable[int],
+    submit: Callable[[int], Future[Report]],
+    most: int | None = None,
+) -> Iterator[tuple[int, Future[Report]]]:
     """Submit one tile per thread of the cluster, or at most so many; yields what is done."""
     from distributed import wait
 
-    under_way: dict[Future, int] = {}
+    under_way: dict[Future[Report], int] = {}
     waiting = iter(numbers)
     seen = time.monotonic()
     while True:
@@ -309,13 +312,13 @@ def _threads(client: Client) -> int:
         raise ConfigError(GONE) from error
 
 
-def _killed(future: Future) -> bool:
+def _killed(future: Future[Report]) -> bool:
     from distributed import KilledWorker
 
     return future.status == "error" and isinstance(future.exception(), KilledWorker)
 
 
-def _outcome(tile: Tile, future: Future) -> Report:
+def _outcome(tile: Tile, future: Future[Report]) -> Report:
     """The report of a tile; what went wrong for one that has none."""
     if future.status == "finished":
         found: Report = future.result()

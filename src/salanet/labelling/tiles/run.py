@@ -68,6 +68,7 @@ def label_tiles(
 
 def _where(client: Client) -> str:
     """Where the cluster is, for people to watch it."""
+    assert client.scheduler is not None
     address = client.scheduler.address
     if find_spec("bokeh") is None:
         return f"cluster at {address}; with `pip install bokeh` it has a dashboard"

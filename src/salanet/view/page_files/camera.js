@@ -5,7 +5,7 @@ class Camera {
   constructor(panel) { this.home(panel); }
   home(panel, yaw = 0.6, pitch = panel.top === null ? 0.66 : 0.92) {
     Object.assign(this, { yaw, pitch, centre: panel.middle.slice(), half: panel.half });
-    this.distance = 0; this.flat = false;
+    this.distance = 0; this.flat ??= false;
   }
   copy(other) { Object.assign(this, { yaw: other.yaw, pitch: other.pitch, centre: other.centre.slice(), distance: other.distance, half: other.half, flat: other.flat }); }
   axes() {

@@ -43,13 +43,20 @@ function unpack(panel, bytes) {
     const [array, spot] = spots[name], start = (6 + part) * n;
     for (let i = 0; i < n; i++) array[4 * slots[i] + spot] = bytes[start + i];
   });
-  return { place, paint, more, slots };
+  const further = {};
+  panel.further.forEach((name, at) => {
+    const start = (6 + panel.parts.length + at) * n, array = further[name] = new Uint8Array(n);
+    for (let i = 0; i < n; i++) array[slots[i]] = bytes[start + i];
+  });
+  return { place, paint, more, further, slots };
 }
 
-function countsOf(panel) {
-  const counts = { class: new Float64Array(256), truth: new Float64Array(256), error: new Float64Array(256) }, more = panel.data.more;
+// How many points of a panel there are of each class, truth and error: of all, or where `inside`.
+function countsOf(panel, inside = null) {
+  const counts = { class: new Float64Array(256), truth: new Float64Array(256), error: new Float64Array(256), total: 0 }, { more, place } = panel.data;
   for (let i = 0; i < more.length; i += 4) {
-    counts.class[more[i]]++; counts.truth[more[i + 1]]++; counts.error[errorOf(more[i], more[i + 1])]++;
+    if (inside && !inside(place[i], place[i + 1], place[i + 2])) continue;
+    counts.class[more[i]]++; counts.truth[more[i + 1]]++; counts.error[errorOf(more[i], more[i + 1])]++; counts.total++;
   }
   return counts;
 }

@@ -1,9 +1,10 @@
 // Drawing: points into a texture with depth, then that to the screen, darkened at edges of depth.
 const MODES = ["class", "truth", "error", "rgb", "confidence", "intensity", "height"];
-const ROWS = { class: 0, truth: 0, error: 1, confidence: 2, intensity: 3, height: 4 };
+const FURTHER = MODES.length;  // the mode of all other attributes
+const ROWS = { confidence: 2, intensity: 3, height: 4, entropy: 6 };  // of the ramps in the palette
 const VERTEX = `#version 300 es
-layout(location=0) in vec4 place; layout(location=1) in vec4 paint; layout(location=2) in vec4 more;
-uniform mat4 view; uniform vec3 base, step_; uniform vec2 span; uniform float size, most, cut; uniform int mode; uniform bool strict; uniform vec4 slice; uniform float half_; uniform sampler2D palette;
+layout(location=0) in vec4 place; layout(location=1) in vec4 paint; layout(location=2) in vec4 more; layout(location=3) in float value;
+uniform mat4 view; uniform vec3 base, step_, least, last; uniform vec2 span; uniform float size, most; uniform int mode, row; uniform bool labelled; uniform vec4 slice; uniform float half_; uniform sampler2D palette;
 flat out vec3 colour;
 vec4 entry(float value, int row) { return texelFetch(palette, ivec2(int(value + .5), row), 0); }
 void main() {
@@ -17,11 +18,12 @@ void main() {
   else if (mode == 4) c = entry(more.z, 2);
   else if (mode == 5) c = entry(more.w, 3);
   else if (mode == 6) c = entry(clamp((at.z - span.x) / (span.y - span.x), 0., 1.) * 255., 4);
-  if (strict) c.a = entry(more.x, 0).a;  // hidden whatever the colours mean
+  else if (mode == 7) c = entry(value, row);
+  if (labelled && mode != 1) c.a = min(c.a, entry(more.x, 0).a);  // hidden whatever the colours mean
   colour = mix(c.rgb, vec3(1, .93, .1), paint.a > .5 ? .8 : 0.);  // selected
   vec2 along = slice.zw - slice.xy, off = at.xy - slice.xy;
-  if (half_ > 0.) { float length_ = length(along), t = dot(off, along) / length_; if (t < 0. || t > length_ || abs(off.y * along.x - off.x * along.y) > half_ * length_) c.a = 0.; }
-  if (c.a < .5 || at.z > cut) gl_Position = vec4(2, 2, 2, 1);
+  if (half_ > 0.) { float length_ = length(along), t = dot(off, along) / length_; if (t < -1e-6 * length_ || t > length_ * 1.000001 || abs(off.y * along.x - off.x * along.y) > half_ * length_) c.a = 0.; }
+  if (c.a < .5 || any(lessThan(place.xyz, least)) || any(greaterThan(place.xyz, last))) gl_Position = vec4(2, 2, 2, 1);
 }`;
 const FRAGMENT = `#version 300 es
 precision highp float; flat in vec3 colour; out vec4 pixel;
@@ -67,21 +69,30 @@ function upload(panel) {
     gl.bindBuffer(gl.ARRAY_BUFFER, buffer); gl.bufferData(gl.ARRAY_BUFFER, panel.data[name], gl.STATIC_DRAW);
     return buffer;
   });
+  panel.buffers.push(gl.createBuffer());  // of the attribute that is shown
 }
+
+function setValues(panel, name) {
+  if (panel.painted === name || !panel.data.further[name]) return;
+  gl.bindBuffer(gl.ARRAY_BUFFER, panel.buffers[3]); gl.bufferData(gl.ARRAY_BUFFER, panel.data.further[name], gl.STATIC_DRAW);
+  panel.painted = name;
+}
+
+function discard(panel) { panel.buffers.forEach((buffer) => gl.deleteBuffer(buffer)); }
 
 let points, light, target = null;
 function prepare() {
   points = program(VERTEX, FRAGMENT); light = program(SCREEN, LIGHT);
 }
 
-// One row each: classes, errors, confidence, intensity, height, and which classes are no truth.
+// One row each: classes, errors, confidence, intensity, height, which classes are no truth, entropy.
 function setPalette(hidden) {
-  const table = new Uint8Array(256 * 6 * 4);
+  const table = new Uint8Array(256 * 7 * 4);
   const put = (row, i, colour, shown) => table.set([...colour, shown ? 255 : 0], 4 * (256 * row + i));
   head.classes.forEach((c, i) => { put(0, i, c.colour, !hidden.class.has(i)); put(5, i, [c.code < 0 ? 255 : 0, 0, 0], true); });
   head.errors.forEach((e, i) => put(1, i, e.colour, !hidden.error.has(i)));
-  for (const name of ["confidence", "intensity", "height"]) for (let i = 0; i < 256; i++) put(ROWS[name], i, head.ramps[name].slice(3 * i, 3 * i + 3), true);
-  texture(2, gl.RGBA8, 256, 6, gl.RGBA, gl.UNSIGNED_BYTE, table);
+  for (const name of Object.keys(ROWS)) for (let i = 0; i < 256; i++) put(ROWS[name], i, head.ramps[name].slice(3 * i, 3 * i + 3), true);
+  texture(2, gl.RGBA8, 256, 7, gl.RGBA, gl.UNSIGNED_BYTE, table);
 }
 
 function fitTarget(width, height) {
@@ -102,15 +113,18 @@ function fitCanvas(width, height) {
 }
 
 function drawPanel(panel, box, look, [from, to], grown) {
+  const mode = look.mode(panel), further = panel.data.further[mode] !== undefined, [least, last] = look.limits(panel), slice = look.slice(panel);
   gl.viewport(...box); gl.scissor(...box);
   gl.uniformMatrix4fv(points.view, false, look.matrix);
   gl.uniform3fv(points.base, panel.base); gl.uniform3fv(points.step_, panel.step); gl.uniform2fv(points.span, panel.height);
-  gl.uniform1f(points.cut, look.cut(panel)); gl.uniform1f(points.size, 1.5 * panel.spacing * look.size * look.pixels * grown);
-  gl.uniform1f(points.most, 24 * devicePixelRatio); gl.uniform1i(points.mode, MODES.indexOf(look.mode(panel)));
-  gl.uniform1i(points.strict, look.strict); gl.uniform4fv(points.slice, look.slice ? [...look.slice.start, ...look.slice.stop] : [0, 0, 0, 0]); gl.uniform1f(points.half_, look.slice ? look.slice.width / 2 : 0);
+  gl.uniform3fv(points.least, least); gl.uniform3fv(points.last, last); gl.uniform1f(points.size, 1.5 * panel.spacing * look.size * look.pixels * grown);
+  gl.uniform1f(points.most, 24 * devicePixelRatio); gl.uniform1i(points.mode, further ? FURTHER : MODES.indexOf(mode)); gl.uniform1i(points.row, further ? ROWS[panel.ramps[mode]] : 0);
+  gl.uniform1i(points.labelled, panel.modes.includes("class")); gl.uniform4fv(points.slice, slice ? [...slice.start, ...slice.stop] : [0, 0, 0, 0]); gl.uniform1f(points.half_, slice ? slice.width / 2 : 0);
+  if (further) setValues(panel, mode);
   panel.buffers.forEach((buffer, i) => {
+    if (i === 3 && !further) { gl.disableVertexAttribArray(3); return; }
     gl.bindBuffer(gl.ARRAY_BUFFER, buffer); gl.enableVertexAttribArray(i);
-    gl.vertexAttribPointer(i, 4, i ? gl.UNSIGNED_BYTE : gl.UNSIGNED_SHORT, false, 0, 0);
+    gl.vertexAttribPointer(i, i === 3 ? 1 : 4, i ? gl.UNSIGNED_BYTE : gl.UNSIGNED_SHORT, false, 0, 0);
   });
   const first = Math.ceil(from * panel.shown);
   gl.drawArrays(gl.POINTS, first, Math.ceil(to * panel.shown) - first);
@@ -122,7 +136,7 @@ function drawPoints(panels, boxes, looks, part, { frame, grown = 1, ground = [0,
   gl.disable(gl.SCISSOR_TEST); gl.clearColor(...ground, 1);
   if (part[0] === 0) gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
   gl.enable(gl.DEPTH_TEST); gl.enable(gl.SCISSOR_TEST); gl.useProgram(points.made); gl.uniform1i(points.palette, 2);
-  panels.forEach((panel, i) => panel.buffers && drawPanel(panel, boxes[i], looks[i], part, grown));
+  panels.forEach((panel, i) => [panel, panel.detail].forEach((one) => one?.buffers && drawPanel(one, boxes[i], looks[i], part, grown)));
 }
 
 // The target to the canvas, darkened at edges of depth.

@@ -1,16 +1,5 @@
 // What the page asks of the session on this machine, and what it shows of the answers.
-const edits = { selected: 0, undo: 0, redo: 0, marked: 0, spacing: 0, seen: "" };
-
-// A question; the answer is JSON and bytes.
-async function post(name, asked = {}) {
-  let answer;
-  try { answer = await fetch(name, { method: "POST", body: JSON.stringify(asked) }); }
-  catch { throw new Error("Nobody answers: start `salanet edit` again. What was done is not lost."); }
-  const all = await answer.arrayBuffer(), text = (from, size) => JSON.parse(new TextDecoder().decode(new Uint8Array(all, from, size)));
-  if (!answer.ok) throw new Error((answer.headers.get("Content-Type") || "").startsWith("application/json") ? text(0).error : `The server answers ${answer.status}.`);
-  const size = new DataView(all).getUint32(0, true);
-  return { ...text(4, size), bytes: new Uint8Array(all, 4 + size) };
-}
+const edits = { selected: 0, undo: 0, redo: 0, marked: 0 };
 
 // One question after the other; what goes wrong is said.
 let line = Promise.resolve();
@@ -19,14 +8,15 @@ function inLine(work) {
   return line;
 }
 
-const layers = () => panels.map((panel) => panel.layer || 0);
+const layersShown = () => [panels[0], panels[0].detail].filter(Boolean);
+const layers = () => layersShown().map((panel) => panel.layer || 0);
 const act = (name, asked = {}) => inLine(async () => taken(await post(name, { ...asked, layers: layers() })));
 
 // The classes and the selection of all points that are shown, as they are now.
 function taken(answer) {
   let at = 0;
   for (const [number, n] of answer.layers) {
-    const panel = panels.find((p) => (p.layer || 0) === number), { slots, more, paint } = panel.data;
+    const panel = layersShown().find((p) => (p.layer || 0) === number), { slots, more, paint } = panel.data;
     let recoloured = false, marked = false;
     for (let i = 0; i < n; i++) {
       const k = 4 * slots[i], label = answer.bytes[at + i], lit = answer.bytes[at + n + i];
@@ -45,30 +35,13 @@ function taken(answer) {
 
 // What is visible, so that nothing else is touched.
 const scope = () => ({ hidden: [...hidden.class], top: +$("cut").value >= 1 ? null : cut(panels[0]), slice: state.slice });
-function sees() {
-  const { clientWidth: w, clientHeight: h } = canvas;
-  return { matrix: cameras[0].look(w, h).matrix, size: [w, h] };
-}
 
 const select = (shape, how) => act("select", { shape, scope: scope(), how });
 
 // All points of what is looked at, where the file has more than can be shown at once.
 function refineView() {
-  if (!state.ready || panels[0].shown === panels[0].total) return;
-  const asked = { camera: sees(), scope: { slice: state.slice } }, key = JSON.stringify(asked);
-  if (key === edits.seen) return;
-  panels[0].spacing = edits.spacing ||= panels[0].spacing;
-  if (!state.done) return;
-  edits.seen = key;
-  inLine(async () => {
-    const { panel, bytes } = await post("detail", asked);
-    if (panels.length > 1) panels.pop().buffers.forEach((buffer) => gl.deleteBuffer(buffer));
-    if (panel) { panel.data = unpack(panel, bytes); upload(panel); panels.push(panel); }
-    // Among all points of a view those of the whole file need not be large.
-    if (panel && key === edits.seen) panels[0].spacing = Math.min(edits.spacing, panel.spacing);
-    taken(await post("state", { layers: layers() }));
-    captions();
-  });
+  const asked = wanted(0, { slice: state.slice });
+  if (asked) inLine(async () => { await brought(0, asked); taken(await post("state", { layers: layers() })); captions(); });
 }
 
 function say(text, bad = false) { $("says").textContent = text; $("says").classList.toggle("bad", bad); }
@@ -95,7 +68,7 @@ function uncertain() {
   return inLine(async () => {
     const { found } = await post("place", { after: place });
     if (!found) { say("No uncertain place is left."); return; }
-    place = found.number; leaveProfile();
+    place = found.number; endProfile();
     Object.assign(cameras[0], { centre: found.at, flat: false });
     cameras[0].distance = Math.max(found.radius, 1e-3 * Math.hypot(...cameras[0].half)) * 1.6 / TAN;
     say(`Place ${count(found.number + 1)} of ${count(found.places)}: ${count(found.points)} uncertain points.`); move();

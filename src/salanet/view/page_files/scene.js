@@ -1,15 +1,15 @@
-// What is shown: views beside each other or layers of one view, drawn part by part, and what is under the mouse.
+// What is shown: views beside each other, drawn part by part, and what of them is cut away.
 const $ = (id) => document.getElementById(id);
 const panels = head.panels, cameras = [];
 const hidden = { class: new Set(), error: new Set() };
-const state = { mode: head.mode, size: 1, shade: true, linked: head.linked, share: 1 / 16, frames: 0, ready: false, done: false, moving: 0, slice: null };
+const state = { mode: head.mode, size: 1, shade: true, linked: head.linked, share: 1 / 16, frames: 0, ready: false, done: false, moving: 0, slice: null, box: null };
 const cameraOf = (i) => cameras[state.linked ? 0 : i];
-const modeOf = (panel) => panel.modes.includes(state.mode) ? state.mode : panel.modes.includes("rgb") ? "rgb" : "height";
+const modeOf = (panel) => panel.parent ? modeOf(panel.parent) : panel.modes.includes(state.mode) ? state.mode : panel.modes.includes("rgb") ? "rgb" : "height";
 
-// Side by side, or one above the other where the window is higher than wide; layers all over it.
+// Side by side, or one above the other where the window is higher than wide.
 function boxes() {
   const { clientWidth: w, clientHeight: h } = canvas, n = panels.length, upright = h > w;
-  return panels.map((_, i) => head.edits ? [0, 0, w, h] : upright ? [0, h * i / n, w, h / n] : [w * i / n, 0, w / n, h]);
+  return panels.map((_, i) => upright ? [0, h * i / n, w, h / n] : [w * i / n, 0, w / n, h]);
 }
 
 // A picture of as many points as can be drawn at once; then, at rest, one of all of them, made in
@@ -36,6 +36,7 @@ function frame() {
   const moving = now < state.moving;
   if (refined === null || moving) quick(); else refine();
   state.done = refined === 1 && !moving;
+  overlay();
   issued = state.done ? null : { fence: gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0), at: now };
   gl.flush();
   if (!state.done) next();
@@ -63,47 +64,55 @@ function sight(sharp) {
   const ratio = Math.min(devicePixelRatio, 2) * sharp, all = boxes();
   return {
     width: Math.round(canvas.clientWidth * ratio), height: Math.round(canvas.clientHeight * ratio),
-    looks: panels.map((panel, i) => ({ ...cameraOf(i).look(all[i][2] * ratio, all[i][3] * ratio), size: state.size, mode: modeOf, cut, slice: state.slice, strict: head.edits !== undefined })),
+    looks: panels.map((panel, i) => ({ ...cameraOf(i).look(all[i][2] * ratio, all[i][3] * ratio), size: state.size, mode: modeOf, limits, slice: sliceOf })),
     boxes: all.map(([x, y, w, h]) => [x, canvas.clientHeight - y - h, w, h].map((v) => Math.round(v * ratio))),
     ground: getComputedStyle(document.documentElement).getPropertyValue("--ground").trim().match(/\w\w/g).map((v) => parseInt(v, 16) / 255),
   };
 }
 
-const cut = (panel) => { const v = +$("cut").value, { base, tall } = head.edits ? panels[0] : panel; return v >= 1 ? 1e30 : base[2] + tall * v; };
+// What is cut away: above a height, outside of a box, outside of a slice.
+const shift = (panel, k) => panel.low[k] - panel.base[k];  // of what is drawn, whose origin is near
+const cut = (panel) => { const v = +$("cut").value, { base, tall } = panel.parent || panel; return v >= 1 ? Infinity : base[2] + tall * v; };
 
-// Whether a place is in the slice, where there is one.
-function inSlice(x, y) {
-  if (!state.slice) return true;
-  const { start: [ax, ay], stop: [bx, by], width } = state.slice, length = Math.hypot(bx - ax, by - ay), u = (bx - ax) / length, v = (by - ay) / length;
-  const along = (x - ax) * u + (y - ay) * v, aside = (y - ay) * u - (x - ax) * v;
-  return along >= 0 && along <= length && Math.abs(aside) <= width / 2;
-}
-
-// The point under the mouse: the nearest to the eye of those within a few pixels.
-function pick(x, y) {
-  const found = boxes().map(([a, b, w, h], i) => x >= a && x < a + w && y >= b && y < b + h ? pickIn(i, x, y) : null).filter(Boolean);
-  return found.sort((one, other) => one.away - other.away)[0] || null;
-}
-
-function pickIn(at, x, y) {
-  const panel = panels[at];
-  if (!panel || !panel.data) return null;
-  const [a, b, w, h] = boxes()[at], m = cameraOf(at).look(w, h).matrix, place = panel.data.place, [sx, sy, sz] = panel.step, [bx, by, bz] = panel.base;
-  const top = cut(panel), mode = modeOf(panel); let best = Infinity, found = -1;
-  for (let i = 0, k = 0; i < panel.shown; i++, k += 4) {
-    const px = bx + sx * place[k], py = by + sy * place[k + 1], pz = bz + sz * place[k + 2];
-    const deep = m[3] * px + m[7] * py + m[11] * pz + m[15];
-    if (deep <= 0 || pz > top) continue;
-    const u = (1 + (m[0] * px + m[4] * py + m[8] * pz + m[12]) / deep) * w / 2 + a - x, v = (1 - (m[1] * px + m[5] * py + m[9] * pz + m[13]) / deep) * h / 2 + b - y;
-    const off = u * u + v * v;
-    if (off > 36 || deep * (1 + off / 400) >= best || !inSlice(px, py)) continue;
-    const more = panel.data.more;
-    if (mode === "error" ? hidden.error.has(errorOf(more[k], more[k + 1])) : mode === "class" || head.edits ? hidden.class.has(more[k]) : mode === "truth" && hidden.class.has(more[k + 1])) continue;
-    best = deep * (1 + off / 400); found = i;
+// The least and the last steps along x, y and z that are seen: whole numbers, here and in the shader.
+function limits(panel) {
+  const least = [0, 0, 0], last = [65535, 65535, 65535];
+  if (state.box) for (let k = 0; k < 3; k++) {
+    least[k] = Math.ceil((state.box.low[k] - panel.low[k]) / panel.step[k] - 1e-6);
+    last[k] = Math.floor((state.box.high[k] - panel.low[k]) / panel.step[k] + 1e-6);
   }
-  if (found < 0) return null;
-  const q = [0, 1, 2].map((k) => place[4 * found + k]);
-  // The file's own coordinates: its axes are the drawn ones, or turned where its y is up.
-  const xyz = panel.axes.map(([k, sign]) => sign * (panel.low[k] + q[k] * panel.step[k]) + 0);
-  return { panel, index: found, away: best, local: q.map((v, k) => panel.base[k] + v * panel.step[k]), xyz };
+  const top = cut(panel);
+  if (top < Infinity) last[2] = Math.min(last[2], Math.floor((top - panel.base[2]) / panel.step[2]));
+  return [least, last];
+}
+
+// The slice is where the first panel's points are; panels in other places have their own origin.
+function sliceOf(panel) {
+  if (!state.slice) return null;
+  const moved = (at) => at.map((v, k) => v + shift(panels[0], k) - shift(panel, k));
+  return { start: moved(state.slice.start), stop: moved(state.slice.stop), width: state.slice.width };
+}
+
+// Whether the point of these steps is seen, as far as its place decides.
+function inside(panel) {
+  const [[ax, ay, az], [bx, by, bz]] = limits(panel), slice = sliceOf(panel), { base, step } = panel;
+  const within = (x, y, z) => x >= ax && x <= bx && y >= ay && y <= by && z >= az && z <= bz;
+  if (!slice) return within;
+  const [u0, v0] = slice.start, length = Math.hypot(slice.stop[0] - u0, slice.stop[1] - v0), u = (slice.stop[0] - u0) / length, v = (slice.stop[1] - v0) / length;
+  return (x, y, z) => {
+    if (!within(x, y, z)) return false;
+    const px = base[0] + step[0] * x - u0, py = base[1] + step[1] * y - v0, along = px * u + py * v;
+    return along >= -1e-6 * length && along <= length * (1 + 1e-6) && Math.abs(py * u - px * v) <= slice.width / 2;
+  };
+}
+
+// The parts that are seen are counted again, a little after something has changed.
+let counting = 0;
+function recount() {
+  clearTimeout(counting);
+  counting = setTimeout(() => {
+    const parted = state.box || state.slice || +$("cut").value < 1;
+    panels.forEach((panel) => { panel.seen = parted ? countsOf(panel, inside(panel)) : null; });
+    legend();
+  }, 150);
 }

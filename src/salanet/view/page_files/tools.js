@@ -48,42 +48,19 @@ function profile(from, to) {
     const ends = [];
     for (const at of [from, to]) ends.push((await post("hit", { camera: sees(), at, scope: scope() })).found);
     if (!ends[0] || !ends[1]) { say("Draw the line from a point to a point.", true); return; }
-    const [a, b] = ends.map((found) => found.at);
-    if (Math.hypot(a[0] - b[0], a[1] - b[1]) < 1e-6) { say("Both ends are at one place.", true); return; }
-    if (!state.slice) { before = new Camera(panels[0]); before.copy(cameras[0]); }
-    state.slice = { start: a.slice(0, 2), stop: b.slice(0, 2), width: +$("width").value };
-    sideOn((a[2] + b[2]) / 2); choose("lasso"); say("A profile: the tools take what is in the slice.");
+    if (!enterProfile(...ends.map((found) => found.at))) { say("Both ends are at one place.", true); return; }
+    shown(); choose("lasso"); say("A profile: the tools take what is in the slice.");
   });
 }
 
-function sideOn(height) {
-  const { start: [ax, ay], stop: [bx, by] } = state.slice, { clientWidth: w, clientHeight: h } = canvas;
-  Object.assign(cameras[0], { flat: true, pitch: 0, yaw: Math.atan2(by - ay, bx - ax), centre: [(ax + bx) / 2, (ay + by) / 2, height] });
-  cameras[0].distance = Math.hypot(bx - ax, by - ay) * 0.51 * Math.min(w, h) / (TAN * Math.max(w - 560, w / 2));  // between the panels
-  $("slice-row").hidden = false; shown(); move();
-}
-
-// The slice beside: as far as it is wide.
-function step(way) {
-  if (!state.slice) return;
-  const { start, stop, width } = state.slice, length = Math.hypot(stop[0] - start[0], stop[1] - start[1]);
-  const aside = [-(stop[1] - start[1]) / length, (stop[0] - start[0]) / length].map((v) => v * way * width);
-  state.slice = { ...state.slice, start: start.map((v, k) => v + aside[k]), stop: stop.map((v, k) => v + aside[k]) };
-  cameras[0].centre = cameras[0].centre.map((v, k) => v + (aside[k] || 0)); move();
-}
-
-function leaveProfile() {
-  if (!state.slice) return;
-  state.slice = null; $("slice-row").hidden = true; choose(tool);
-  cameras[0].copy(before); move();
-}
+function endProfile() { leaveProfile(); choose(tool); }
 
 // The classes: a key and a click assign, the square hides, twice on it isolates.
 function shown() {
   $("classes").replaceChildren(...head.classes.map((c, i) => {
     const eye = make("button", "", { class: "eye", style: `background:rgb(${c.colour})`, "aria-pressed": !hidden.class.has(i), "aria-label": `Show ${c.name}`, title: "Hide or show; twice: this one alone" });
     const name = make("button", c.name, { class: "name", title: `Make the selection ${c.name} (${c.code})` });
-    eye.onclick = (e) => { if (e.detail > 1) isolate(i); else if (!hidden.class.delete(i)) hidden.class.add(i); repaint(); };
+    eye.onclick = (e) => { if (e.detail > 1) isolate("class", head.classes, i); else if (!hidden.class.delete(i)) hidden.class.add(i); repaint(); };
     name.onclick = () => assign(i);
     return make("div", [make("kbd", CLASS_KEYS[i] || ""), eye, name, make("em", count(panels[0].counts.class[i] || 0))]);
   }));
@@ -92,10 +69,6 @@ function shown() {
   $("undo").textContent = edits.undo ? `Undo (${count(edits.undo)})` : "Undo"; $("redo").textContent = edits.redo ? `Redo (${count(edits.redo)})` : "Redo";
 }
 
-function isolate(i) {
-  const alone = head.classes.every((_, k) => hidden.class.has(k) === (k !== i));
-  head.classes.forEach((_, k) => { if (alone || k === i) hidden.class.delete(k); else hidden.class.add(k); });
-}
 function repaint() { setPalette(hidden); shown(); draw(); }
 
 const turning = { down: canvas.onpointerdown, move: canvas.onpointermove, up: canvas.onpointerup };
@@ -123,11 +96,11 @@ canvas.onpointerup = canvas.onpointercancel = (e) => {
   finish(done);
 };
 
-const dismiss = () => { if (edits.selected) act("clear"); else leaveProfile(); };
+const dismiss = () => { if (edits.selected) act("clear"); else endProfile(); };
 delete KEYS.b;
 for (const [name, [, key]] of Object.entries(TOOLS)) KEYS[key] = () => choose(name);
 head.classes.forEach((_, i) => { if (CLASS_KEYS[i]) KEYS[CLASS_KEYS[i]] = () => assign(i); });
-Object.assign(KEYS, { z: undo, y: redo, j: uncertain, Escape: dismiss, ",": () => step(-1), ".": () => step(1), " ": () => { space = true; } });
+Object.assign(KEYS, { z: undo, y: redo, j: uncertain, Escape: dismiss, " ": () => { space = true; } });
 addEventListener("keyup", (e) => { if (e.key === " ") space = false; });
 addEventListener("keydown", (e) => {
   const key = e.key.toLowerCase(), back = key === "z" && !e.shiftKey, on = key === "y" || key === "z" && e.shiftKey;
@@ -141,9 +114,8 @@ function tools() {
     button.onclick = () => choose(name);
     return button;
   }));
-  $("width").value = +(2 / head.edits.unit).toPrecision(3);
-  $("width").onchange = () => { if (!(+$("width").value > 0)) $("width").value = 1; if (state.slice) { state.slice = { ...state.slice, width: +$("width").value }; move(); } };
-  for (const [id, does] of Object.entries({ undo, redo, uncertain, save, clear: () => act("clear"), "slice-end": leaveProfile, "slice-back": () => step(-1), "slice-on": () => step(1) })) $(id).onclick = does;
+  profileControls();
+  for (const [id, does] of Object.entries({ undo, redo, uncertain, save, clear: () => act("clear"), "slice-end": endProfile })) $(id).onclick = does;
   $("uncertain").hidden = !head.edits.places; $("save").title = `Write ${head.edits.output}`;
   // Keys are for the tools again once a control has done its part.
   document.addEventListener("change", (e) => { if (/INPUT|SELECT/.test(e.target.tagName)) e.target.blur(); });

@@ -11,8 +11,8 @@ Every other dimension is an attribute under laspy's name for it, also one called
 somebody else has made. A cloud read from LAS is written
 over its own records: what the cloud does not change stays bit for bit, stored integers, records
 (VLRs, EVLRs), reference system, scales and offsets included. Attributes that the point format
-does not know become extra dimensions. Names of classes are records (`salanet.io.lookup`). COPC
-is read with its tree, which `salanet.io.copcfile` puts back.
+does not know become extra dimensions. Names of classes are records (`salanet.io.las.lookup`). COPC
+is read with its tree, which `salanet.io.las.copc` puts back.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from numpy.typing import NDArray
 
 from salanet.cloud import PointCloud
 from salanet.errors import DataError, FileError
-from salanet.io import lasdims, lasfile, lookup
 from salanet.io.crs import Crs, of_records
-from salanet.io.lasblank import LARGEST, blank, places
-from salanet.io.lasfile import LasFile
-from salanet.io.octree import Tree, tree_of
+from salanet.io.las import binary, dims, lookup
+from salanet.io.las.binary import LasFile
+from salanet.io.las.blank import LARGEST, blank, places
+from salanet.io.las.octree import Tree, tree_of
 
 COLOURS = ("red", "green", "blue")
 FIELDS = {"X", "Y", "Z", "intensity", *COLOURS}
@@ -82,7 +82,7 @@ def read(path: Path, columns: str | None = None) -> PointCloud:
     if columns is not None:
         raise FileError(path, "a LAS file names its own dimensions; leave columns out")
     with path.open("rb") as stream:
-        reader = lasfile.Reader(path, stream)
+        reader = binary.Reader(path, stream)
         reader.las.points = reader.read(reader.count)
         tree = tree_of(path, stream, reader)
     return to_cloud(replace(source_of(reader.las), tree=tree))
@@ -117,7 +117,7 @@ def source_of(file: LasFile) -> LasSource:
     """Find out the dimensions; extra bytes that nothing describes properly become one of bytes."""
     size = file.points.shape[1]
     described, point_format = b"", laspy.PointFormat(file.format)
-    for candidate in lasdims.descriptions(file):
+    for candidate in dims.descriptions(file):
         try:
             point_format = _format(file.format, candidate, size)
         except Exception:  # whatever a damaged description makes laspy stumble over
@@ -126,8 +126,8 @@ def source_of(file: LasFile) -> LasSource:
         break
     rest = size - point_format.size
     if rest:
-        name = lasdims.short_name("ExtraBytes", set(point_format.dimension_names))
-        point_format.add_extra_dimension(laspy.ExtraBytesParams(name, lasdims.several("u1", rest)))
+        name = dims.short_name("ExtraBytes", set(point_format.dimension_names))
+        point_format.add_extra_dimension(laspy.ExtraBytesParams(name, dims.several("u1", rest)))
     source = LasSource(file, point_format, described, rest)
     return replace(source, names=lookup.read(file, source.classified))
 
@@ -135,7 +135,7 @@ def source_of(file: LasFile) -> LasSource:
 def _format(number: int, described: bytes, size: int) -> laspy.PointFormat:
     """A point format with extra dimensions; ValueError if points of `size` bytes do not hold it."""
     point_format = laspy.PointFormat(number)
-    for dimension in lasdims.dimensions(described):
+    for dimension in dims.dimensions(described):
         point_format.add_extra_dimension(dimension)
     if {*point_format.extra_dimension_names} - {*point_format.dtype().names}:
         raise ValueError("a dimension without a name")  # two of one name raise by themselves
@@ -147,7 +147,7 @@ def _format(number: int, described: bytes, size: int) -> laspy.PointFormat:
 def _label_dimension(point_format: laspy.PointFormat) -> str:
     for dimension in point_format.extra_dimensions:
         whole = dimension.dtype.kind in "iu" and not dimension.is_scaled
-        if dimension.description == lasdims.LABELS and whole and dimension.num_elements == 1:
+        if dimension.description == dims.LABELS and whole and dimension.num_elements == 1:
             return str(dimension.name)
     return "classification"
 
@@ -155,7 +155,7 @@ def _label_dimension(point_format: laspy.PointFormat) -> str:
 def _coordinates(file: LasFile, record: laspy.PackedPointRecord) -> NDArray[np.float64]:
     xyz = np.empty((len(record), 3))
     for i, (scale, offset) in enumerate(
-        zip(file.get(lasfile.SCALES), file.get(lasfile.OFFSETS), strict=True)
+        zip(file.get(binary.SCALES), file.get(binary.OFFSETS), strict=True)
     ):
         xyz[:, i] = record["XYZ"[i]] * scale + offset
     return xyz
@@ -198,12 +198,12 @@ def write(path: Path, cloud: PointCloud) -> list[str]:
         record["return_number"] = record["number_of_returns"] = np.ones(len(cloud), np.uint8)
     _set_coordinates(file, record, cloud, same_length)
     placed = set_dimensions(source, record, cloud)
-    lasdims.forget_limits(file, placed.changed)
+    dims.forget_limits(file, placed.changed)
     if not np.array_equal(before["return_number"], record["return_number"]):
         count_returns(file, record)
     name_classes(source, cloud, placed)
     add_extras(source, placed)
-    lasfile.write(path, file, compress=path.suffix.lower() == ".laz")
+    binary.write(path, file, compress=path.suffix.lower() == ".laz")
     return [*left_out, *placed.remarks]
 
 
@@ -249,7 +249,7 @@ def _set_coordinates(
     cloud.require_finite()
     bounds: list[float] = []
     for i, (scale, offset) in enumerate(
-        zip(file.get(lasfile.SCALES), file.get(lasfile.OFFSETS), strict=True)
+        zip(file.get(binary.SCALES), file.get(binary.OFFSETS), strict=True)
     ):
         with np.errstate(all="ignore"):
             stored = np.rint((cloud.xyz[:, i] - offset) / scale)
@@ -261,7 +261,7 @@ def _set_coordinates(
         column = record["XYZ"[i]]
         column[:] = np.where(changed[:, i], stored, column)
         bounds += [column.max() * scale + offset, column.min() * scale + offset]
-    file.set(lasfile.BOUNDS, *bounds)
+    file.set(binary.BOUNDS, *bounds)
 
 
 class Placed(NamedTuple):
@@ -366,17 +366,17 @@ def name_classes(source: LasSource, cloud: PointCloud, placed: Placed) -> None:
 def count_returns(file: LasFile, record: laspy.PackedPointRecord) -> None:
     total = len(record)
     counts = np.bincount(record["return_number"], minlength=16)[1:16].tolist()
-    if file.has(lasfile.RETURNS):
-        file.set(lasfile.COUNT, total)
-        file.set(lasfile.RETURNS, *counts)
+    if file.has(binary.RETURNS):
+        file.set(binary.COUNT, total)
+        file.set(binary.RETURNS, *counts)
     old = file.format < 6 and total < 1 << 32  # the fields of LAS 1.3 stay empty for formats 6–10
-    file.set(lasfile.OLD_COUNT, total if old else 0)
-    file.set(lasfile.OLD_RETURNS, *(counts[:5] if old else [0] * 5))
+    file.set(binary.OLD_COUNT, total if old else 0)
+    file.set(binary.OLD_RETURNS, *(counts[:5] if old else [0] * 5))
 
 
 def add_extras(source: LasSource, placed: Placed) -> None:
     """Append dimensions to the points and describe them in the header."""
     if placed.extras:
-        described = source.described + lasdims.undescribed(source.rest)
+        described = source.described + dims.undescribed(source.rest)
         taken = set(source.format.dimension_names)
-        lasdims.append(source.file, described, taken, placed.extras, placed.remarks, placed.label)
+        dims.append(source.file, described, taken, placed.extras, placed.remarks, placed.label)

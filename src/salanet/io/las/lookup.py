@@ -10,8 +10,9 @@ from __future__ import annotations
 import struct
 
 from salanet.cloud import usable_names
-from salanet.io import asprs, names
-from salanet.io.lasfile import LasFile, Vlr
+from salanet.io import names
+from salanet.io.las import asprs
+from salanet.io.las.binary import LasFile, Vlr
 
 STANDARD, OURS = (b"LASF_Spec", 0), (b"SalaNet", 1)
 CODES, LONGEST = 256, 15

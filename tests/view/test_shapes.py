@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from salanet.editing.points import Points
-from salanet.editing.shapes import Balls, Below, Camera, Lasso, Shape, Slab, Stroke, View
+from salanet.view.points import Points
+from salanet.view.shapes import Balls, Below, Camera, Lasso, Shape, Slab, Stroke, View
 
 WIDTH, HEIGHT = 800.0, 600.0
 TAN = math.tan(math.pi / 9)

@@ -18,7 +18,7 @@ from salanet import __version__
 from salanet.cloud import PointCloud
 from salanet.company import Company
 from salanet.errors import DataError
-from salanet.io.lasfile import LasFile
+from salanet.io.las.binary import LasFile
 
 WKT_BIT = 16
 LARGEST = np.iinfo(np.int32).max

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from salanet.io import lasfile
 from salanet.io.atomic import remove_stale, temporary_name
-from salanet.io.lasfile import LasFile
-from salanet.io.octree import Key, Tree
+from salanet.io.las import binary
+from salanet.io.las.binary import LasFile
+from salanet.io.las.octree import Key, Tree
 
 BITS = 21  # of each axis in a code
 CELL_BITS = 7  # a node has 128 cells along each axis
@@ -54,7 +54,7 @@ class Cube:
         for points in pieces():
             xyz = _integers(points)
             low, high = np.minimum(low, xyz.min(axis=0)), np.maximum(high, xyz.max(axis=0))
-        scales, offsets = (np.array(file.get(f)) for f in (lasfile.SCALES, lasfile.OFFSETS))
+        scales, offsets = (np.array(file.get(f)) for f in (binary.SCALES, binary.OFFSETS))
         ends = np.sort(np.stack([low, high]) * scales + offsets, axis=0)
         # A little more than the points need, so that rounding leaves none of them outside.
         side = float((ends[1] - ends[0]).max() + 2 * np.abs(scales).max())
@@ -65,7 +65,8 @@ class Cube:
         xyz = _integers(points) * self.scales + self.offsets
         steps = np.floor((xyz - self.low) / self.side * (1 << BITS))
         x, y, z = np.clip(steps, 0, (1 << BITS) - 1).astype(np.uint64).T
-        return _spread(x) | _spread(y) << np.uint64(1) | _spread(z) << np.uint64(2)
+        code: Codes = _spread(x) | _spread(y) << np.uint64(1) | _spread(z) << np.uint64(2)
+        return code
 
     def tree(self, nodes: list[tuple[Key, int]]) -> Tree:
         x, y, z = (self.low + self.side / 2).tolist()

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from salanet.editing.shapes import Camera, Floats, Shape, Stroke
 from salanet.view.sample import picked
+from salanet.view.shapes import Camera, Floats, Shape, Stroke
 
 BLOCK = 2048  # points that have a box in common
 AT_ONCE = 1 << 20  # points asked at once; bounds the memory

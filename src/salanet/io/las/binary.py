@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet.errors import DataError, FileError
-from salanet.io import laz
+from salanet.io.las import laz
 
 HEADER_SIZES = {0: 227, 1: 227, 2: 227, 3: 235, 4: 375, 5: 393}
 EXTENDED = 60  # bytes of the head of an extended record
@@ -91,7 +91,7 @@ class LasFile:
 
     @property
     def format(self) -> int:
-        return self.get(FORMAT) & 0x3F
+        return int(self.get(FORMAT)) & 0x3F
 
     @property
     def compressed(self) -> bool:

@@ -14,11 +14,11 @@ import lazrs
 import numpy as np
 
 from salanet.errors import DataError
-from salanet.io import lasfile
 from salanet.io.atomic import temporary_name
-from salanet.io.lasfile import LasFile, Vlr
-from salanet.io.octree import ENTRY, Key, Tree
-from salanet.io.planting import Cube, Raw, plant
+from salanet.io.las import binary
+from salanet.io.las.binary import LasFile, Vlr
+from salanet.io.las.octree import ENTRY, Key, Tree
+from salanet.io.las.planting import Cube, Raw, plant
 
 SUFFIX = ".copc.laz"
 FORMATS = (6, 7, 8)
@@ -38,7 +38,7 @@ def unfit(file: LasFile) -> str | None:
     """Why a LAS file cannot become COPC; None if it can."""
     if file.format not in FORMATS:
         return f"COPC has point formats 6 to 8, this file has {file.format}"
-    if file.header[lasfile.MINOR.at] != 4 or len(file.header) != HEADER:
+    if file.header[binary.MINOR.at] != 4 or len(file.header) != HEADER:
         return "COPC has the header of LAS 1.4, this file another one"
     return None
 
@@ -60,7 +60,7 @@ def make(path: Path, tree: Tree | None) -> list[str]:
     new = temporary_name(path)
     try:
         with path.open("rb") as file, new.open("wb+") as to:
-            reader = lasfile.Reader(path, file)
+            reader = binary.Reader(path, file)
             why = unfit(reader.las)
             if why is not None:
                 raise DataError(f"{why}: write .laz instead")
@@ -69,7 +69,7 @@ def make(path: Path, tree: Tree | None) -> list[str]:
                 remarks = list[str]()
             else:
                 cube = Cube.around(reader.las, lambda: _pieces(path))
-                shape = reader.count, reader.las.get(lasfile.RECORD_SIZE)
+                shape = reader.count, reader.las.get(binary.RECORD_SIZE)
                 nodes = plant(cube, shape, lambda: _pieces(path), path)
                 tree, remarks = cube.tree([]), [OTHER_ORDER]
             _write(to, reader.las, tree, nodes)
@@ -79,26 +79,26 @@ def make(path: Path, tree: Tree | None) -> list[str]:
     return remarks
 
 
-def _as_before(reader: lasfile.Reader, tree: Tree) -> Iterator[tuple[Key, Raw]]:
+def _as_before(reader: binary.Reader, tree: Tree) -> Iterator[tuple[Key, Raw]]:
     for key, points in tree.nodes:
         yield key, reader.read(points)
 
 
 def _pieces(path: Path) -> Iterator[Raw]:
     with path.open("rb") as file:
-        reader = lasfile.Reader(path, file)
+        reader = binary.Reader(path, file)
         for start in range(0, reader.count, PIECE):
             yield reader.read(min(PIECE, reader.count - start))
 
 
 def _write(to: IO[bytes], las: LasFile, tree: Tree, nodes: Iterable[tuple[Key, Raw]]) -> None:
     """Write a file: `las` without its points, and the nodes of a tree in any order."""
-    record = las.get(lasfile.RECORD_SIZE)
-    extra = record - lasfile.RECORD_SIZES[las.format]
+    record = las.get(binary.RECORD_SIZE)
+    extra = record - binary.RECORD_SIZES[las.format]
     packed = lazrs.LazVlr.new_for_compression(las.format, extra, True)
-    others = [vlr for vlr in las.vlrs if vlr.key != lasfile.LASZIP]
-    laszip = Vlr.new(*lasfile.LASZIP, b"by laszip of LAStools", packed.record_data())
-    info = Vlr.new(lasfile.COPC, 1, b"COPC info", bytes(struct.calcsize(INFO)))
+    others = [vlr for vlr in las.vlrs if vlr.key != binary.LASZIP]
+    laszip = Vlr.new(*binary.LASZIP, b"by laszip of LAStools", packed.record_data())
+    info = Vlr.new(binary.COPC, 1, b"COPC info", bytes(struct.calcsize(INFO)))
     start = HEADER + len(las.gap) + sum(len(v.head + v.data) for v in (info, laszip, *others))
     to.write(bytes(start))
     to.flush()
@@ -122,16 +122,16 @@ def _write(to: IO[bytes], las: LasFile, tree: Tree, nodes: Iterable[tuple[Key, R
     entries["at"] = start + 8 + np.cumsum(table[:, 1]) - table[:, 1]
     pages = np.sort(entries, order="key").tobytes()
     end = to.seek(0, 2)
-    las.set(lasfile.EVLRS_AT, end)
-    las.set(lasfile.EVLR_COUNT, las.get(lasfile.EVLR_COUNT) + 1)
-    head = struct.pack("<2x16sHQ32s", lasfile.COPC, 1000, len(pages), b"COPC hierarchy")
+    las.set(binary.EVLRS_AT, end)
+    las.set(binary.EVLR_COUNT, las.get(binary.EVLR_COUNT) + 1)
+    head = struct.pack("<2x16sHQ32s", binary.COPC, 1000, len(pages), b"COPC hierarchy")
     to.write(head + pages + las.tail)
 
     facts = (*tree.centre, tree.half, tree.spacing, end + len(head), len(pages), *times)
     info = info._replace(data=struct.pack(INFO, *facts))
-    las.set(lasfile.VLR_COUNT, len(others) + 2)
-    las.set(lasfile.POINTS_AT, start)
-    las.set(lasfile.FORMAT, las.format | lasfile.COMPRESSED)
+    las.set(binary.VLR_COUNT, len(others) + 2)
+    las.set(binary.POINTS_AT, start)
+    las.set(binary.FORMAT, las.format | binary.COMPRESSED)
     to.seek(0)
     to.write(las.header)
     for vlr in (info, laszip, *others):

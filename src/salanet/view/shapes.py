@@ -1,7 +1,7 @@
 """What a person draws, and which points it holds, in float64.
 
 A shape answers for points (`holds`) and, so that not all points have to be asked, for boxes that
-surely hold none of it (`misses`). Coordinates are those of `salanet.editing.points`: z is up, the
+surely hold none of it (`misses`). Coordinates are those of `salanet.view.points`: z is up, the
 origin is near, the unit is the file's.
 """
 
@@ -212,7 +212,8 @@ class Slab:
         (ux, uy), size = np.abs(self._unit), SLACK * (np.abs(low) + np.abs(high)).sum(axis=1)
         reach, across = half @ [ux, uy] + size, half @ [uy, ux] + size
         found: Mask = (along < -reach) | (along > self._length + reach)
-        return found | (np.abs(aside) > self.width / 2 + across)
+        beside: Mask = found | (np.abs(aside) > self.width / 2 + across)
+        return beside
 
     @cached_property
     def _length(self) -> float:
@@ -240,6 +241,20 @@ class Below:
     def misses(self, low: Floats, high: Floats) -> Mask:
         del high
         return np.asarray(low[:, 2] > self.top)
+
+
+@dataclass(frozen=True)
+class Box:
+    """Points from a lowest to a highest corner (3,), both of them included."""
+
+    low: Floats
+    high: Floats
+
+    def holds(self, xyz: Floats) -> Mask:
+        return np.asarray(((xyz >= self.low) & (xyz <= self.high)).all(axis=1))
+
+    def misses(self, low: Floats, high: Floats) -> Mask:
+        return np.asarray(((high < self.low) | (low > self.high)).any(axis=1))
 
 
 def _on_screen(camera: Camera, xyz: Floats, frame: tuple[float, ...], inside) -> Mask:  # type: ignore[no-untyped-def]

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet.errors import FileError
-from salanet.io import lasfile
-from salanet.io.laz import Chunk, unpack
+from salanet.io.las import binary
+from salanet.io.las.laz import Chunk, unpack
 from salanet.io.limits import check_unpacked
 
 INFO_AT = 375 + 54  # the record with the facts of the tree is the first one
@@ -57,7 +57,7 @@ def is_copc(path: Path) -> bool:
     return head[:4] == b"LASF" and head[377:381] == b"copc"
 
 
-def tree_of(path: Path, file: IO[bytes], reader: lasfile.Reader) -> Tree | None:
+def tree_of(path: Path, file: IO[bytes], reader: binary.Reader) -> Tree | None:
     """The tree of an open file; None if it is no COPC, or a damaged one."""
     if not is_copc(path):
         return None
@@ -76,7 +76,7 @@ class Octree:
     Raises FileError if its hierarchy and its chunks do not agree.
     """
 
-    def __init__(self, path: Path, file: IO[bytes], reader: lasfile.Reader) -> None:
+    def __init__(self, path: Path, file: IO[bytes], reader: binary.Reader) -> None:
         self._path, self._file = path, file
         self._size, self._record = path.stat().st_size, reader.las.points.shape[1]
         self._laszip, self._count = reader.laszip, reader.count

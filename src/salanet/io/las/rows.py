@@ -14,8 +14,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from salanet.io import las, lasfile
-from salanet.io.las import LasSource
+from salanet.io.las import binary, clouds
+from salanet.io.las.clouds import LasSource
 
 NUMBER = np.dtype("<u8")
 BLOCK = 50_000  # points, as many as LAZ has in a chunk
@@ -38,9 +38,9 @@ class RowWriter:
         points = np.empty((0, first.points.shape[1] + NUMBER.itemsize), np.uint8)
         header = bytearray(first.header)
         self._las = replace(first, header=header, vlrs=[], gap=b"", points=points, tail=b"")
-        if self._las.has(lasfile.EVLR_COUNT):
-            self._las.set(lasfile.EVLR_COUNT, 0)
-        self._writer = lasfile.Writer(file, self._las, compress)
+        if self._las.has(binary.EVLR_COUNT):
+            self._las.set(binary.EVLR_COUNT, 0)
+        self._writer = binary.Writer(file, self._las, compress)
         self._count = 0
 
     def append(self, records: Records, numbers: Numbers) -> None:
@@ -50,9 +50,9 @@ class RowWriter:
         self._count += len(records)
 
     def finish(self) -> None:
-        """Write what is left; see `salanet.io.lasfile.Writer`. There must be a point."""
-        new = self._las.has(lasfile.COUNT)
-        self._las.set(lasfile.COUNT if new else lasfile.OLD_COUNT, self._count)
+        """Write what is left; see `salanet.io.las.binary.Writer`. There must be a point."""
+        new = self._las.has(binary.COUNT)
+        self._las.set(binary.COUNT if new else binary.OLD_COUNT, self._count)
         self._writer.finish()
 
 
@@ -63,7 +63,7 @@ class RowReader:
     """
 
     def __init__(self, path: Path, file: IO[bytes]) -> None:
-        self._reader = lasfile.Reader(path, file)
+        self._reader = binary.Reader(path, file)
         self._left, self._rows = self._reader.count, self._reader.las.points
 
     def until(self, number: int) -> tuple[Records, Numbers]:
@@ -87,7 +87,7 @@ def _numbers(rows: Records) -> Numbers:
 def only(source: LasSource, names: Collection[str]) -> Records:
     """The records of a source (N, record size), 0 but for coordinates and the arrays named."""
     record = source.record()
-    wanted = {"X", "Y", "Z", *names} | ({*las.COLOURS} if "rgb" in names else set())
+    wanted = {"X", "Y", "Z", *names} | ({*clouds.COLOURS} if "rgb" in names else set())
     wanted |= {"classification"} if "label" in names else set()
     parts = record.sub_fields_dict  # of a byte that several dimensions share
     fields = {parts[name][0] if name in parts else name for name in wanted}

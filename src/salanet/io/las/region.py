@@ -9,8 +9,9 @@ import numpy as np
 
 from salanet.cloud import PointCloud
 from salanet.errors import ConfigError, FileError
-from salanet.io import las, lasfile, reading
-from salanet.io.octree import Bounds, Octree, is_copc
+from salanet.io import reading
+from salanet.io.las import binary, clouds
+from salanet.io.las.octree import Bounds, Octree, is_copc
 
 
 def parse_bounds(text: str) -> Bounds:
@@ -48,18 +49,18 @@ def read_part(
     if not is_copc(path):
         raise FileError(path, "only parts of COPC files can be read by region or resolution")
     with reading(path), path.open("rb") as stream:
-        reader = lasfile.Reader(path, stream)  # finds what is damaged or cut short, too
+        reader = binary.Reader(path, stream)  # finds what is damaged or cut short, too
         raw = Octree(path, stream, reader).points(bounds, resolution)
-    source = las.source_of(replace(reader.las, points=raw))
-    cloud = las.to_cloud(source)
+    source = clouds.source_of(replace(reader.las, points=raw))
+    cloud = clouds.to_cloud(source)
     if bounds is not None:
         x, y = cloud.xyz[:, 0], cloud.xyz[:, 1]
         inside = (x >= bounds[0]) & (x <= bounds[2]) & (y >= bounds[1]) & (y <= bounds[3])
         source = replace(source, file=replace(source.file, points=raw[inside]))
-        cloud = las.to_cloud(source)
+        cloud = clouds.to_cloud(source)
     if not len(cloud):
         raise FileError(path, "has no points in this region")
-    las.count_returns(source.file, source.record())
+    clouds.count_returns(source.file, source.record())
     low, high = cloud.xyz.min(axis=0), cloud.xyz.max(axis=0)
-    source.file.set(lasfile.BOUNDS, *np.stack([high, low], axis=1).reshape(-1))
+    source.file.set(binary.BOUNDS, *np.stack([high, low], axis=1).reshape(-1))
     return cloud

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet.cloud import PointCloud
-from salanet.io import las, lasdims, lasfile
 from salanet.io.ahead import ahead
-from salanet.io.las import LasSource
-from salanet.io.lasfile import LasFile
-from salanet.io.octree import tree_of
+from salanet.io.las import binary, clouds, dims
+from salanet.io.las.binary import LasFile
+from salanet.io.las.clouds import LasSource
+from salanet.io.las.octree import tree_of
 from salanet.io.streams import Again, Labelled
 
 SCAN = 1 << 18  # points at once when looking for colours
@@ -31,16 +31,16 @@ class LasStream:
     def __init__(self, path: Path) -> None:
         self.path = path
         with path.open("rb") as file:
-            reader = lasfile.Reader(path, file)
+            reader = binary.Reader(path, file)
             self.tree = tree_of(path, file, reader)
         self.count = reader.count
-        self.source = las.source_of(reader.las)
+        self.source = clouds.source_of(reader.las)
         self.point_bytes = reader.las.points.shape[1]
         self.remarks: list[str] = []
 
     @property
     def names(self) -> list[str]:
-        empty = las.to_cloud(self.source, deep=False).arrays()
+        empty = clouds.to_cloud(self.source, deep=False).arrays()
         return [*empty]
 
     def clouds(self, size: int, keep: Collection[str]) -> Generator[PointCloud, None, None]:
@@ -49,7 +49,7 @@ class LasStream:
         if colours and deep is None:
             keep = {*keep} - {"rgb"}
         for source in self.sources(size):
-            yield las.to_cloud(source, keep, deep)
+            yield clouds.to_cloud(source, keep, deep)
 
     def first_clouds(self, size: int, keep: Collection[str]) -> Generator[PointCloud, None, None]:
         if "_deep" in vars(self) or not {"rgb"} <= {*keep} & {*self.names}:
@@ -57,14 +57,14 @@ class LasStream:
             return
         bright = deep = False
         for source in self.sources(size):
-            colours = las.stored_colours(source.record())
+            colours = clouds.stored_colours(source.record())
             assert colours is not None  # it has names for them
             top = int(colours.max(initial=0))
             if top > 255 and bright and not deep:  # what was given was not of 8 bits
                 self._deep = True
                 raise Again
             deep, bright = deep or top > 255, bright or top > 0
-            yield las.to_cloud(source, keep, deep)
+            yield clouds.to_cloud(source, keep, deep)
         self._deep = deep if bright else None
 
     @property
@@ -76,13 +76,13 @@ class LasStream:
         self.remarks = [*self.source.remarks, *remarks]
         done = 0
         with to.open("wb+") as file:
-            writer = lasfile.Writer(file, head, to.suffix.lower() == ".laz")
+            writer = binary.Writer(file, head, to.suffix.lower() == ".laz")
             for source in ahead(self.sources(size)):
                 count = len(source.file.points)
-                placed = las.set_dimensions(
+                placed = clouds.set_dimensions(
                     source, source.record(), labelled(done, done + count), unfit
                 )
-                las.add_extras(source, placed)
+                clouds.add_extras(source, placed)
                 writer.append(source.file.points)
                 done += count
                 yield done
@@ -91,7 +91,7 @@ class LasStream:
     def sources(self, size: int) -> Iterator[LasSource]:
         """The file with `size` of its points at a time."""
         with self.path.open("rb") as file:
-            reader = lasfile.Reader(self.path, file)
+            reader = binary.Reader(self.path, file)
             for start in range(0, self.count, size):
                 points = reader.read(min(size, self.count - start))
                 yield with_points(self.source, points)
@@ -101,7 +101,7 @@ class LasStream:
         """The colours have 16 bits; None if all are black."""
         bright = False
         for source in self.sources(SCAN):
-            rgb = las.stored_colours(source.record())
+            rgb = clouds.stored_colours(source.record())
             if rgb is None:
                 return None
             if rgb.max() > 255:
@@ -121,9 +121,9 @@ def _plan(source: LasSource, sample: PointCloud) -> tuple[LasFile, set[str], lis
     """The new file without its points, dimensions not to be used, and remarks."""
     points = np.zeros((len(sample), source.file.points.shape[1]), np.uint8)
     source = with_points(source, points)
-    placed = las.set_dimensions(source, source.record(), sample)
+    placed = clouds.set_dimensions(source, source.record(), sample)
     # As if all of them changed: the points that do not are yet to come.
-    lasdims.forget_limits(source.file, placed.stored)
-    las.name_classes(source, sample, placed)
-    las.add_extras(source, placed)
+    dims.forget_limits(source.file, placed.stored)
+    clouds.name_classes(source, sample, placed)
+    clouds.add_extras(source, placed)
     return source.file, placed.unfit, placed.remarks

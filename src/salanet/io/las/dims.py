@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet.errors import DataError
-from salanet.io.lasfile import LasFile, Vlr
+from salanet.io.las.binary import LasFile, Vlr
 
 EXTRA_BYTES = (b"LASF_Spec", 4)
 EXTRA_TYPES = ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8")

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from salanet.adapt.fit import Fit, FitOptions, examine
+from salanet.adapt.alignment import Alignment, AlignmentOptions, examine
 from salanet.cloud import PointCloud
 from salanet.datasets.town import town
 from salanet.errors import ConfigError, DataError
 from salanet.io.crs import Crs
 from salanet.model_card import ModelCard
 from salanet.model_config import ModelConfig
-from salanet.sampling.survey import Survey, survey, survey_pieces
+from salanet.sampling.summary import Summary, summarise, summarise_pieces
 
 FOOT = 0.3048
 
@@ -60,17 +60,17 @@ def room(y_up: bool = False, scale: float = 1.0, size: tuple[float, ...] = (6, 5
     return PointCloud(xyz * scale, rgb=np.full(xyz.shape, 90))
 
 
-def of(cloud: PointCloud, system: Crs | None = None, points: int | None = None) -> Survey:
-    """The survey of a cloud whose file names this reference system."""
-    found = survey(cloud, points)
-    return Survey(found.points, found.xyz, system, found.upright, found.arrays)
+def of(cloud: PointCloud, system: Crs | None = None, points: int | None = None) -> Summary:
+    """The summary of a cloud whose file names this reference system."""
+    found = summarise(cloud, points)
+    return Summary(found.points, found.xyz, system, found.upright, found.arrays)
 
 
 def test_metres_by_the_reference_system_change_nothing() -> None:
     cloud = town(1, size=40)
-    fit = examine(Model(), of(cloud, Crs("Lambert-93", 2154, "metre")))
-    assert fit == Fit(grid=0.5, intensity_scale=1000.0)
-    assert fit.apply(cloud.xyz) is cloud.xyz
+    alignment = examine(Model(), of(cloud, Crs("Lambert-93", 2154, "metre")))
+    assert alignment == Alignment(grid=0.5, intensity_scale=1000.0)
+    assert alignment.apply(cloud.xyz) is cloud.xyz
 
 
 @pytest.mark.parametrize(
@@ -93,31 +93,31 @@ def test_metres_by_the_reference_system_change_nothing() -> None:
 def test_units_of_the_reference_system(system: Crs, scale: Any, said: list[str]) -> None:
     cloud = town(1, size=40)
     cloud.xyz = cloud.xyz / np.array(scale)
-    fit = examine(Model(), of(cloud, system))
-    assert fit.scale == pytest.approx(scale)
-    assert len(fit.remarks) == len(said)
-    for remark, text in zip(fit.remarks, said, strict=True):
+    alignment = examine(Model(), of(cloud, system))
+    assert alignment.scale == pytest.approx(scale)
+    assert len(alignment.remarks) == len(said)
+    for remark, text in zip(alignment.remarks, said, strict=True):
         assert text in remark and "the output keeps its units" in remark
-    np.testing.assert_allclose(fit.apply(cloud.xyz), town(1, size=40).xyz, rtol=1e-12)
+    np.testing.assert_allclose(alignment.apply(cloud.xyz), town(1, size=40).xyz, rtol=1e-12)
 
 
 def test_units_as_asked() -> None:
-    survey_ = of(town(1, size=40), Crs("Lambert-93", 2154, "metre"))
-    assert examine(Model(), survey_, FitOptions(units="m")).remarks == ()
-    fit = examine(Model(), survey_, FitOptions(units="us-ft"))
-    assert fit.scale == (1200 / 3937,) * 3
-    assert "as asked, though the file's reference system says metre" in fit.remarks[0]
+    summary_ = of(town(1, size=40), Crs("Lambert-93", 2154, "metre"))
+    assert examine(Model(), summary_, AlignmentOptions(units="m")).remarks == ()
+    alignment = examine(Model(), summary_, AlignmentOptions(units="us-ft"))
+    assert alignment.scale == (1200 / 3937,) * 3
+    assert "as asked, though the file's reference system says metre" in alignment.remarks[0]
     mixed = of(town(1, size=40), Crs("Lambert-93", 2154, "metre", "foot"))
-    (remark,) = examine(Model(), mixed, FitOptions(units="m")).remarks
+    (remark,) = examine(Model(), mixed, AlignmentOptions(units="m")).remarks
     assert "as asked, though the file's reference system says metre, heights in foot" in remark
-    assert examine(INDOOR, of(room()), FitOptions(units="mm")).scale == (0.001,) * 3
+    assert examine(INDOOR, of(room()), AlignmentOptions(units="mm")).scale == (0.001,) * 3
 
 
 def test_degrees_are_an_error_unless_told_otherwise() -> None:
-    survey_ = of(town(1, size=40), Crs("WGS 84", 4326, "degree"))
+    summary_ = of(town(1, size=40), Crs("WGS 84", 4326, "degree"))
     with pytest.raises(DataError, match=r"a\.laz: .* in degrees \(WGS 84\); project"):
-        examine(Model(), survey_, where="a.laz")
-    assert examine(Model(), survey_, FitOptions(units="m")).scale == (1, 1, 1)
+        examine(Model(), summary_, where="a.laz")
+    assert examine(Model(), summary_, AlignmentOptions(units="m")).scale == (1, 1, 1)
     with pytest.raises(DataError, match="in degrees"):
         examine(Model(), of(town(1, size=40), Crs("WGS 84", 4326, "degree", "metre")))
     with pytest.raises(DataError, match="geocentric, z no height"):
@@ -135,9 +135,9 @@ def test_what_a_reference_system_leaves_open_is_doubted() -> None:
 
 
 def test_without_a_reference_system_metres_are_assumed_and_said() -> None:
-    fit = examine(Model(), of(town(1, size=60)))
-    assert fit.scale == (1, 1, 1)
-    assert fit.remarks == ("the file has no reference system; taken to be in metres",)
+    alignment = examine(Model(), of(town(1, size=60)))
+    assert alignment.scale == (1, 1, 1)
+    assert alignment.remarks == ("the file has no reference system; taken to be in metres",)
 
 
 def tall_town(spacing: float, scale: float = 1.0) -> PointCloud:
@@ -153,16 +153,16 @@ def tall_town(spacing: float, scale: float = 1.0) -> PointCloud:
 
 def test_feet_need_two_signs() -> None:
     model = Model(metadata={"intensity_scale": 250.0})
-    fit = examine(model, survey(tall_town(0.8, 1 / FOOT)))
-    assert fit.scale == (FOOT,) * 3 and "taken to be in feet" in fit.remarks[0]
+    alignment = examine(model, summarise(tall_town(0.8, 1 / FOOT)))
+    assert alignment.scale == (FOOT,) * 3 and "taken to be in feet" in alignment.remarks[0]
     # As tall, but as dense as in training: skyscrapers, perhaps.
-    fit = examine(model, survey(tall_town(0.35, 1 / FOOT)))
-    assert fit.scale == (1, 1, 1) and "doubtful" in fit.remarks[0]
+    alignment = examine(model, summarise(tall_town(0.35, 1 / FOOT)))
+    assert alignment.scale == (1, 1, 1) and "doubtful" in alignment.remarks[0]
     # As sparse, but of usual height; and neither.
-    fit = examine(model, survey(tall_town(2.6)))
-    assert fit.scale == (1, 1, 1) and "doubtful" in fit.remarks[0]
-    fit = examine(model, survey(tall_town(1)))
-    assert fit.scale == (1, 1, 1) and fit.remarks[0].endswith("taken to be in metres")
+    alignment = examine(model, summarise(tall_town(2.6)))
+    assert alignment.scale == (1, 1, 1) and "doubtful" in alignment.remarks[0]
+    alignment = examine(model, summarise(tall_town(1)))
+    assert alignment.scale == (1, 1, 1) and alignment.remarks[0].endswith("taken to be in metres")
 
 
 def test_feet_of_a_reference_system_that_cannot_be() -> None:
@@ -178,11 +178,11 @@ def test_feet_of_a_reference_system_that_cannot_be() -> None:
 
 @pytest.mark.parametrize("scale, name", [(1, ""), (100, "centimetre"), (1000, "millimetre")])
 def test_rooms_in_small_units(scale: float, name: str) -> None:
-    fit = examine(INDOOR, survey(room(scale=scale)))
-    assert fit.scale == pytest.approx((1 / scale,) * 3)
-    assert (fit.remarks[0].code == "units-guessed") == bool(name)
-    assert name in fit.remarks[0] and len(fit.remarks) == 1
-    # A survey from the air is never in millimetres.
+    alignment = examine(INDOOR, summarise(room(scale=scale)))
+    assert alignment.scale == pytest.approx((1 / scale,) * 3)
+    assert (alignment.remarks[0].code == "units-guessed") == bool(name)
+    assert name in alignment.remarks[0] and len(alignment.remarks) == 1
+    # A summary from the air is never in millimetres.
     assert examine(Model(), of(town(1, size=60))).scale == (1, 1, 1)
 
 
@@ -191,25 +191,27 @@ def test_mountains_are_no_rooms() -> None:
     xyz = rng.random((30_000, 3)) * [4000, 4000, 0] + [652_000, 6_862_000, 0]
     xyz[:, 2] = (xyz[:, 0] - 652_000) * 0.5
     cloud = PointCloud(xyz, rgb=np.full(xyz.shape, 90))
-    assert examine(INDOOR, survey(cloud)).scale == (1, 1, 1)
+    assert examine(INDOOR, summarise(cloud)).scale == (1, 1, 1)
 
 
 def test_y_up_is_found_when_evident() -> None:
     flat = (9.0, 8.0, 2.6)
-    upright, lying = survey(room(size=flat)), survey(room(y_up=True, size=flat))
+    upright, lying = summarise(room(size=flat)), summarise(room(y_up=True, size=flat))
     assert examine(INDOOR, upright).up == "z"
-    fit = examine(INDOOR, lying)
-    assert fit.up == "y" and any("y is up: most planes lie across y" in r for r in fit.remarks)
-    np.testing.assert_allclose(
-        fit.apply(room(y_up=True, size=flat).xyz), room(size=flat).xyz, atol=1e-12
+    alignment = examine(INDOOR, lying)
+    assert alignment.up == "y" and any(
+        "y is up: most planes lie across y" in r for r in alignment.remarks
     )
-    assert examine(INDOOR, lying, FitOptions(up="z")).up == "z"
-    assert examine(INDOOR, upright, FitOptions(up="y")).up == "y"
+    np.testing.assert_allclose(
+        alignment.apply(room(y_up=True, size=flat).xyz), room(size=flat).xyz, atol=1e-12
+    )
+    assert examine(INDOOR, lying, AlignmentOptions(up="z")).up == "z"
+    assert examine(INDOOR, upright, AlignmentOptions(up="y")).up == "y"
 
 
 def test_a_corridor_is_not_turned() -> None:
     for size in ((12.0, 1.5, 2.5), (12.0, 2.0, 3.0), (3.0, 2.0, 2.6)):
-        assert examine(INDOOR, survey(room(size=size))).up == "z"
+        assert examine(INDOOR, summarise(room(size=size))).up == "z"
 
 
 def test_a_file_with_a_reference_system_is_upright() -> None:
@@ -220,33 +222,36 @@ def test_a_file_with_a_reference_system_is_upright() -> None:
 def test_density_and_grid() -> None:
     model = Model(metadata={"intensity_scale": 250.0, "spacing": 0.6})
     metres = {"units": "m"}
-    sparse = survey(tall_town(3))
+    sparse = summarise(tall_town(3))
     assert sparse.spacing == pytest.approx(3, rel=0.1)
-    fit = examine(model, sparse, FitOptions(**metres))
-    assert fit.grid == 0.5 and fit.zoom == 1
-    assert "points are about 3 m apart, 5 times as far as the 0.6 m" in fit.remarks[0]
-    fit = examine(model, sparse, FitOptions(**metres, grid="auto"))
-    assert fit.grid == pytest.approx(0.5 * np.sqrt(5), rel=0.1)
-    assert fit.zoom == pytest.approx(0.5 / fit.grid) and "instead of 0.5 m" in fit.remarks[0]
-    fit = examine(model, sparse, FitOptions(**metres, grid=1.0))
-    assert (fit.grid, fit.zoom) == (1.0, 0.5) and "as asked" in fit.remarks[0]
+    alignment = examine(model, sparse, AlignmentOptions(**metres))
+    assert alignment.grid == 0.5 and alignment.zoom == 1
+    assert "points are about 3 m apart, 5 times as far as the 0.6 m" in alignment.remarks[0]
+    alignment = examine(model, sparse, AlignmentOptions(**metres, grid="auto"))
+    assert alignment.grid == pytest.approx(0.5 * np.sqrt(5), rel=0.1)
+    assert (
+        alignment.zoom == pytest.approx(0.5 / alignment.grid)
+        and "instead of 0.5 m" in alignment.remarks[0]
+    )
+    alignment = examine(model, sparse, AlignmentOptions(**metres, grid=1.0))
+    assert (alignment.grid, alignment.zoom) == (1.0, 0.5) and "as asked" in alignment.remarks[0]
     for grid in (None, "auto", 0.5):
-        fit = examine(model, survey(tall_town(0.7)), FitOptions(**metres, grid=grid))
-        assert (fit.grid, fit.zoom, fit.remarks) == (0.5, 1, ())
+        alignment = examine(model, summarise(tall_town(0.7)), AlignmentOptions(**metres, grid=grid))
+        assert (alignment.grid, alignment.zoom, alignment.remarks) == (0.5, 1, ())
 
 
 def test_the_spacing_of_the_whole_from_a_sample() -> None:
     cloud = tall_town(0.5)
     part = PointCloud(cloud.xyz[::9])
-    assert survey(part, len(cloud)).spacing == pytest.approx(survey(cloud).spacing, rel=0.1)
+    assert summarise(part, len(cloud)).spacing == pytest.approx(summarise(cloud).spacing, rel=0.1)
 
 
 def test_pieces_tell_what_the_whole_does() -> None:
     cloud = town(1, size=100)
-    whole = survey(cloud)
+    whole = summarise(cloud)
     cuts = [0, 10, 11, 40_000, len(cloud)]
     pieces = [PointCloud(cloud.xyz[a:b], intensity=cloud.intensity[a:b]) for a, b in pairwise(cuts)]
-    found = survey_pieces(iter(pieces), len(cloud))
+    found = summarise_pieces(iter(pieces), len(cloud))
     assert found.points == len(cloud) > len(found.xyz) == 50_000
     np.testing.assert_array_equal(found.xyz, whole.xyz)
     np.testing.assert_array_equal(found.arrays["intensity"], whole.arrays["intensity"])
@@ -259,15 +264,15 @@ def test_what_the_file_lacks() -> None:
         examine(Model(), bare, where="a.ply")
     optional = ["intensity", "return_number", "number_of_returns"]
     model = Model(metadata={"intensity_scale": 1000.0, "optional": optional})
-    fit = examine(model, bare)
-    assert fit.remarks == (
+    alignment = examine(model, bare)
+    assert alignment.remarks == (
         "the file has no intensity, return_number, number_of_returns: the model does without",
     )
-    seen = fit.cloud(PointCloud(np.zeros((3, 3))))
+    seen = alignment.cloud(PointCloud(np.zeros((3, 3))))
     assert seen.intensity is not None and seen.intensity.tolist() == [0, 0, 0]
     assert seen.attributes["number_of_returns"].tolist() == [1, 1, 1]
     colours = examine(
-        Model(0.04, ("one", "rgb"), {"optional": ["rgb"]}), bare, FitOptions(units="m")
+        Model(0.04, ("one", "rgb"), {"optional": ["rgb"]}), bare, AlignmentOptions(units="m")
     )
     assert colours.cloud(PointCloud(np.zeros((2, 3)))).rgb.tolist() == [[0, 0, 0]] * 2
 
@@ -275,21 +280,21 @@ def test_what_the_file_lacks() -> None:
 def test_fields_that_nobody_filled() -> None:
     cloud = town(1, size=40)
     cloud.attributes["number_of_returns"] = np.zeros(len(cloud), np.uint8)
-    fit = examine(Model(), of(cloud, Crs("", None, "metre")))
-    assert fit.fill == (("number_of_returns", 1.0),)
-    assert fit.remarks == (
+    alignment = examine(Model(), of(cloud, Crs("", None, "metre")))
+    assert alignment.fill == (("number_of_returns", 1.0),)
+    assert alignment.remarks == (
         "number_of_returns is 0 everywhere in the file: the model never did without: expect less",
     )
-    assert (fit.cloud(cloud).attributes["number_of_returns"] == 1).all()
+    assert (alignment.cloud(cloud).attributes["number_of_returns"] == 1).all()
     assert (cloud.attributes["number_of_returns"] == 0).all()
 
 
 def test_intensities_of_another_range() -> None:
     cloud = town(1, size=40)
     cloud.intensity = np.round(cloud.intensity / 8)
-    fit = examine(Model(), of(cloud, Crs("", None, "metre")))
-    assert fit.intensity_scale == pytest.approx(np.percentile(cloud.intensity, 95), rel=0.05)
-    assert "brought to the same range" in fit.remarks[0]
+    alignment = examine(Model(), of(cloud, Crs("", None, "metre")))
+    assert alignment.intensity_scale == pytest.approx(np.percentile(cloud.intensity, 95), rel=0.05)
+    assert "brought to the same range" in alignment.remarks[0]
 
 
 @pytest.mark.parametrize(
@@ -297,15 +302,15 @@ def test_intensities_of_another_range() -> None:
 )
 def test_bad_options(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=f"^{next(iter(options))} "):
-        FitOptions(**options)
+        AlignmentOptions(**options)
 
 
 def test_single_points_and_damaged_ones() -> None:
     ones = np.ones(2, np.uint8)
     attributes = {"return_number": ones, "number_of_returns": ones}
     cloud = PointCloud([[0, 0, 0], [np.nan, 0, 0]], intensity=ones, attributes=attributes)
-    fit = examine(Model(), survey(cloud))
-    assert fit.scale == (1, 1, 1) and fit.grid == 0.5 and fit.up == "z"
+    alignment = examine(Model(), summarise(cloud))
+    assert alignment.scale == (1, 1, 1) and alignment.grid == 0.5 and alignment.up == "z"
 
 
 def test_autzen_is_in_feet(shared_data: Path) -> None:
@@ -315,9 +320,9 @@ def test_autzen_is_in_feet(shared_data: Path) -> None:
     from salanet.io import read
 
     model = Model(0.2, metadata={"intensity_scale": 1300.0, "spacing": 0.3})
-    fit = examine(model, survey(read(path)))
-    assert fit.scale == (FOOT,) * 3
-    unit, returns, intensities, alone = fit.remarks
+    alignment = examine(model, summarise(read(path)))
+    assert alignment.scale == (FOOT,) * 3
+    unit, returns, intensities, alone = alignment.remarks
     assert "stand alone" in alone and "in feet" in unit
     assert "return_number" in returns and "intensities" in intensities
 
@@ -331,17 +336,17 @@ def test_absence_in_part_of_the_points_is_said_with_its_share() -> None:
     cloud.intensity[:] = 900
     for value, said in ((np.nan, "NaN or infinite"), (0, "0, as if nobody knew it,")):
         cloud.intensity[half] = value
-        fit = examine(optional, of(cloud, metres))
-        assert fit.remarks == (
+        alignment = examine(optional, of(cloud, metres))
+        assert alignment.remarks == (
             f"intensity is {said} in 50% of the points: the model does without there",
         )
-        assert fit.fill == () and fit.intensity_scale == 1000
+        assert alignment.fill == () and alignment.intensity_scale == 1000
     (remark,) = examine(Model(), of(cloud, metres)).remarks
     assert remark.endswith("the model never did without: expect less there")
     cloud.intensity[:] = np.nan
-    fit = examine(optional, of(cloud, metres))
-    assert fit.remarks == ("intensity is NaN everywhere in the file: the model does without",)
-    assert fit.fill == (("intensity", 0.0),)
+    alignment = examine(optional, of(cloud, metres))
+    assert alignment.remarks == ("intensity is NaN everywhere in the file: the model does without",)
+    assert alignment.fill == (("intensity", 0.0),)
 
 
 def test_a_field_of_several_values_is_as_none() -> None:
@@ -352,9 +357,9 @@ def test_a_field_of_several_values_is_as_none() -> None:
     with pytest.raises(DataError, match="needs 'return_number', which the file lacks"):
         examine(Model(), of(cloud, metres))
     optional = {"intensity_scale": 1000.0, "optional": ["return_number"]}
-    fit = examine(Model(metadata=optional), of(cloud, metres))
-    assert fit.remarks == ("the file has no return_number: the model does without",)
-    assert fit.cloud(cloud).attributes["return_number"].shape == (len(cloud),)
+    alignment = examine(Model(metadata=optional), of(cloud, metres))
+    assert alignment.remarks == ("the file has no return_number: the model does without",)
+    assert alignment.cloud(cloud).attributes["return_number"].shape == (len(cloud),)
 
 
 MANY_SIZES = {"cells": [0.4, 4.0]}
@@ -376,8 +381,8 @@ def test_tiles_of_one_survey_get_the_same_cells() -> None:
     model = Model(features=("one",), metadata=MANY_SIZES)
     system = Crs("in metres", 2154, "metre")
     fits = [examine(model, of(tall_town(spacing), system)) for spacing in (0.6, 0.75, 1.1, 1.3)]
-    assert [fit.grid for fit in fits] == [0.5, 0.5, 1.0, 1.0]
-    assert [fit.zoom for fit in fits] == [1, 1, 0.5, 0.5]
+    assert [alignment.grid for alignment in fits] == [0.5, 0.5, 1.0, 1.0]
+    assert [alignment.zoom for alignment in fits] == [1, 1, 0.5, 0.5]
     assert not fits[0].remarks and "cells of 1 m instead of 0.5 m" in fits[2].remarks[0]
     (sparse,) = examine(model, of(tall_town(8), system)).remarks
     assert "cells of 4 m" in sparse and "expect less" in sparse

@@ -1,0 +1,6 @@
+"""`python -m salanet` is `salanet`: for where the scripts of an environment are not on the path."""
+
+from salanet.cli.main import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""LAS, LAZ and COPC: clouds, bytes, streams, octrees, codes."""
