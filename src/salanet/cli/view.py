@@ -167,13 +167,13 @@ def _framed(samples: list[Sample], up: str, units: str) -> list[Sample]:
 
 def _check_output(option: str, path: Path, inputs: Sequence[Path | None]) -> None:
     """Find before the work what would go wrong after it, and what must not be overwritten."""
-    from salanet.io.atomic import spare
+    from salanet.io.atomic import protect
     from salanet.labelling.outputs import check_writable
 
     known = SUFFIXES[option]
     if path.suffix.lower() not in known:
         raise ConfigError(f"{option} {path}: name a file that ends in {' or '.join(known)}")
-    spare(path, inputs)
+    protect(path, inputs)
     check_writable(path)
 
 

@@ -28,11 +28,11 @@ class Frame(NamedTuple):
 
     def shaped(self, found: Segmentation, remarks: tuple[str, ...]) -> Segmentation:
         """The result in that shape."""
-        chances = found.probabilities
+        shares = found.probabilities
         return replace(
             found,
             labels=found.labels.reshape(self.shape),
-            probabilities=None if chances is None else chances.reshape(*self.shape, -1),
+            probabilities=None if shares is None else shares.reshape(*self.shape, -1),
             remarks=remarks,
         )
 

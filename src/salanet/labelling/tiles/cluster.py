@@ -29,7 +29,7 @@ from salanet.engine.runner import Runner
 from salanet.errors import ConfigError, MissingExtraError, SalaNetError
 from salanet.extensions import use_all, used
 from salanet.io.atomic import private_folder
-from salanet.labelling.border import UNITS_PER_METRE, header_bounds, reach_of
+from salanet.labelling.buffer import UNITS_PER_METRE, header_bounds, reach_of
 from salanet.labelling.memory import default_memory
 from salanet.labelling.predict import PredictOptions, predict_file
 from salanet.labelling.report import Report
@@ -153,7 +153,7 @@ def _ended_by_sigterm() -> Iterator[None]:
 
 
 def neighbourhoods(model: Described, files: Sequence[Path]) -> list[tuple[Path, ...]]:
-    """The neighbours of each of many files, as `border.touching` finds them.
+    """The neighbours of each of many files, as `buffer.touching` finds them.
 
     Every header is read once, and the boxes are compared along sorted edges: 100,000 tiles take
     seconds beside the reading.
@@ -214,7 +214,7 @@ def predict_tiles(
     digest, content = runner.identity, runner.path.read_bytes()
     try:
         client.register_plugin(
-            _holder(content, runner.path.suffix, digest, device, used()), name=f"salanet-{digest}"
+            _opener(content, runner.path.suffix, digest, device, used()), name=f"salanet-{digest}"
         )
     except Exception as error:  # whatever went wrong there comes as it is
         raise ConfigError(f"the workers cannot load the model: {error}") from error
@@ -280,7 +280,7 @@ def label(tile: Tile, digest: str, threads: int) -> Report:
     return replace(found, pid=os.getpid())
 
 
-def hold(
+def open_model(
     content: bytes, suffix: str, digest: str, device: str, modules: tuple[str, ...] = ()
 ) -> None:
     """In a worker: open a model, once, with what it needs of these modules."""
@@ -293,15 +293,15 @@ def hold(
         _models[digest] = open_runner(path, device)
 
 
-def _holder(content: bytes, suffix: str, digest: str, device: str, modules: tuple[str, ...]) -> Any:
+def _opener(content: bytes, suffix: str, digest: str, device: str, modules: tuple[str, ...]) -> Any:
     """Has every worker hold the model before its first tile, those that join later, too."""
     from distributed import WorkerPlugin
 
-    class Holder(WorkerPlugin):
+    class Opener(WorkerPlugin):
         def setup(self, worker: Any) -> None:  # noqa: ARG002
-            hold(content, suffix, digest, device, modules)
+            open_model(content, suffix, digest, device, modules)
 
-    return Holder()
+    return Opener()
 
 
 def _threads(client: Client) -> int:
