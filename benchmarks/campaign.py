@@ -7,7 +7,7 @@ benchmarks/results/campaign.{csv,md}.
 
 The model is simple: a core works on one tile at a time, and all nodes share one storage. A tile is
 decoded three times (to look at it, to sort it, to copy it), which reads it once, and once more for
-the strips along its borders, from which its eight neighbours read what they see of it. The tile
+the margins along its borders, from which its eight neighbours read what they see of it. The tile
 measured stands for one of a kilometre: its own neighbours reach into it as far in proportion.
 Cores scale; the storage does not: the campaign takes as long as the slower of the two.
 """
@@ -33,8 +33,8 @@ PIECE = 1_000_000  # points at once
 PART = 8 << 20  # bytes of one request to object storage
 SIDE = 1000.0  # metres of a tile
 ENDS = 2 << 20  # bytes by which a file is known to be the same one
-KEEPING, READING = "keeping strips", "reading strips of 8 neighbours"
-STORED = ("stored, in", "stored, out", "strips, out", "strips, in")
+KEEPING, READING = "keeping margins", "reading margins of 8 neighbours"
+STORED = ("stored, in", "stored, out", "margins, out", "margins, in")
 PER_MILLION = "per million points"
 
 
@@ -52,7 +52,7 @@ def measure(model_path: Path, tile: Path) -> list[dict[str, object]]:
         salanet.write(beside, salanet.PointCloud(cloud.xyz.max(axis=0, keepdims=True) + 1))
         # A border, even one of a single point, has the file pass through the disk. Other work on
         # the machine takes time from this process, but no processor seconds.
-        options = PredictOptions(border=(beside,))
+        options = PredictOptions(neighbours=(beside,))
         predict_file(model, tile, to, options)  # once for what is only done once
         wall, time.perf_counter = time.perf_counter, time.process_time
         try:
@@ -60,7 +60,7 @@ def measure(model_path: Path, tile: Path) -> list[dict[str, object]]:
         finally:
             time.perf_counter = wall
         read = len(cloud)
-        keeping, reading, kept, seen = strips(model, tile, to)
+        keeping, reading, kept, seen = margins(model, tile, to)
         sizes = (tile.stat().st_size, to.stat().st_size, kept, seen)
     spent = report.phases
     spent |= {KEEPING: keeping, READING: reading}
@@ -75,8 +75,8 @@ def measure(model_path: Path, tile: Path) -> list[dict[str, object]]:
     return rows
 
 
-def strips(model: Runner, tile: Path, to: Path) -> tuple[float, float, int, int]:
-    """Processor seconds to keep the strips of a tile, and of its neighbours to read theirs.
+def margins(model: Runner, tile: Path, to: Path) -> tuple[float, float, int, int]:
+    """Processor seconds to keep the margins of a tile, and of its neighbours to read theirs.
 
     The eight neighbours are tiles of the same size and content. Also returns the bytes kept, and
     those that all neighbours together read.
@@ -85,8 +85,8 @@ def strips(model: Runner, tile: Path, to: Path) -> tuple[float, float, int, int]
 
     from salanet.engine.runner import require_scenes
     from salanet.io.las.stream import LasStream
-    from salanet.labelling.border import header_bounds, reach_of
-    from salanet.labelling.strips import Strip
+    from salanet.labelling.buffer import header_bounds, reach_of
+    from salanet.labelling.margins import Margin
     from salanet.sampling import features
 
     bounds = header_bounds(tile)
@@ -98,13 +98,13 @@ def strips(model: Runner, tile: Path, to: Path) -> tuple[float, float, int, int]
     clock = [time.process_time()]
     for step in [(0, 1), *((x, y) for x in (-1, 0, 1) for y in (-1, 0, 1) if x or y)]:
         box = bounds[:, :2] + side * step + np.array([[-reach], [reach]])
-        strip = Strip.beside(to, LasStream(tile), bounds, box, reach, keep)
-        strip.ready(PIECE)
+        margin = Margin.beside(to, LasStream(tile), bounds, box, reach, keep)
+        margin.ready(PIECE)
         if len(clock) > 1:  # the first one makes it
-            sum(map(len, strip.clouds(PIECE)))
-            seen += sum((strip.folder / f"{n}.laz").stat().st_size for n in strip.numbers)
+            sum(map(len, margin.clouds(PIECE)))
+            seen += sum((margin.folder / f"{n}.laz").stat().st_size for n in margin.numbers)
         clock.append(time.process_time())
-    kept = sum(path.stat().st_size for path in strip.folder.iterdir())
+    kept = sum(path.stat().st_size for path in margin.folder.iterdir())
     return clock[1] - clock[0], clock[-1] - clock[1], kept, seen
 
 

@@ -107,8 +107,8 @@ def measure(model_path: Path, folder: Path, side: float, density: float, workers
     import salanet
     from salanet import geometry
     from salanet.engine import open_runner
+    from salanet.labelling.margins import kept_for
     from salanet.labelling.predict import PredictOptions
-    from salanet.labelling.strips import kept_for
     from salanet.labelling.tiles.cluster import Tile, neighbourhoods
 
     (folder / "whole").mkdir()
@@ -122,7 +122,8 @@ def measure(model_path: Path, folder: Path, side: float, density: float, workers
         (folder / name).mkdir()
         given = zip(paths, borders, strict=True)
         return [
-            Tile(p, folder / name / p.name, PredictOptions(border=b, strips=True)) for p, b in given
+            Tile(p, folder / name / p.name, PredictOptions(neighbours=b, margins=True))
+            for p, b in given
         ]
 
     rows = []

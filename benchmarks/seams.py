@@ -16,7 +16,7 @@ import numpy as np
 
 import salanet
 from salanet.engine import open_runner
-from salanet.labelling.border import touching
+from salanet.labelling.buffer import touching
 from salanet.labelling.predict import PredictOptions, predict_file
 from salanet.labelling.rules import Rules
 
@@ -61,7 +61,7 @@ def main() -> None:
             found = []
             for tile in arguments.tiles:
                 border = touching(model, tile, arguments.tiles) if seen else ()
-                options = PredictOptions(border=border, strips=True, rules=LABELLED_ANEW)
+                options = PredictOptions(neighbours=border, margins=True, rules=LABELLED_ANEW)
                 predict_file(model, tile, to, options)
                 found.append(salanet.read(to).label)
             same = np.concatenate(found) == expected

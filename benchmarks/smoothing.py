@@ -34,7 +34,7 @@ from salanet.engine.segmentation import cloud_input, scene_input
 from salanet.engine.votes import point_logits
 from salanet.evaluation import Confusion
 from salanet.sampling import islands
-from salanet.sampling.survey import survey
+from salanet.sampling.summary import summarise
 from salanet.scenes import open_scenes
 
 RESULTS = Path(__file__).parent / "results"
@@ -56,7 +56,7 @@ def tiles(paths: Iterable[Path]) -> tuple[list[Seen], tuple[str, ...]]:
     model, classes, found = as_runner("aerial"), ClassMap.parse("ign-lidar-hd"), []
     for path in paths:
         cloud = read(path)
-        known = survey(cloud)
+        known = summarise(cloud)
         alignment = examine(model, known, AlignmentOptions(noise=True), str(path))
         seen = cloud_input(model, cloud, str(path), alignment, known.company)
         said = probabilities(model, point_logits(model, seen.points, seen.features))

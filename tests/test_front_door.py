@@ -137,6 +137,7 @@ def test_old_names_warn(monkeypatch: pytest.MonkeyPatch) -> None:
         "salanet.inference": "point_logits",
         "salanet.sampling.survey": "survey",
         "salanet.adapt.fit": "FitOptions",
+        "salanet.labelling.strips": "kept_for",
     }
     for old, name in old_names.items():
         monkeypatch.delitem(sys.modules, old, raising=False)

@@ -42,6 +42,7 @@ class ModelCard(BaseModel):
         recipe: that it was trained with.
         trained: figures of the training.
         training_data, licence, metrics: for people.
+        origins: of what it needs beside the package, the module by name (`salanet.extensions`).
         text: data, licence, protocol and limits in Markdown; `card` in the file.
     """
 
@@ -63,6 +64,7 @@ class ModelCard(BaseModel):
     training_data: Any = None
     licence: Any = None
     metrics: dict[str, Any] = {}
+    origins: dict[str, str] = {}
     text: str = Field(default="", alias="card")
 
     @field_validator("*", mode="wrap")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -47,9 +47,10 @@ class ModelConfig(BaseModel):
     """The architecture of a network.
 
     Attributes:
-        network: "salanet", the U-Net all operators share, or a rival of published size, one of
-            `PUBLISHED`. For those, `operator` and `width` say what they are, whatever was asked
-            for; only KPFCNN can choose, "kpconv" or "kpconv_deformable".
+        network: "salanet", the U-Net all operators share; a rival of published size, one of
+            `PUBLISHED`; or one of somebody's own (`salanet.extensions`). For rivals, `operator` and
+            `width` say what they are, whatever was asked for; only KPFCNN can choose, "kpconv" or
+            "kpconv_deformable".
         operator: name of the local aggregation, or one of `PRESETS`, which become the operator
             and its options.
         operator_options: its own options.
@@ -66,18 +67,7 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    network: Literal[
-        "salanet",
-        "gacnet",
-        "kpfcnn",
-        "pointasnl",
-        "pointcnn",
-        "pointnet",
-        "pointnet2",
-        "randlanet",
-        "resgcn28",
-        "spg",
-    ] = "salanet"
+    network: str = "salanet"
     operator: str = "sala"
     operator_options: dict[str, Any] = Field(default_factory=dict)
     width: int = Field(default=36, ge=2)

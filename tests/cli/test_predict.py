@@ -52,10 +52,10 @@ def test_probabilities_are_written_beside_the_label(
     assert main(["predict", str(scan), *arguments]) == 0
     cloud = read(out)
     names = ["ground", "shrub", "tree", "building", "car"]
-    chances = np.stack([cloud.attributes[f"p_{name}"] for name in names], axis=1)
-    assert chances.dtype == np.float32
-    np.testing.assert_allclose(chances.sum(1), 1, atol=1e-5)
-    assert (np.array([2, 4, 5, 6, 1])[chances.argmax(1)] == cloud.label).all()
+    shares = np.stack([cloud.attributes[f"p_{name}"] for name in names], axis=1)
+    assert shares.dtype == np.float32
+    np.testing.assert_allclose(shares.sum(1), 1, atol=1e-5)
+    assert (np.array([2, 4, 5, 6, 1])[shares.argmax(1)] == cloud.label).all()
 
 
 def test_names_of_outputs(town_model: Path, scan: Path, tmp_path: Path) -> None:

@@ -89,9 +89,9 @@ def test_confidence_and_entropy(
         capsys, tmp_path / "a.laz", "-m", town_model, "--confidence", "--entropy", "--probabilities"
     )
     found = read(tmp_path / "a.labelled.laz").attributes
-    chances = np.stack([found[name] for name in found if name.startswith("p_")], axis=1)
-    assert chances.shape[1] == 5
-    np.testing.assert_array_equal(found["confidence"], chances.max(axis=1))
+    shares = np.stack([found[name] for name in found if name.startswith("p_")], axis=1)
+    assert shares.shape[1] == 5
+    np.testing.assert_array_equal(found["confidence"], shares.max(axis=1))
     assert found["entropy_1"].min() >= 0 and 0.1 < found["entropy_1"].max() <= 1
     assert (found["entropy"] == cloud.attributes["entropy"]).all()
     assert any("'entropy' is written as 'entropy_1'" in remark for remark in report["remarks"])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pages
 import pytest
 from miniatures import write_partnet, write_s3dis, write_scannet
+from registries import forget
 
 from salanet.datasets.partnet import CATEGORIES
 from salanet.datasets.town import town
@@ -37,6 +39,21 @@ def files(tmp_path_factory: pytest.TempPathFactory, town_model: Path) -> Path:
     return folder
 
 
+# Files that pages speak of: the Python block of a page that has this line.
+OWN = {
+    "my_operators.py": ("adding-an-operator.md", "class NearestThree(Operator):"),
+    "my_networks.py": ("adding-a-model.md", "class Alone(Network):"),
+    "my_data.py": ("adding-a-data-set.md", 'DATASETS["mine"] = plan'),
+}
+
+
+@pytest.fixture(autouse=True)
+def nothing_entered() -> Iterator[None]:
+    """What a page enters is known to that page alone."""
+    yield
+    forget()
+
+
 @pytest.fixture
 def workspace(files: Path, tmp_path: Path) -> Path:
     """A fresh copy of `files`, beside the recipes and the sample of the checkout."""
@@ -44,4 +61,7 @@ def workspace(files: Path, tmp_path: Path) -> Path:
     shutil.copytree(files, folder)
     for name in ("recipes", "docs"):
         (folder / name).symlink_to(pages.ROOT / name)
+    for name, (page, line) in OWN.items():
+        (block,) = (b for b in pages.blocks(pages.ROOT / "docs" / page) if line in b.text)
+        (folder / name).write_text(block.text)
     return folder

@@ -21,7 +21,7 @@ from salanet.io import read, write
 from salanet.models import load
 from salanet.pyramid import build
 from salanet.sampling import features
-from salanet.sampling.boxes import HALO_RADII, tiles
+from salanet.sampling.boxes import BUFFER_RADII, tiles
 from salanet.sampling.cells import cell_features, to_cells
 
 REPOSITORY = Path(__file__).parents[2]
@@ -163,7 +163,7 @@ def expected(xyz: Array, rgb: Array, limit: int = 250_000) -> tuple[Array, Array
     cells = to_cells(PointCloud(xyz, rgb=rgb), config.grid, keep=["rgb"], black=True)
     seen = cell_features(cells, names, None, config.grid, "room")
     logits = np.empty((len(seen), len(config.classes)), np.float32)
-    for rows, core in tiles(cells.coord, limit, HALO_RADII * config.radius):
+    for rows, core in tiles(cells.coord, limit, BUFFER_RADII * config.radius):
         points = torch.from_numpy(cells.coord[rows])
         levels = build(points, grid=config.grid, radius=config.radius, neighbours=config.neighbours)
         with torch.inference_mode():

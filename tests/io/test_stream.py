@@ -15,11 +15,11 @@ from salanet.io.stream import Stream, open_stream
 
 def labelled(count: int, codes: list[int], extras: bool, seed: int = 0) -> PointCloud:
     rng = np.random.default_rng(seed)
-    chances = {"p_a": rng.random(count, np.float32), "p_b": rng.random(count, np.float32)}
+    shares = {"p_a": rng.random(count, np.float32), "p_b": rng.random(count, np.float32)}
     return PointCloud(
         np.zeros((count, 3)),
         label=rng.choice(codes, count).astype(np.int32),
-        attributes=chances if extras else {},
+        attributes=shares if extras else {},
     )
 
 

@@ -1,4 +1,4 @@
-"""What tests of strips share."""
+"""What tests of margins share."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def test_decodes(
     model = "aerial" if named else None
     decoded.clear()
     (report,) = salanet.label(path, tmp_path / "o.laz", model, memory=memory, units="m", up="z")
-    assert ("spool" in report.phases) == (memory is not None)
+    assert ("sort" in report.phases) == (memory is not None)
     passes = sum(count for count in decoded if count > 1) / COUNT  # one point tells the format
     assert passes <= most, decoded
 

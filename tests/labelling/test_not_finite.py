@@ -74,7 +74,7 @@ def test_such_points_keep_their_row_and_get_no_label(
         predict_file(model, tmp_path / f"{n}{suffix}", tmp_path / f"{n}.out{suffix}", options)
         for n in ("whole", "gaps")
     )
-    assert ("spool" in found.phases) == (memory is not None)
+    assert ("sort" in found.phases) == (memory is not None)
     assert found.classes == expected.classes and found.cells == expected.cells
     assert f"{(~there).sum():,} {SAID}" in found.remarks
     assert not any(SAID in remark for remark in expected.remarks)

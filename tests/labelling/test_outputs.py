@@ -28,8 +28,8 @@ def model(classes: tuple[str, ...] = CLASSES) -> Network:
 
 
 def found(count: int = 50) -> Segmentation:
-    chances = np.random.default_rng(0).dirichlet([1, 1, 1], count).astype(np.float32)
-    return Segmentation(chances.argmax(1), chances, cells=count)
+    shares = np.random.default_rng(0).dirichlet([1, 1, 1], count).astype(np.float32)
+    return Segmentation(shares.argmax(1), shares, cells=count)
 
 
 def cloud(count: int = 50) -> PointCloud:
@@ -43,14 +43,14 @@ def put(labelled: PointCloud, result: Segmentation, by: Network, **wanted: bool)
 
 
 def test_confidence_and_entropy() -> None:
-    chances = np.array([[1, 0, 0], [1 / 3, 1 / 3, 1 / 3], [0.5, 0.5, 0]], np.float32)
-    confidence, entropy = extra_columns(chances, confidence=True, entropy=True)
+    shares = np.array([[1, 0, 0], [1 / 3, 1 / 3, 1 / 3], [0.5, 0.5, 0]], np.float32)
+    confidence, entropy = extra_columns(shares, confidence=True, entropy=True)
     assert confidence.dtype == entropy.dtype == np.float32
     np.testing.assert_allclose(confidence, [1, 1 / 3, 0.5], rtol=1e-6)
     np.testing.assert_allclose(entropy, [0, 1, np.log(2) / np.log(3)], atol=1e-6)
     (alone,) = extra_columns(np.ones((4, 1), np.float32), entropy=True)
     assert alone.tolist() == [0] * 4
-    assert extra_columns(chances) == []
+    assert extra_columns(shares) == []
 
 
 @pytest.mark.parametrize("suffix", io.WRITABLE)

@@ -214,7 +214,7 @@ def test_on_a_cluster(town_model: Path, scan: Path, regularised: Path, tmp_path:
         town_model,
         regularise=True,
         confidence=True,
-        border=False,
+        buffer=False,
         cluster="local",
         workers=1,
     )

@@ -101,7 +101,7 @@ def test_what_is_kept(files: Callable[[str], Path], tmp_path: Path, case: str, s
     assert former is not None
     codes, found, report = label(path, tmp_path / f"o{suffix}", rules)
     pieces, streamed, told = label(path, tmp_path / f"s{suffix}", rules, memory="100MB")
-    assert "spool" in told.phases and "read" in report.phases
+    assert "sort" in told.phases and "read" in report.phases
     np.testing.assert_array_equal(streamed.xyz, before.xyz)
     np.testing.assert_array_equal(found.xyz, before.xyz)
     kept = defined(former, before.xyz)

@@ -106,7 +106,7 @@ def test_in_any_memory(
             steps.append((phase, done, total))
 
     smooth(files(suffix), tmp_path / f"pieces{suffix}", memory=1, watch=Watch())
-    for phase in ("spool", "cells", "smooth", "write"):
+    for phase in ("sort", "cells", "smooth", "write"):
         done = [(d, t) for p, d, t in steps if p == phase]
         assert len(done) > 3 and done[-1][0] == done[-1][1], phase
     whole, pieces = tmp_path / f"whole{suffix}", tmp_path / f"pieces{suffix}"

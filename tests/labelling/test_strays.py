@@ -191,8 +191,8 @@ def test_strays_of_neighbours(model: Runner, tmp_path: Path) -> None:
     write(tmp_path / "bad.laz", with_points(east, np.array(bad)))
     found = []
     for name in ("east", "bad"):
-        for strips in (False, True):
-            options = PredictOptions(border=(tmp_path / f"{name}.laz",), strips=strips)
+        for margins in (False, True):
+            options = PredictOptions(neighbours=(tmp_path / f"{name}.laz",), margins=margins)
             predict_file(model, tmp_path / "west.laz", tmp_path / "o.laz", options)
             found.append(read(tmp_path / "o.laz").label)
     assert (found[0] == found[1]).all() and (found[2] == found[3]).all()

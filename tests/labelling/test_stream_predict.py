@@ -26,8 +26,8 @@ from salanet.engine import Runner, open_runner
 from salanet.errors import FileError
 from salanet.io.find import expand
 from salanet.io.stream import open_stream
-from salanet.labelling import spool as spool_module
-from salanet.labelling.border import neighbours_of, touching
+from salanet.labelling import point_store as point_store_module
+from salanet.labelling.buffer import neighbours_of, touching
 from salanet.labelling.memory import Plan
 from salanet.labelling.predict import PredictOptions, predict_file
 from salanet.labelling.report import Report
@@ -36,7 +36,7 @@ from salanet.labelling.workfolder import folder_of, work_folder
 
 PLAN = Plan(chunk=7_000, group=5_000, tile=16_000_000)
 ALL = PredictOptions(probabilities=True, confidence=True, entropy=True)
-PHASES = ["summary", "spool", "ground", "cells", "network", "write"]
+PHASES = ["summary", "sort", "ground", "cells", "network", "write"]
 
 
 class Killed(BaseException):
@@ -266,7 +266,7 @@ def test_a_full_disk(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(spool_module, "put", full)
+    monkeypatch.setattr(point_store_module, "put", full)
     with pytest.raises(FileError, match=r"out\.laz: cannot be made: No space left"):
         stream_file(model, scan, tmp_path / "out.laz")
     assert not [*tmp_path.iterdir()]
@@ -310,7 +310,7 @@ def test_no_seams_between_files(model: Runner, tmp_path: Path) -> None:
     for seen in (False, True):
         rates = []
         for path, other, side in zip(paths, paths[::-1], (west, ~west), strict=True):
-            options = PredictOptions(border=(other,) if seen else ())
+            options = PredictOptions(neighbours=(other,) if seen else ())
             report = predict_file(model, path, tmp_path / "out.laz", options)
             found = read(tmp_path / "out.laz")
             assert len(found) == side.sum() == report.points

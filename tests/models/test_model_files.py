@@ -82,7 +82,9 @@ def test_a_model_that_does_not_fit(model: SalaNet, tmp_path: Path) -> None:
 
     document["config"]["operator"] = "from the future"
     save_file(tensors, path, metadata={"salanet": json.dumps(document)})
-    with pytest.raises(FileError, match=r"does not fit .*from the future"):
+    with pytest.raises(
+        FileError, match=r"needs the operator 'from the future', which this version has not"
+    ):
         salanet.load(path)
 
     save_file(tensors, path, metadata={"salanet": "{not json"})

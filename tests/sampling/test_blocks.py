@@ -36,7 +36,7 @@ def test_points_out_of_reach() -> None:
     st.sampled_from([0.0, 10.0, 60.0]),
     st.integers(0, 1000),
 )
-def test_tiles(count: int, limit: int, halo: float, seed: int) -> None:
+def test_tiles(count: int, limit: int, buffer: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
     corner = rng.integers(-5, 5, 3) * EDGE
     keys = np.unique(
@@ -45,11 +45,11 @@ def test_tiles(count: int, limit: int, halo: float, seed: int) -> None:
     counts, wanted = rng.integers(1, 200, len(keys)), rng.random(len(keys)) < 0.8
     places = block_places(keys)
     owners = np.zeros(len(keys), int)
-    for core, seen in block_tiles(keys, counts, wanted, limit, halo):
+    for core, seen in block_tiles(keys, counts, wanted, limit, buffer):
         assert (np.diff(core) > 0).all() and (np.diff(seen) > 0).all() and len(core)
         owners[core] += 1
         assert np.isin(core, seen).all()
-        low, high = places[core].min(0) * EDGE - halo, (places[core].max(0) + 1) * EDGE + halo
+        low, high = places[core].min(0) * EDGE - buffer, (places[core].max(0) + 1) * EDGE + buffer
         near = ((places + 1) * EDGE > low).all(1) & (places * EDGE < high).all(1)
         assert (np.flatnonzero(near) == seen).all()
         share = np.minimum((places + 1) * EDGE, high) - np.maximum(places * EDGE, low)

@@ -12,7 +12,7 @@ import pytest
 from salanet.cli.main import main
 from salanet.errors import ConfigError
 from salanet.training import Recipe
-from salanet.training.compare import Variant, latex, markdown, rows
+from salanet.training.compare import Variant, holm, latex, markdown, rows
 from salanet.training.engine import Trainer
 
 TINY = """
@@ -69,7 +69,9 @@ def test_the_table_has_mean_and_spread() -> None:
     text = markdown(table)
     assert "| two | 100 | 50.0 ± 14.1 |" in text
     assert "| one | 100 | 20.0 |" in text
-    assert r"two & 100 & 50.0 $\pm$ 14.1 &" in latex(table)
+    assert r"two & 100 & \textbf{50.0 $\pm$ 14.1} &" in latex(table)
+    table[1]["operator"] = "kp_conv:a=50%"
+    assert "kp\\_conv:a=50\\% & 100 & 20.0 &" in latex(table)
 
 
 def test_differences_are_tested_seed_by_seed() -> None:
@@ -82,7 +84,15 @@ def test_differences_are_tested_seed_by_seed() -> None:
     # Differences of 0.1, 0.1 and 0.09: t = 29 with two degrees of freedom.
     assert math.isnan(table[0]["p"])
     assert table[1]["p"] == pytest.approx(0.0012, abs=5e-5)
-    assert "| 0.001 |" in markdown(table)
+    assert table[0]["significant"] is None and table[1]["significant"] is True
+    assert "| 0.001 | yes |" in markdown(table) and "& 0.001 & yes &" in latex(table)
+
+
+def test_many_tests_together_are_stricter() -> None:
+    nan = float("nan")
+    assert holm([0.03, nan, 0.01]) == [True, None, True]
+    assert holm([0.03, 0.02, 0.04]) == [False, False, False]
+    assert holm([0.02, 0.04, 0.01]) == [True, True, True]
 
 
 def test_a_killed_comparison_goes_on(

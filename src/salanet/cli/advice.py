@@ -12,6 +12,7 @@ ADVICE = {
     "degrees": " (--units m)",
     "flagged": " (--noise labels them)",
     "kept": " (--keep none: label them too)",
+    "import": " (--import MODULE, or the path of its file)",
     "implausible": " (see --units, --up)",
     "only-flagged": " (--noise labels them all the same)",
     "replaced": " (see --keep, --into)",

@@ -65,13 +65,13 @@ def main(argv: list[str]) -> None:
     require_torch()
     from salanet.operators import OPERATORS
     from salanet.scenes import open_scenes
-    from salanet.training.compare import RESULT, RIVALS, Variant, compare, markdown
+    from salanet.training.compare import RESULT, Variant, compare, markdown, rivals
     from salanet.training.data import check_judged
     from salanet.training.data import scenes as training_scenes
 
     if arguments.seeds < 1:
         raise ConfigError(f"--seeds {arguments.seeds}: at least one run is needed")
-    groups = {"all": tuple(OPERATORS), "everything": (*OPERATORS, *RIVALS)}
+    groups = {"all": tuple(OPERATORS), "everything": (*OPERATORS, *rivals())}
     names = [name for given in arguments.operators for name in groups.get(given, (given,))]
     variants = [Variant.parse(name) for name in names]
     recipe = arguments.settings

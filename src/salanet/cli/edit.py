@@ -30,7 +30,7 @@ def run(
     in_place: bool = False,
     marks: str | None = "corrected",
     no_marks: tyro.conf.FlagCreatePairsOff[bool] = False,
-    model: Annotated[Path | None, tyro.conf.arg(aliases=["-m"])] = None,
+    model: Annotated[str | None, tyro.conf.arg(aliases=["-m"])] = None,
     classes: str | None = None,
     points: str = "1M",
     up: Literal["auto", "z", "y", "-y"] = "auto",

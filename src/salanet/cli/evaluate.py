@@ -34,7 +34,7 @@ def main(argv: list[str]) -> None:
 
 
 def run(
-    model: Annotated[Path | None, tyro.conf.arg(aliases=["-m"])] = None,
+    model: Annotated[str | None, tyro.conf.arg(aliases=["-m"])] = None,
     data: Path | None = None,
     split: str = "test",
     protocol: Literal["whole", "voting"] = "whole",
@@ -71,16 +71,16 @@ def run(
     from salanet.cli.console import load_model
     from salanet.engine import open_runner
     from salanet.evaluation import merge_folds
-    from salanet.io.atomic import spare
+    from salanet.io.atomic import protect
     from salanet.labelling.outputs import check_writable, make_folder
     from salanet.model_file import describe, locate
 
     # Before the work, not after it.
     if output is not None:
-        spare(output, [model, *folds])
+        protect(output, [model, *folds])
         check_writable(output)
     if report is not None:
-        spare(report / "report.html", [model, *folds])
+        protect(report / "report.html", [model, *folds])
         make_folder(report / "report.html")
     if folds:
         if model or data:

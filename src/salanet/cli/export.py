@@ -64,13 +64,13 @@ def run(
     from salanet.errors import ConfigError
     from salanet.export import FlatNetwork, export, require_packages, save_float16, verify
     from salanet.export.verify import VERIFIED_POINTS
-    from salanet.io.atomic import spare
+    from salanet.io.atomic import protect
     from salanet.labelling.outputs import check_writable
     from salanet.model_file import locate
 
     to = output or model.with_suffix(".onnx")
     weights = to.suffix.lower() == ".safetensors"
-    spare(to, [locate(model)])
+    protect(to, [locate(model)])
     if weights and precision != "float16":
         raise ConfigError(f"{to} would be the model again; .safetensors is for --precision float16")
     if not weights and to.suffix.lower() != ".onnx":
@@ -134,13 +134,13 @@ def pieces(model: Network, scenes: list[Scene]) -> Iterator[tuple[Tensor, Pyrami
     import torch
 
     from salanet.engine.segmentation import scene_input
-    from salanet.sampling.boxes import HALO_RADII, tiles
+    from salanet.sampling.boxes import BUFFER_RADII, tiles
 
     passes = max(1, CALIBRATION_PASSES // len(scenes))
     for scene in scenes[:CALIBRATION_PASSES]:
         seen = scene_input(model, scene)
-        halo = HALO_RADII * model.config.radius
-        cut = tiles(seen.points, CALIBRATION_POINTS, halo)
+        buffer = BUFFER_RADII * model.config.radius
+        cut = tiles(seen.points, CALIBRATION_POINTS, buffer)
         for tile, _ in zip(cut, range(passes), strict=False):
             features, points = seen.features[tile.rows], seen.points[tile.rows]
             yield torch.from_numpy(features), model.pyramid(torch.from_numpy(points))

@@ -51,7 +51,11 @@ EXIT_BROKEN_PIPE = 141
 def usage() -> str:
     lines = ["usage: salanet COMMAND [options]", "", "commands:"]
     lines += [f"  {name:<10} {summary}" for name, (_, summary) in COMMANDS.items()]
-    lines += ["", "`salanet COMMAND --help` explains one; `--debug` shows a traceback on errors."]
+    lines += [
+        "",
+        "`salanet COMMAND --help` explains one; `--debug` shows a traceback on errors;",
+        "`--import MODULE` or FILE.py brings operators, networks, features, data sets of your own.",
+    ]
     return "\n".join(lines)
 
 
@@ -63,10 +67,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
+    arguments, modules = _imports(arguments)
     arguments = [a for a in arguments if a != "--debug"]
     name = arguments[0] if arguments else "--help"
     try:
         with unwinding():
+            if modules:
+                from salanet.extensions import use_all
+
+                use_all(modules)
             code = _run(name, arguments[1:])
             sys.stdout.flush()
         return code
@@ -88,6 +97,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as interrupt:
         print(f"salanet {name}: {str(interrupt) or 'interrupted'}", file=sys.stderr)
         return getattr(interrupt, "exit_code", EXIT_INTERRUPTED)
+
+
+def _imports(arguments: list[str]) -> tuple[list[str], tuple[str, ...]]:
+    """The arguments without --import MODULE, and the modules."""
+    rest, modules, words = list[str](), list[str](), iter(arguments)
+    for word in words:
+        option, equals, module = word.partition("=")
+        if option == "--import":
+            modules.append(module if equals else next(words, ""))
+        else:
+            rest.append(word)
+    return rest, tuple(modules)
 
 
 def _run(name: str, arguments: list[str]) -> int:

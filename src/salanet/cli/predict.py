@@ -13,6 +13,7 @@ from salanet.cli.parse import parse
 
 HERE = "local"
 ADDRESS = re.compile(r"\w+://.+|[\w.-]+:\d+")
+RENAMED = {"--border": "--buffer", "--no-border": "--no-buffer"}  # goes with the next version
 EXAMPLES = (
     "predict survey.laz",
     "predict tiles/ -o labelled/ --confidence --resume",
@@ -21,12 +22,12 @@ EXAMPLES = (
 
 
 def main(argv: list[str]) -> int:
-    return parse(run, with_address(argv), "predict", EXAMPLES)
+    return parse(run, with_address([RENAMED.get(word, word) for word in argv]), "predict", EXAMPLES)
 
 
 def run(
     files: tyro.conf.Positional[tuple[Path, ...]],
-    model: Annotated[Path | None, tyro.conf.arg(aliases=["-m"])] = None,
+    model: Annotated[str | None, tyro.conf.arg(aliases=["-m"])] = None,
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None,
     probabilities: bool = False,
     confidence: bool = False,
@@ -50,7 +51,7 @@ def run(
     scans: Literal["merged", "separate"] = "merged",
     memory: str | None = None,
     resume: bool = False,
-    border: bool = True,
+    buffer: bool = True,
     cluster: str | None = None,
     workers: int | None = None,
     json: bool = False,
@@ -99,7 +100,7 @@ def run(
         memory: how much to take, such as 500MB or 2GB; LAS, LAZ and PLY files that need more pass
             through it piece by piece. Default: a quarter of the machine's, at most 1.2 GB.
         resume: continue what a killed run left unfinished.
-        border: of several files that touch, see the neighbours' points near the edge of each, so
+        buffer: of several files that touch, see the neighbours' points near the edge of each, so
             that results have no seams.
         cluster: spread the files over the workers of a Dask cluster at this address, such as
             tcp://host:8786; without one, over processes on this machine.
@@ -140,7 +141,7 @@ def run(
             scans=scans,
             memory=memory,
             resume=resume,
-            border=border,
+            buffer=buffer,
             cluster=cluster,
             workers=workers,
             device=device,

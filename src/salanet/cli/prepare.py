@@ -94,7 +94,13 @@ def main(argv: list[str]) -> int | None:
 
         return surveys(argv[1:])
     if argv and argv[0] not in ("-h", "--help"):
-        known = ", ".join(("files", *BENCHMARKS, "rooms", "surveys"))
+        from salanet.datasets.own import DATASETS
+
+        if argv[0] in DATASETS:
+            from salanet.cli.prepare_own import own
+
+            return own(argv[0], argv[1:])
+        known = ", ".join(("files", *BENCHMARKS, "rooms", "surveys", *DATASETS))
         raise ConfigError(f"cannot prepare '{argv[0]}'; there are {known}")
     print(USAGE)
     return 0

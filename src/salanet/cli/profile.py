@@ -87,7 +87,7 @@ def configurations(
     network: str, operator: str, width: str, features: int, classes: int, partnet: bool
 ) -> list[ModelConfig]:
     """One for every combination asked for; networks of published size come once."""
-    from salanet.model_config import PRESETS
+    from salanet.model_config import PRESETS, PUBLISHED
     from salanet.models import PARTNET_NEIGHBOURS, PARTNET_PARTS, SCENE_NEIGHBOURS, new_config
     from salanet.models.networks import NETWORKS
     from salanet.operators import OPERATORS
@@ -107,7 +107,7 @@ def configurations(
         elif name == "kpfcnn":
             choices = [(o, 0) for o in operators if o.startswith("kpconv")] or [("kpconv", 0)]
         else:
-            choices = [("", 0)]
+            choices = [("", 0)] if name in PUBLISHED else [("", w) for w in widths(width)]
         for chosen, c in choices:
             configs.append(new_config(network=name, operator=chosen, width=c, **common))
     return configs

@@ -24,7 +24,7 @@ def main(argv: list[str]) -> None:
 def run(
     submission: tyro.conf.Positional[Path],
     data: Path,
-    model: Annotated[Path | None, tyro.conf.arg(aliases=["-m"])] = None,
+    model: Annotated[str | None, tyro.conf.arg(aliases=["-m"])] = None,
     split: str = "test",
     protocol: Literal["whole", "voting"] = "voting",
     votes: int | None = None,
@@ -55,11 +55,11 @@ def run(
     from salanet.cli.console import load_model, messages
     from salanet.datasets import scannet
     from salanet.evaluation.submission import check_submission, write_submission
-    from salanet.io.atomic import spare
+    from salanet.io.atomic import protect
     from salanet.scenes import open_scenes
 
     if model is not None:
-        spare(submission, [model, scans])
+        protect(submission, [model, scans])
     scenes = {scene.name: scene for scene in open_scenes(data, split)}
     expected = {name: _vertices(scene) for name, scene in scenes.items()}
     if scans is not None:

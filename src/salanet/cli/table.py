@@ -47,10 +47,10 @@ def run(
     from salanet.evaluation.report import read_result
     from salanet.evaluation.tables import published, render, with_results
     from salanet.io import atomic_path
-    from salanet.io.atomic import spare
+    from salanet.io.atomic import protect
 
     if output is not None:
-        spare(output, results)
+        protect(output, results)
     found = [(path, read_result(path)) for path in results]
     text = render(with_results(published(layout), found), format)
     if output is None:

@@ -78,7 +78,7 @@ def main(argv: list[str]) -> int:
         recipe = recipe_from(recipe, parent)
     folder = arguments.output or Path("runs") / Path(arguments.recipe).stem
     if not arguments.resume:
-        _spare_inputs(folder, arguments)
+        _protect_inputs(folder, arguments)
     budget = duration(arguments.budget) if arguments.budget else None
     open_data = shapes if recipe.sampling.shape == "whole" else scenes
     train, validation = open_data(arguments.data, recipe)
@@ -112,11 +112,11 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _spare_inputs(folder: Path, arguments: Arguments) -> None:
+def _protect_inputs(folder: Path, arguments: Arguments) -> None:
     """Raise FileError if the run would write over its own recipe or parent."""
-    from salanet.io.atomic import spare
+    from salanet.io.atomic import protect
     from salanet.training import Run
 
     run = Run(folder)
     for path in (run.recipe, run.best, run.last):
-        spare(path, [arguments.recipe, arguments.weights])
+        protect(path, [arguments.recipe, arguments.weights])

@@ -31,7 +31,7 @@ def main(argv: list[str]) -> None:
 
 def run(
     files: tyro.conf.Positional[tuple[Path, ...]],
-    model: Annotated[Path | None, tyro.conf.arg(aliases=["-m"])] = None,
+    model: Annotated[str | None, tyro.conf.arg(aliases=["-m"])] = None,
     truth: Path | None = None,
     html: Path | None = None,
     png: Path | None = None,
@@ -87,7 +87,7 @@ def run(
     found = find(files)
     for option, path in (("--html", html), ("--png", png)):
         if path is not None:
-            _check_output(option, path, [*found, truth, model])
+            _check_output(option, path, [*found, truth, Path(model) if model else None])
     samples = read(found, number(points), truth, columns, together, vertices)
     samples = _framed(samples, up, units)
     classes = Classes.of_samples(samples, metadata_of(model) if model else None)
@@ -167,13 +167,13 @@ def _framed(samples: list[Sample], up: str, units: str) -> list[Sample]:
 
 def _check_output(option: str, path: Path, inputs: Sequence[Path | None]) -> None:
     """Find before the work what would go wrong after it, and what must not be overwritten."""
-    from salanet.io.atomic import spare
+    from salanet.io.atomic import protect
     from salanet.labelling.outputs import check_writable
 
     known = SUFFIXES[option]
     if path.suffix.lower() not in known:
         raise ConfigError(f"{option} {path}: name a file that ends in {' or '.join(known)}")
-    spare(path, inputs)
+    protect(path, inputs)
     check_writable(path)
 
 
@@ -247,7 +247,7 @@ def _serve(
     serve(running, address, browser)
 
 
-def metadata_of(model: Path) -> dict[str, object]:
+def metadata_of(model: str | Path) -> dict[str, object]:
     """Classes, codes and colours of a model of scenes."""
     from salanet.model_file import describe, locate
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import salanet
 from salanet.datasets.manifest import digest, digests
 from salanet.errors import DataError, NoLabelsError
+from salanet.extensions import use_all, used
 from salanet.scene_header import HEADER
 from salanet.scenes import intact
 
@@ -160,7 +161,7 @@ def run(
     context = multiprocessing.get_context("spawn")  # OpenMP does not survive a fork
     workers = min(workers, len(items))
     pool: Executor = (
-        ProcessPoolExecutor(workers, context, _one_thread)
+        ProcessPoolExecutor(workers, context, _one_thread, (used(),))
         if processes
         else ThreadPoolExecutor(workers)
     )
@@ -214,7 +215,9 @@ def run_labelled(
     return results
 
 
-def _one_thread() -> None:
+def _one_thread(modules: tuple[str, ...]) -> None:
+    """In a process: one thread for each kernel, and what this one has imported."""
+    use_all(modules)
     os.environ |= dict.fromkeys(THREADS, "1")
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet.adapt.upright import turned
-from salanet.editing.asked import Hit, PickAsked, Place, Select
+from salanet.editing.asked import Hit, PickAsked, Place, Select, SurfaceAsked
 from salanet.editing.corrections import Corrections, pack_rows, unpack_rows
 from salanet.editing.edited import EditedFile, Options
 from salanet.editing.journal import Entry
 from salanet.editing.source import Loaded
+from salanet.editing.surface import surface
 from salanet.editing.uncertain import FILLING, Patch, patches
 from salanet.errors import DataError, FileError
 from salanet.view.asked import Detail, Scope
@@ -26,7 +27,7 @@ from salanet.view.frame import framed
 from salanet.view.page import FILE_AXES, head_of, panel_of
 from salanet.view.points import Found, Points
 from salanet.view.sample import Sample, picked
-from salanet.view.shapes import Camera
+from salanet.view.shapes import Balls, Camera
 
 LAYERS = 4  # sets of points shown that are remembered
 ASSIGN, UNDO, REDO = "assign", "undo", "redo"
@@ -241,9 +242,22 @@ class Session:
         if isinstance(asked.shape, PickAsked):
             found = self._hit(asked.shape.camera(), asked.shape.at, asked.scope)
             return self._points.rows[[] if found is None else [found.place]]
+        if isinstance(asked.shape, SurfaceAsked):
+            return self._surface(asked.shape, asked.scope)
         places = self._points.within([asked.shape.shape(), *asked.scope.shapes()])
         rows = self._points.rows[places]
         return rows[self._shown(asked.scope)(rows)]
+
+    def _surface(self, asked: SurfaceAsked, scope: Scope) -> NDArray[np.int64]:
+        found = self._hit(asked.camera(), asked.at, scope)
+        if found is None:
+            return self._points.rows[[]]
+        ball = Balls(found.xyz[None], asked.radius)
+        places = self._points.within([ball, *scope.shapes()])
+        places = places[self._shown(scope)(self._points.rows[places])]
+        seed = int(np.searchsorted(places, found.place))
+        chosen = surface(self._points.xyz[places] - found.xyz, seed, asked.radius)
+        return self._points.rows[places[chosen]]
 
     def _hit(self, camera: Camera, at: tuple[float, float], scope: Scope) -> Found | None:
         return self._points.hit(camera, at, scope.shapes(), self._shown(scope))

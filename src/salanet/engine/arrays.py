@@ -28,11 +28,11 @@ class Frame(NamedTuple):
 
     def shaped(self, found: Segmentation, remarks: tuple[str, ...]) -> Segmentation:
         """The result in that shape."""
-        chances = found.probabilities
+        shares = found.probabilities
         return replace(
             found,
             labels=found.labels.reshape(self.shape),
-            probabilities=None if chances is None else chances.reshape(*self.shape, -1),
+            probabilities=None if shares is None else shares.reshape(*self.shape, -1),
             remarks=remarks,
         )
 
@@ -52,7 +52,7 @@ def as_frame(
         DataError: arrays that do not fit together.
     """
     given = {name: array for name, array in arrays.items() if array is not None}
-    for name in given.keys() - {*KNOWN}:
+    for name in given.keys() - {*KNOWN, *needed}:
         near = get_close_matches(name, KNOWN, 1)
         raise ConfigError(
             f"there is no argument '{name}'"

@@ -14,7 +14,7 @@ from salanet.engine.network import SalaNetwork
 from salanet.errors import DataError, FileError
 from salanet.model_config import ModelConfig
 from salanet.model_file import Entry, identity_of
-from salanet.sampling.boxes import HALO_RADII
+from salanet.sampling.boxes import BUFFER_RADII
 
 if TYPE_CHECKING:
     from salanet.sampling.partition import PartitionOptions, Superpoints
@@ -57,7 +57,7 @@ class NativeRunner:
         FileError: the file cannot be read, or its tensors are not those of its architecture.
     """
 
-    halo_radii = HALO_RADII
+    buffer_radii = BUFFER_RADII
     pass_points: int | None = None
     partition: PartitionOptions | None = None
     overhead = 0

@@ -12,7 +12,7 @@ from salanet import geometry
 from salanet.engine.runner import require_scene_file
 from salanet.errors import FileError, MissingExtraError
 from salanet.model_file import KEY, described, identity_of
-from salanet.sampling.boxes import HALO_RADII
+from salanet.sampling.boxes import BUFFER_RADII
 
 if TYPE_CHECKING:
     from salanet.sampling.partition import PartitionOptions, Superpoints
@@ -31,7 +31,7 @@ class OnnxRunner:
         ConfigError: the model labels object parts.
     """
 
-    halo_radii = HALO_RADII
+    buffer_radii = BUFFER_RADII
     pass_points: int | None = None
     partition: PartitionOptions | None = None
     overhead = 80 * 10**6

@@ -14,7 +14,9 @@ from salanet.engine.network import obstacle
 from salanet.engine.onnx_runner import OnnxRunner
 from salanet.engine.runner import Model, Runner, require_scene_file
 from salanet.errors import ConfigError, FileError, MissingExtraError
+from salanet.extensions import missing
 from salanet.model_file import describe, locate
+from salanet.sampling.features import CHANNELS, FEATURES
 
 if TYPE_CHECKING:
     from salanet.models import Network
@@ -59,6 +61,10 @@ def open_runner(model: str | Path, device: str = "auto", threads: int | None = N
     if path.suffix.lower() == ".onnx":
         return tried(OnnxRunner(path, threads), path)
     entry = describe(path)
+    for name in entry.config.features:
+        if name not in CHANNELS and name not in FEATURES:
+            text = missing(FEATURES.kind, name, entry.card.origins)
+            raise FileError(path, text).about("import")
     require_scene_file(path, entry.config)
     why = obstacle(entry.config) if device in ("auto", "cpu") else f"for the device '{device}'"
     if not why:

@@ -34,7 +34,7 @@ class Runner(Protocol):
         card: what else its file tells.
         path: its file; None for a network in memory.
         identity: tells it from other models, and from other ways to run it.
-        halo_radii: how far a tile sees beyond its core, in radii of the finest level.
+        buffer_radii: how far a tile sees beyond its core, in radii of the finest level.
         pass_points: most points of a pass, for a network whose time grows faster than they do.
         partition: how a network that sees clouds in parts wants them; None for all others.
         overhead: bytes of memory of the libraries that it needs beside NumPy and the kernels.
@@ -56,7 +56,7 @@ class Runner(Protocol):
     def overhead(self) -> int: ...
 
     @property
-    def halo_radii(self) -> float: ...
+    def buffer_radii(self) -> float: ...
 
     @property
     def pass_points(self) -> int | None: ...

@@ -53,10 +53,10 @@ def point_logits(
     """
     runner = as_runner(model)
     logits = np.zeros((len(points), len(runner.config.classes)), np.float32)
-    halo = runner.halo_radii * runner.config.radius
+    buffer = runner.buffer_radii * runner.config.radius
     tile_points = min(tile_points, runner.pass_points or tile_points)
     done = 0
-    for rows, core in tiles(points, tile_points, halo):
+    for rows, core in tiles(points, tile_points, buffer):
         seen, given = points[rows], features[rows]
         parts = None if superpoints is None else superpoints.of(rows)
         total = np.zeros((int(core.sum()), logits.shape[1]), np.float32)

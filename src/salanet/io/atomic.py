@@ -155,7 +155,7 @@ def require_folder(path: str | Path) -> None:
         raise FileError(path, f"cannot write here, the folder {folder} does not exist")
 
 
-def spare(path: str | Path, inputs: Iterable[str | Path | None]) -> None:
+def protect(path: str | Path, inputs: Iterable[str | Path | None]) -> None:
     """Raise FileError if writing to `path` would replace one of the inputs, whatever its name.
 
     Folders among the inputs, None, and what does not exist are passed over.

@@ -10,7 +10,7 @@ import numpy as np
 
 from salanet import io
 from salanet.cloud import PointCloud
-from salanet.io.atomic import spare
+from salanet.io.atomic import protect
 from salanet.io.crs import Crs
 from salanet.io.describe import meanings, remarks
 from salanet.io.las import binary, copc, lookup, region
@@ -50,7 +50,7 @@ def convert(
     """
     source, target = Path(source), Path(target)
     io.require_writable(target, source)
-    spare(target, [source])
+    protect(target, [source])
     if bounds is None and resolution is None:
         cloud = io.read(source, columns=columns, scan=scan)
     else:

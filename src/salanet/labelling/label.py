@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from salanet._lazy import renamed
 from salanet.adapt.alignment import AlignmentOptions
 from salanet.adapt.choose import choose
 from salanet.engine.opening import as_runner, open_runner
@@ -15,15 +16,15 @@ from salanet.errors import ConfigError, SalaNetError
 from salanet.failures import explain
 from salanet.io import scan_count, scan_numbers
 from salanet.io.find import expand
-from salanet.labelling.border import touching
+from salanet.labelling.buffer import touching
 from salanet.labelling.inplace import InPlace
 from salanet.labelling.look import Look, look
+from salanet.labelling.margins import kept_for
 from salanet.labelling.memory import cores, parse_memory
 from salanet.labelling.outputs import MARK, plan_outputs, scan_output
 from salanet.labelling.predict import PredictOptions, inspect_file, predict_file
 from salanet.labelling.report import Report
 from salanet.labelling.rules import Rules
-from salanet.labelling.strips import kept_for
 from salanet.labelling.tiles.cluster import Tile
 from salanet.labelling.tiles.journal import Journals
 from salanet.labelling.watch import Watch
@@ -32,6 +33,7 @@ from salanet.remark import Remark
 HERE = "local"
 
 
+@renamed("border", "buffer")
 def label(
     paths: str | Path | Iterable[str | Path],
     to: str | Path | None = None,
@@ -54,7 +56,7 @@ def label(
     scans: Literal["merged", "separate"] = "merged",
     memory: int | str | None = None,
     resume: bool = False,
-    border: bool = True,
+    buffer: bool = True,
     cluster: str | None = None,
     workers: int | None = None,
     device: str = "auto",
@@ -89,7 +91,7 @@ def label(
         memory: bytes to take, or a size such as "2GB"; files that need more pass through it piece
             by piece. None for a quarter of the machine's, at most 1.2 GB.
         resume: continue what a killed run left unfinished.
-        border: of several files that touch, see the neighbours' points near the edge of each.
+        buffer: of several files that touch, see the neighbours' points near the edge of each.
         cluster: the address of a Dask scheduler, or "local" for processes on this machine.
         workers: how many processes that is; None for one per core.
         device: auto, cpu, or what PyTorch calls a device.
@@ -140,7 +142,7 @@ def label(
         places.staged if places else plan_outputs(files, None if to is None else Path(to)),
         options,
         scans == "separate",
-        files if border else (),
+        files if buffer else (),
         places or watch,
         journals=in_place,
     )
@@ -225,7 +227,7 @@ class Batch:
         runner, seen, why = choose_for(path, options)
         if self.among:
             near = touching(runner, path, self.among)
-            options = replace(options, border=near, strips=True)
+            options = replace(options, neighbours=near, margins=True)
         tile, journals = Tile(path, to, options), Journals(runner.identity)
         if dry_run:
             report = inspect_file(runner, path, to, options, seen)
@@ -248,7 +250,7 @@ class Batch:
         runner, _, _ = chooser(model, device)(self.files[0], self.options)
         beside_of = dict(zip(self.among, neighbourhoods(runner, self.among), strict=True))
         tiles = [
-            Tile(path, part, replace(options, border=beside_of.get(path, ()), strips=True))
+            Tile(path, part, replace(options, neighbours=beside_of.get(path, ()), margins=True))
             for path, to in zip(self.files, self.outputs, strict=True)
             for options, part in self.parts(path, to)
         ]

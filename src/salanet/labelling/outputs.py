@@ -123,7 +123,7 @@ def label_type(codes: Sequence[int]) -> np.dtype[Any]:
 
 
 def extra_columns(
-    chances: NDArray[np.float32],
+    shares: NDArray[np.float32],
     *,
     probabilities: bool = False,
     confidence: bool = False,
@@ -132,21 +132,21 @@ def extra_columns(
     """What is written beside the classes, float32 (N,) each, in the order of `extra_names`.
 
     Args:
-        chances: float32 (N, C), the probability of each class.
-        probabilities: each column of `chances`.
+        shares: float32 (N, C), the probability of each class.
+        probabilities: each column of `shares`.
         confidence: the largest of the probabilities.
         entropy: of the probabilities, divided by log C: 0 if one class is certain, 1 if all are
             as likely.
     """
-    columns = [np.ascontiguousarray(column) for column in chances.T if probabilities]
+    columns = [np.ascontiguousarray(column) for column in shares.T if probabilities]
     if confidence:
-        columns.append(chances.max(axis=1))
+        columns.append(shares.max(axis=1))
     if entropy:
         # Class by class: no second array of the size of all probabilities.
-        total = np.zeros(len(chances), np.float32)
-        for column in chances.T:
+        total = np.zeros(len(shares), np.float32)
+        for column in shares.T:
             total -= column * np.log(np.maximum(column, np.finfo(np.float32).tiny))
-        columns.append(np.clip(total / np.float32(math.log(max(chances.shape[1], 2))), 0, 1))
+        columns.append(np.clip(total / np.float32(math.log(max(shares.shape[1], 2))), 0, 1))
     return columns
 
 

@@ -58,11 +58,11 @@ class PredictOptions:
         memory: bytes the process may take; None for what suits the machine.
         resume: continue what a killed run left behind.
         alignment: what is known of the file's units, density and axes; the rest is found out.
-        border: neighbouring files; their points near this file's are seen, but not written.
+        neighbours: other files; their points near this file's are seen, but not written.
         vertices: of a mesh, see its vertices alone, not the surface between them.
         rules: what becomes of the classes that the file has.
-        strips: keep what lies near the edges of those beside the result, where other files with
-            the same neighbours find it (`salanet.labelling.strips.kept_for` removes it).
+        margins: keep what lies near the edges of those beside the result, where other files with
+            the same neighbours find it (`salanet.labelling.margins.kept_for` removes it).
     """
 
     probabilities: bool = False
@@ -74,10 +74,10 @@ class PredictOptions:
     memory: int | None = None
     resume: bool = False
     alignment: AlignmentOptions = field(default_factory=AlignmentOptions)
-    border: tuple[Path, ...] = ()
+    neighbours: tuple[Path, ...] = ()
     vertices: bool = False
     rules: Rules = field(default_factory=Rules)
-    strips: bool = False
+    margins: bool = False
     regularise: bool = False
 
 
@@ -176,13 +176,13 @@ def _stream(path: Path, to: Path, options: PredictOptions) -> Stream | None:
 def _at_once(model: Runner, stream: Stream, options: PredictOptions) -> bool:
     """Whether the whole file is to be in memory, which is quicker for small ones."""
     small = fits(options.memory, model, stream.count, stream.point_bytes)
-    return small and not options.border
+    return small and not options.neighbours
 
 
 def _check_size(path: Path, to: Path, options: PredictOptions) -> list[str]:
     """Remarks on a file that has to be read at once; FileError if it is known not to alignment."""
     remarks = []
-    if options.border:
+    if options.neighbours:
         remarks.append("read at once: what lies beyond the file's edge is not seen")
     itself = _stream(path, path, options)
     needed = unstreamed_bytes(path) if itself is None else points_bytes(itself)

@@ -1,4 +1,4 @@
-"""From spooled points with labels to sites on disk: one for each label in each occupied cell."""
+"""From stored points with labels to sites on disk: one for each label in each occupied cell."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from salanet.labelling.celling import CellStore, cuts
+from salanet.labelling.cell_store import CellStore, cuts
+from salanet.labelling.point_store import PointStore
 from salanet.labelling.settling import TYPE, Rows
-from salanet.labelling.spool import Spool
 from salanet.labelling.workfolder import put
 from salanet.sampling.blocks import EDGE, Keys, block_keys
 
-CODE, FIXED = "code", "fixed"  # arrays of the spool, and files of sites
+CODE, FIXED = "code", "fixed"  # arrays of the points, and files of sites
 
 
 class Sites:
-    """The sites of a spool, which gets to know the one of each point.
+    """The sites of stored points, which get to know the one of each point.
 
     Args:
         folder: where they go.
-        spool: points of one file with `CODE`, int32, and `FIXED`, uint8: the code stays.
+        point_store: points of one file with `CODE`, int32, and `FIXED`, uint8: the code stays.
         codes: all codes that occur, rising; the labels of sites are places in it.
     """
 
-    def __init__(self, folder: Path, spool: Spool, codes: NDArray[np.int32]) -> None:
-        self._folder, self._spool, self._codes = folder, spool, codes
-        self._blocks, self._counts, self._own = spool.blocks()
+    def __init__(self, folder: Path, point_store: PointStore, codes: NDArray[np.int32]) -> None:
+        self._folder, self._points, self._codes = folder, point_store, codes
+        self._blocks, self._counts, self._own = point_store.blocks()
         self._held = np.zeros(len(self._blocks), np.int64)
 
     def make(self, points: int) -> Iterator[tuple[int, int]]:
@@ -41,7 +41,7 @@ class Sites:
         """
         done = base = 0
         for first, last in pairwise(cuts(self._counts, points)):
-            spans = [self._span(run, first, last) for run in self._spool.runs]
+            spans = [self._span(run, first, last) for run in self._points.runs]
             base += self._group(self._blocks[first:last], spans, first, base)
             done += int(self._counts[first:last].sum())
             yield done, int(self._counts.sum())
@@ -60,7 +60,7 @@ class Sites:
 
     def _span(self, run: str, first: int, last: int) -> tuple[int, int]:
         """The rows of some blocks in a run."""
-        index = self._spool.index(run)
+        index = self._points.index(run)
         rows = np.r_[0, np.cumsum(index["counts"])]
         ends = self._blocks[first], self._blocks[last - 1]
         begin = np.searchsorted(index["blocks"], ends[0])
@@ -70,7 +70,7 @@ class Sites:
     def _group(self, blocks: Keys, spans: list[tuple[int, int]], first: int, base: int) -> int:
         """Make the sites of some blocks, the first of which has the number `base`; how many."""
         xyz, codes, held = (self._read(name, spans) for name in ("xyz", CODE, FIXED))
-        local, cell = xyz - self._spool.offset, self._spool.grid
+        local, cell = xyz - self._points.offset, self._points.grid
         block = np.searchsorted(blocks, block_keys(local, cell))
         x, y, z = np.floor(local.T / cell).astype(np.int64) % EDGE
         labels = np.searchsorted(self._codes, codes)
@@ -88,13 +88,13 @@ class Sites:
         site = np.empty(len(order), np.int64)
         site[order] = base + np.cumsum(new) - 1
         done = 0
-        for run, (start, stop) in zip(self._spool.runs, spans, strict=True):
+        for run, (start, stop) in zip(self._points.runs, spans, strict=True):
             if stop > start:
-                self._spool.put_cells(run, start, site[done : done + stop - start])
+                self._points.put_cells(run, start, site[done : done + stop - start])
             done += stop - start
         self._held[first : first + len(blocks)] = np.bincount(block[at], minlength=len(blocks))
         return len(starts)
 
     def _read(self, name: str, spans: list[tuple[int, int]]) -> NDArray[Any]:
-        runs = zip(self._spool.runs, spans, strict=True)
-        return np.concatenate([self._spool.read(run, name, a, b) for run, (a, b) in runs])
+        runs = zip(self._points.runs, spans, strict=True)
+        return np.concatenate([self._points.read(run, name, a, b) for run, (a, b) in runs])

@@ -1,7 +1,7 @@
 """Labelled files in, the same files out: islands of a class put right by what is around them.
 
 1. Look: the spacing of the points, which is the size of the cells.
-2. Spool: the points, sorted by block (`salanet.labelling.spool`).
+2. Sort: the points, sorted by block (`salanet.labelling.point_store`).
 3. Sites: one for each class in each cell (`salanet.labelling.sites`).
 4. Smooth: tile after tile (`salanet.labelling.settling`).
 5. Writing: the file is read again, and its copy gets the class of each point's site.
@@ -35,13 +35,13 @@ from salanet.labelling.look import Look, head_of, look
 from salanet.labelling.memory import Plan, parse_memory, peak_memory
 from salanet.labelling.outputs import make_folder, plan_outputs
 from salanet.labelling.pieces import Pieces
+from salanet.labelling.point_store import NONE, PointStore
 from salanet.labelling.report import Report
 from salanet.labelling.rules import Rules
 from salanet.labelling.scope import Scope, check, scope_of
 from salanet.labelling.settling import FILE, TYPE, Settling
 from salanet.labelling.sites import CODE, FIXED, Sites
-from salanet.labelling.spool import NONE, Spool
-from salanet.labelling.tilework import gather
+from salanet.labelling.tiling import gather
 from salanet.labelling.watch import Watch
 from salanet.labelling.workfolder import identity_of, work_folder
 from salanet.sampling.islands import SIZE
@@ -229,12 +229,12 @@ class Work:
 
     def _work(self, folder: Path) -> tuple[dict[int, dict[int, int]], int]:
         pieces = Pieces(folder)
-        with self._phase("spool"):
-            spool = Spool(folder / "points", pieces, self._cell, self._offset)
-            codes = self._spool(spool)
-        sites = Sites(folder, spool, codes)
+        with self._phase("sort"):
+            point_store = PointStore(folder / "points", pieces, self._cell, self._offset)
+            codes = self._sort(point_store)
+        sites = Sites(folder, point_store, codes)
         with self._phase("cells"):
-            if len(spool):
+            if len(point_store):
                 for done, total in sites.make(self._plan.group):
                     self.watch.progress(self.path, "cells", done, total)
         store = sites.store()
@@ -251,10 +251,10 @@ class Work:
                 self._plan.tile,
                 self._scope.closed(codes),
             )
-            for done, total in settling.run() if len(spool) else ():
+            for done, total in settling.run() if len(point_store) else ():
                 self.watch.progress(self.path, "smooth", done, total)
         with self._phase("write"):
-            changes = self._write(spool, codes, folder / FILE)
+            changes = self._write(point_store, codes, folder / FILE)
         return changes, len(store)
 
     @contextmanager
@@ -270,28 +270,30 @@ class Work:
             assert self._seen.cloud is not None  # it is no stream
             yield self._seen.cloud
 
-    def _spool(self, spool: Spool) -> NDArray[np.int32]:
+    def _sort(self, point_store: PointStore) -> NDArray[np.int32]:
         """Sort the points by block; returns all codes of those that take part."""
         found, done = np.zeros(0, np.int32), 0
         for number, cloud in enumerate(self._clouds()):
             own = self._scope.own(cloud)
             seen, held = own.former[~own.out], own.held[~own.out]
             attributes: dict[str, NDArray[Any]] = {CODE: seen, FIXED: held.astype(np.uint8)}
-            spool.add(f"own-{number}", PointCloud(cloud.xyz[~own.out], attributes=attributes), own)
+            point_store.add(
+                f"own-{number}", PointCloud(cloud.xyz[~own.out], attributes=attributes), own
+            )
             found = np.union1d(found, seen)
             if len(found) > MOST_CODES:
                 raise DataError(f"{self.path}: has over {MOST_CODES} codes: these are no classes")
             done += len(cloud)
-            self.watch.progress(self.path, "spool", done, self._count)
+            self.watch.progress(self.path, "sort", done, self._count)
         return found
 
     def _write(
-        self, spool: Spool, codes: NDArray[np.int32], labels: Path
+        self, point_store: PointStore, codes: NDArray[np.int32], labels: Path
     ) -> dict[int, dict[int, int]]:
         """Write the result; returns the points by former and new code."""
 
         def written(run: str) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-            own, cells = spool.own(run), spool.cells(run)
+            own, cells = point_store.own(run), point_store.cells(run)
             found = own.former.copy()
             free = (cells != NONE) & ~own.held
             if free.any():
@@ -299,7 +301,7 @@ class Work:
             return own.former, found
 
         pairs = Counter[tuple[int, int]]()
-        for run in spool.runs:
+        for run in point_store.runs:
             both = np.stack(written(run), axis=1)
             for (old, new), count in zip(*np.unique(both, axis=0, return_counts=True), strict=True):
                 pairs[int(old), int(new)] += int(count)

@@ -2,10 +2,10 @@
 
 1. Summary: which points have company, and the sample that decides how the file becomes what the
    model expects.
-2. Spool: the points, as the network is to see them, sorted by block (`salanet.labelling.spool`).
+2. Sort: the points, as the network is to see them, by block (`salanet.labelling.point_store`).
 3. Ground: one terrain for the whole file, where a feature needs it.
-4. Cells: group after group of blocks (`salanet.labelling.celling`).
-5. Network: tile after tile (`salanet.labelling.tilework`).
+4. Cells: group after group of blocks (`salanet.labelling.cell_store`).
+5. Network: tile after tile (`salanet.labelling.tiling`).
 6. Writing: the file is read again, and its copy gets the result of each point's cell.
 
 Each step leaves what it has done in a folder beside the result. It is the same however often the
@@ -36,18 +36,18 @@ from salanet.io.describe import strangers_in
 from salanet.io.stream import complete
 from salanet.io.streams import Stream
 from salanet.io.unchanged import require_unchanged, states
-from salanet.labelling.border import Border
-from salanet.labelling.celling import Celling, CellStore
+from salanet.labelling.buffer import Buffer
+from salanet.labelling.cell_store import CellStore, CellWriter
 from salanet.labelling.changes import Tally
 from salanet.labelling.decision import decide
 from salanet.labelling.look import Look, facts_of, head_of, source_of
 from salanet.labelling.memory import Plan
 from salanet.labelling.outputs import extra_columns, extra_names, label_type, left_out_codes
 from salanet.labelling.pieces import Pieces
+from salanet.labelling.point_store import BUFFER, OWN, PointStore
 from salanet.labelling.report import Report
 from salanet.labelling.settling import Settling
-from salanet.labelling.spool import BORDER, OWN, Spool
-from salanet.labelling.tilework import Tiling
+from salanet.labelling.tiling import Tiling
 from salanet.labelling.workfolder import (
     check_space,
     identity_of,
@@ -93,7 +93,7 @@ class Work:
         names = require_scenes(self.model.config)
         rules, noise, path = self.options.rules, self.options.alignment.noise, self.stream.path
         self._decision = decide(self.model, rules, head_of(self.stream), self.to, noise, path)
-        self._before = states([self.stream.path, *self.options.border])
+        self._before = states([self.stream.path, *self.options.neighbours])
         if self.seen:
             self._before |= self.seen.before
         try:
@@ -120,12 +120,12 @@ class Work:
         return tally.told(report, self.model), tally
 
     def _identity(self) -> dict[str, Any]:
-        options = asdict(self.options) | {"border": None, "resume": None}
-        options.pop("strips")  # nor does it matter what helps other files
+        options = asdict(self.options) | {"neighbours": None, "resume": None}
+        options.pop("margins")  # nor does it matter what helps other files
         return {
             "version": __version__,
             "model": self.model.identity,
-            "inputs": [identity_of(p) for p in (self.stream.path, *self.options.border)],
+            "inputs": [identity_of(p) for p in (self.stream.path, *self.options.neighbours)],
             "options": {name: repr(value) for name, value in options.items()},
             "plan": asdict(self.plan),
         }
@@ -139,19 +139,19 @@ class Work:
             self.remarks += [*strangers_in(self.stream), *alignment.remarks]
             out = 0 if alignment.noise else summary.flagged
             require_some(out, self.stream.count, str(self.stream.path))
-        with self._phase("spool"):
-            spool = self._spool(folder / "points", pieces, summary, alignment, names)
+        with self._phase("sort"):
+            point_store = self._sort(folder / "points", pieces, summary, alignment, names)
         with self._phase("ground"):
-            ground = self._ground(folder / "ground.npz", spool, names)
+            ground = self._ground(folder / "ground.npz", point_store, names)
         with self._phase("cells"):
-            store = self._cells(folder, spool, alignment, names, ground)
+            store = self._cells(folder, point_store, alignment, names, ground)
         with self._phase("network"):
             tiling = self._tiling(folder, pieces, store, alignment, names)
         if self.options.regularise:
             with self._phase("regularise"):
                 self._settle(tiling)
         with self._phase("write"):
-            tally = self._write(spool, tiling)
+            tally = self._write(point_store, tiling)
         if pieces.damaged:
             count = len(pieces.damaged)
             self.remarks.append(f"{count} pieces of the earlier run were damaged: made again")
@@ -176,44 +176,46 @@ class Work:
             pieces.save(path, **facts)
         return restored(facts, source_of(self.stream), self.stream.count)
 
-    def _spool(
+    def _sort(
         self, folder: Path, pieces: Pieces, summary: Summary, alignment: Alignment, names: list[str]
-    ) -> Spool:
+    ) -> PointStore:
         filled = [name for name, _ in alignment.fill]
         keep = [*features.required(names), *filled]
         company = summary.company
         assert company is not None  # it was looked for
         corners = alignment.apply(company.bounds)
-        spool = Spool(folder, pieces, alignment.grid, choose_offset(corners, alignment.grid))
+        point_store = PointStore(
+            folder, pieces, alignment.grid, choose_offset(corners, alignment.grid)
+        )
         done, size = 0, self.plan.chunk
         total = -(-self.stream.count // size)
-        if not all(spool.has(f"{OWN}-{i}") for i in range(total)):
+        if not all(point_store.has(f"{OWN}-{i}") for i in range(total)):
             for i, cloud in enumerate(ahead(self.stream.clouds(size, [*keep, *FLAGS]))):
-                if not spool.has(f"{OWN}-{i}"):
+                if not point_store.has(f"{OWN}-{i}"):
                     out = left_out(cloud, company, alignment.noise)
                     codes = left_out_codes(self.model, cloud.rows(out), company.bounds[0, 2])
                     seen = without_flags(cloud.rows(~out) if out.any() else cloud, keep)
                     own = self._decision.own(cloud, out, codes)
-                    spool.add(f"{OWN}-{i}", alignment.cloud(seen), own)
+                    point_store.add(f"{OWN}-{i}", alignment.cloud(seen), own)
                 done += len(cloud)
-                self.progress("spool", done, self.stream.count)
-        if self.options.border:
-            count = len(self.options.border)
+                self.progress("sort", done, self.stream.count)
+        if self.options.neighbours:
+            count = len(self.options.neighbours)
             self.remarks.append(f"points of {count} neighbouring files were seen at the edges")
-        strips, remarks = self.options.strips, self.remarks
+        margins, remarks = self.options.margins, self.remarks
         further = reach(SIZE) * alignment.grid if self.options.regularise else 0.0
-        border = Border(
-            self.model, self.to, alignment, corners, keep, size, strips, remarks, further
+        buffer = Buffer(
+            self.model, self.to, alignment, corners, keep, size, margins, remarks, further
         )
-        for run, cloud in enumerate(border.clouds(self.options.border)):
-            if not spool.has(f"{BORDER}-{run}"):
-                spool.add(f"{BORDER}-{run}", cloud)
-        return spool
+        for run, cloud in enumerate(buffer.clouds(self.options.neighbours)):
+            if not point_store.has(f"{BUFFER}-{run}"):
+                point_store.add(f"{BUFFER}-{run}", cloud)
+        return point_store
 
-    def _ground(self, path: Path, spool: Spool, names: list[str]) -> Ground | None:
-        if not TOLD.keys() & set(features.required(names)) - set(spool.columns):
+    def _ground(self, path: Path, point_store: PointStore, names: list[str]) -> Ground | None:
+        if not TOLD.keys() & set(features.required(names)) - set(point_store.columns):
             return None
-        found = spool.pieces.load(path)
+        found = point_store.pieces.load(path)
         if found is None:
             passes = 0
 
@@ -221,10 +223,10 @@ class Work:
                 nonlocal passes
                 passes += 1
                 self.progress("ground", passes, 4)
-                return ahead(spool.xyz(self.plan.chunk))
+                return ahead(point_store.xyz(self.plan.chunk))
 
-            found = asdict(find_terrain(points, len(spool)))
-            spool.pieces.save(path, **found)
+            found = asdict(find_terrain(points, len(point_store)))
+            point_store.pieces.save(path, **found)
         return Ground(
             found["low"],
             float(found["cell"]),
@@ -237,15 +239,17 @@ class Work:
     def _cells(
         self,
         folder: Path,
-        spool: Spool,
+        point_store: PointStore,
         alignment: Alignment,
         names: list[str],
         ground: Ground | None,
     ) -> CellStore:
         depth = len(self.model.config.neighbours)
-        celling = Celling(folder, spool, alignment, names, ground, str(self.stream.path), depth)
+        writer = CellWriter(
+            folder, point_store, alignment, names, ground, str(self.stream.path), depth
+        )
         store: CellStore | None = None
-        for done, total, found in celling.groups(self.plan.group):
+        for done, total, found in writer.groups(self.plan.group):
             self.progress("cells", done, total)
             store = found
         assert store is not None  # the last group brings it
@@ -295,14 +299,14 @@ class Work:
             "entropy": options.entropy,
         }
 
-    def _write(self, spool: Spool, tiling: Tiling) -> Tally:
+    def _write(self, point_store: PointStore, tiling: Tiling) -> Tally:
         """Write the result; returns what became of the classes."""
         size, decision, into = self.plan.chunk, self._decision, self.options.rules.into
         told = tiling.settled if self.options.regularise else tiling.labels
         tally = Tally(decision)
-        for run in spool.runs:
+        for run in point_store.runs:
             if run.startswith(OWN):
-                cells, own = spool.cells(run), spool.own(run)
+                cells, own = point_store.cells(run), point_store.own(run)
                 classes = told(cells)
                 codes = decision.written(classes, own)
                 tally.add(classes, own, codes, tiling.levels(cells))
@@ -319,11 +323,11 @@ class Work:
 
         def labelled(start: int, stop: int) -> PointCloud:
             run = f"{OWN}-{start // size}"
-            cells = spool.cells(run)
+            cells = point_store.cells(run)
             assert len(cells) == stop - start
-            codes = decision.written(told(cells), spool.own(run))
-            chances = tiling.probabilities(cells)
-            columns = [] if chances is None else extra_columns(chances, **self._extras)
+            codes = decision.written(told(cells), point_store.own(run))
+            shares = tiling.probabilities(cells)
+            columns = [] if shares is None else extra_columns(shares, **self._extras)
             return placed(codes, into, kind, extra, columns)
 
         with atomic_path(self.to) as temporary:
@@ -352,9 +356,9 @@ def placed(
 
 
 def disk_bytes(stream: Stream, model: Runner, options: PredictOptions) -> int:
-    """About what the work needs on the disk, its result included, border files left out."""
+    """About what the work needs on the disk, its result included, buffer files left out."""
     columns = 3 * 8 + 3 * 4 + 1 + 4 * len(features.required(require_scenes(model.config)))
     cells = 4 * (3 + model.config.in_channels) + 1
     beside = options.probabilities or options.confidence or options.entropy or options.regularise
-    chances = 4 * len(model.config.classes) if beside else 0
-    return stream.count * (stream.point_bytes + columns + cells + 2 * chances)
+    shares = 4 * len(model.config.classes) if beside else 0
+    return stream.count * (stream.point_bytes + columns + cells + 2 * shares)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import ValidationError
@@ -18,12 +19,17 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from salanet import model_file
 from salanet.errors import ConfigError, FileError
+from salanet.extensions import Registry, missing
 from salanet.io.atomic import atomic_path
 from salanet.model_card import document
 from salanet.model_config import ModelConfig
 from salanet.model_file import KEY, current, locate, misfit
 from salanet.models.network import Network
-from salanet.models.networks import create_network
+from salanet.models.networks import NETWORKS, create_network
+from salanet.operators import OPERATORS
+from salanet.sampling.features import CHANNELS, FEATURES
+
+ORIGINS = "origins"  # in the metadata
 
 
 def save(model: Network, path: str | Path, metadata: dict[str, object] | None = None) -> None:
@@ -45,7 +51,25 @@ def save(model: Network, path: str | Path, metadata: dict[str, object] | None = 
 
 def header(model: Network, metadata: dict[str, object] | None = None) -> str:
     """The JSON document a model file carries: version, architecture, metadata."""
-    return model_file.header(model.config, model.metadata | (metadata or {}))
+    given = {k: v for k, v in model.metadata.items() if k != ORIGINS} | (metadata or {})
+    own = origins(model.config)
+    return model_file.header(model.config, given | ({ORIGINS: own} if own else {}))
+
+
+def origins(config: ModelConfig) -> dict[str, str]:
+    """The module of each thing that a network needs beside the package, by name."""
+    named = _things(config)
+    found = {name: registry.origin(name) for registry, name in named if name in registry}
+    return {name: module for name, module in found.items() if module}
+
+
+def _things(config: ModelConfig) -> list[tuple[Registry[Any], str]]:
+    """What a network is built of, and where that is entered; features of ours left out."""
+    own = [name for name in config.features if name not in CHANNELS]
+    found: list[tuple[Registry[Any], str]] = [(NETWORKS, config.network)]
+    if config.network == "salanet":
+        found.append((OPERATORS, config.operator))
+    return [*found, *((FEATURES, name) for name in own)]
 
 
 def load(model: str | Path) -> Network:
@@ -72,6 +96,10 @@ def load(model: str | Path) -> Network:
     with _told(path):
         architecture, metadata = document(text)
         config = ModelConfig(**current(architecture, tensors))
+    for registry, name in _things(config):
+        if name not in registry:
+            text = missing(registry.kind, name, metadata.get(ORIGINS))
+            raise FileError(path, text).about("import")
     outline(path, config, {name: tensor.shape for name, tensor in tensors.items()})
     network = create_network(config, metadata)  # of the size of the file's tensors
     with torch.no_grad(), _told(path):

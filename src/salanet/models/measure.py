@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from salanet.extensions import use_all, used
 from salanet.model_config import ModelConfig
 from salanet.models.networks import create_network
 from salanet.ops import grid_subsample
@@ -41,7 +42,7 @@ class Measurement:
 def measure(config: ModelConfig, points: int = 15000, repeats: int = 7) -> Measurement:
     """Run a network on `surface_cloud(points)` in a process of its own."""
     context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
+    with context.Pool(1, use_all, (used(),)) as pool:
         return pool.apply(_measure, (config, points, repeats))
 
 

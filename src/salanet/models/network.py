@@ -16,7 +16,7 @@ from salanet.model_config import ModelConfig
 from salanet.models.layers import Dense
 from salanet.operators.pairs import PairDense
 from salanet.pyramid import Pyramid
-from salanet.sampling.boxes import HALO_RADII
+from salanet.sampling.boxes import BUFFER_RADII
 from salanet.sampling.partition import PartitionOptions, Superpoints
 
 
@@ -31,11 +31,11 @@ class Network(nn.Module, ABC):
         metadata: what a user needs to know to use the weights: class names, codes and colours,
             feature normalisation, training data and its licence, measured metrics.
         pass_points: most points of a pass, for a network whose time grows faster than they do.
-        halo_radii: how far a tile sees beyond its core, in radii of the finest level.
+        buffer_radii: how far a tile sees beyond its core, in radii of the finest level.
     """
 
     pass_points: ClassVar[int | None] = None
-    halo_radii: ClassVar[float] = HALO_RADII
+    buffer_radii: ClassVar[float] = BUFFER_RADII
 
     def __init__(self, config: ModelConfig, metadata: dict[str, object] | None = None) -> None:
         super().__init__()

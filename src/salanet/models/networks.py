@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from salanet.errors import ConfigError
+from salanet.extensions import Registry
 from salanet.model_config import ModelConfig
 from salanet.models.gacnet import GACNet
 from salanet.models.kpfcnn import KPFCNN
@@ -15,7 +19,13 @@ from salanet.models.resgcn28 import ResGCN28
 from salanet.models.spg import SPG
 from salanet.models.unet import SalaNet
 
-NETWORKS: dict[str, type[Network]] = {
+
+def _check(thing: Any) -> None:
+    if not (isinstance(thing, type) and issubclass(thing, Network)):
+        raise TypeError("it has to be a class derived from salanet.models.Network")
+
+
+_OWN: dict[str, type[Network]] = {
     "salanet": SalaNet,
     "gacnet": GACNet,
     "kpfcnn": KPFCNN,
@@ -27,8 +37,13 @@ NETWORKS: dict[str, type[Network]] = {
     "resgcn28": ResGCN28,
     "spg": SPG,
 }
+# And those that others enter: `salanet.extensions`.
+NETWORKS = Registry("network", _OWN, _check)
 
 
 def create_network(config: ModelConfig, metadata: dict[str, object] | None = None) -> Network:
-    """A freshly initialised network."""
+    """A freshly initialised network; ConfigError if nobody knows it."""
+    if config.network not in NETWORKS:
+        known = ", ".join(NETWORKS)
+        raise ConfigError(f"unknown network '{config.network}'; known are {known}")
     return NETWORKS[config.network](config, metadata)

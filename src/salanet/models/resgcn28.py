@@ -52,7 +52,7 @@ class ResGCN28(Network):
     """
 
     pass_points = 16_384
-    halo_radii = 5
+    buffer_radii = 5
 
     def __init__(self, config: ModelConfig, metadata: dict[str, object] | None = None) -> None:
         super().__init__(config, metadata)

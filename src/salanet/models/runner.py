@@ -59,8 +59,8 @@ class TorchRunner:
         return found.hexdigest()
 
     @property
-    def halo_radii(self) -> float:
-        return self.network.halo_radii
+    def buffer_radii(self) -> float:
+        return self.network.buffer_radii
 
     @property
     def pass_points(self) -> int | None:

@@ -6,6 +6,7 @@ import inspect
 from typing import Any
 
 from salanet.errors import ConfigError
+from salanet.extensions import Registry
 from salanet.operators.adaptive_weight import AdaptiveWeight
 from salanet.operators.base import Operator
 from salanet.operators.graph_attention import GraphAttention
@@ -19,7 +20,13 @@ from salanet.operators.sala_g4 import SALAG4
 from salanet.operators.spherical import Spherical, SphericalFuzzy
 from salanet.operators.xconv import XConv
 
-OPERATORS: dict[str, type[Operator]] = {
+
+def _check(thing: Any) -> None:
+    if not (isinstance(thing, type) and issubclass(thing, Operator)):
+        raise TypeError("it has to be a class derived from salanet.operators.Operator")
+
+
+_OWN: dict[str, type[Operator]] = {
     "sala": SALA,
     "sala_g4": SALAG4,
     "pointwise_mlp": PointwiseMLP,
@@ -34,6 +41,8 @@ OPERATORS: dict[str, type[Operator]] = {
     "xconv": XConv,
     "graph_attention": GraphAttention,
 }
+# And those that others enter: `salanet.extensions`.
+OPERATORS = Registry("operator", _OWN, _check)
 
 
 def create_operator(
@@ -43,6 +52,7 @@ def create_operator(
     radius: float,
     *,
     width: int | None = None,
+    bn_momentum: float | None = None,
     **options: Any,
 ) -> Operator:
     """The operator called `name`.
@@ -51,6 +61,7 @@ def create_operator(
         name: a key of `OPERATORS`.
         in_channels, out_channels, radius: see `Operator`.
         width: C of the whole network, for the operators whose hidden layers are that wide.
+        bn_momentum: of the network, for the operators with batch norms.
         options: the operator's own keyword arguments.
 
     Raises:
@@ -60,8 +71,9 @@ def create_operator(
         raise ConfigError(f"unknown operator '{name}'; known are {', '.join(OPERATORS)}")
     operator = OPERATORS[name]
     known = list(inspect.signature(operator).parameters)[3:]
-    if width is not None and "width" in known:
-        options = {"width": width} | options
+    shared = {"width": width, "bn_momentum": bn_momentum}
+    given = {name: v for name, v in shared.items() if v is not None and name in known}
+    options = given | options
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise ConfigError(

@@ -61,7 +61,7 @@ def blocks_around(keys: Keys, wanted: NDArray[np.bool_], blocks: int) -> NDArray
 
 
 def block_tiles(
-    keys: Keys, costs: NDArray[Any], wanted: NDArray[np.bool_], limit: int, halo: float
+    keys: Keys, costs: NDArray[Any], wanted: NDArray[np.bool_], limit: int, buffer: float
 ) -> Iterator[BlockTile]:
     """Cut blocks into tiles whose cores partition the wanted ones.
 
@@ -73,9 +73,9 @@ def block_tiles(
         costs: of seeing each, such as its cells.
         wanted: blocks that have to be in a core.
         limit: most a tile costs, wherever a single block allows it.
-        halo: how far a tile sees beyond its core, in cells.
+        buffer: how far a tile sees beyond its core, in cells.
     """
-    places, reach = block_places(keys), halo / EDGE
+    places, reach = block_places(keys), buffer / EDGE
     stack = [(np.flatnonzero(wanted), np.arange(len(keys)))]
     while stack:
         core, near = stack.pop()

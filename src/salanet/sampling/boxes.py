@@ -13,7 +13,7 @@ TILE_POINTS = 250_000
 # How far tiles see beyond their core, in radii of the finest level: one neighbourhood of the
 # coarsest level and one of the level before it. The network could see twice as far; what lies
 # there changes fewer than one label in a thousand.
-HALO_RADII = 24
+BUFFER_RADII = 24
 
 
 class Tile(NamedTuple):
@@ -23,17 +23,17 @@ class Tile(NamedTuple):
     core: NDArray[np.bool_]
 
 
-def tiles(points: NDArray[Any], limit: int, halo: float) -> Iterator[Tile]:
-    """Cover a cloud with boxes whose cores partition it and whose halos overlap the neighbours'.
+def tiles(points: NDArray[Any], limit: int, buffer: float) -> Iterator[Tile]:
+    """Cover a cloud with boxes whose cores partition it and whose buffers overlap the neighbours'.
 
-    A box with more than `limit` points, halo included, is halved across the longest side of its
-    core at the median of the core's points. Boxes not wider than the halo are kept whole, since
+    A box with more than `limit` points, buffer included, is halved across the longest side of its
+    core at the median of the core's points. Boxes not wider than the buffer are kept whole, since
     halving them would hardly shrink what they see.
 
     Args:
         points: (N, 3).
-        limit: most points of a tile, wherever the halo allows it.
-        halo: how far a tile sees beyond its core, in the points' units.
+        limit: most points of a tile, wherever the buffer allows it.
+        buffer: how far a tile sees beyond its core, in the points' units.
 
     Yields:
         Tiles with at least one core point. Every point is core in exactly one tile.
@@ -46,7 +46,7 @@ def tiles(points: NDArray[Any], limit: int, halo: float) -> Iterator[Tile]:
         inner = points[rows[core]]
         low, high = inner.min(0), inner.max(0)
         axis = int((high - low).argmax())
-        if len(rows) <= limit or (high - low)[axis] <= halo:
+        if len(rows) <= limit or (high - low)[axis] <= buffer:
             yield Tile(rows, core)
             continue
         along = inner[:, axis]
@@ -59,6 +59,6 @@ def tiles(points: NDArray[Any], limit: int, halo: float) -> Iterator[Tile]:
             left = position < cut
         else:
             left = position <= cut
-        # The other sides of the box were trimmed to their halo when they were cut.
-        for side, near in ((~left, position >= cut - halo), (left, position <= cut + halo)):
+        # The other sides of the box were trimmed to their buffer when they were cut.
+        for side, near in ((~left, position >= cut - buffer), (left, position <= cut + buffer)):
             stack.append((rows[near], (core & side)[near]))

@@ -19,17 +19,21 @@ of the real world, because classes such as low and medium vegetation are defined
 whatever the caller passes, so augmented coordinates give augmented features. Heights above the
 terrain (`salanet.sampling.ground`) saturate: a network that sees all of them learns how tall the
 buildings and trees of its few training tiles are, which says little about other tiles.
+
+Features of somebody's own are entered into `FEATURES`, which also holds what packages bring.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from salanet.errors import ConfigError, DataError
+from salanet.extensions import Registry
 from salanet.scenes import Scene, lowest
 
 Array = NDArray[Any]
@@ -65,32 +69,74 @@ STEEPEST = 2.0
 USUAL_CELL = 0.25
 
 
+@dataclass(frozen=True)
+class Feature:
+    """A feature of somebody's own.
+
+    Attributes:
+        compute: gives the channels, (N,) or (N, C), of N points; each row from its own row alone,
+            as files pass in pieces. It gets arrays by name: xyz (N, 3), z (N,), and those it needs.
+        channels: what each is called, C of them.
+        needs: per-point arrays of the cloud, by name; of those in a cell it gets the mean.
+    """
+
+    compute: Callable[[Mapping[str, Array]], Array]
+    channels: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+
+    @property
+    def origin(self) -> str:
+        """The module of its function."""
+        return self.compute.__module__
+
+
+def _check(thing: Any) -> None:
+    if not isinstance(thing, Feature) or not thing.channels:
+        raise TypeError("it has to be a salanet.sampling.features.Feature with channels")
+
+
+FEATURES: Registry[Feature] = Registry("feature", {}, _check)
+
+
+def _channels_of(name: str) -> tuple[str, ...]:
+    return CHANNELS[name] if name in CHANNELS else FEATURES[name].channels
+
+
+def _needs_of(name: str) -> tuple[str, ...]:
+    return NEEDS.get(name, ()) if name in CHANNELS else FEATURES[name].needs
+
+
+def known() -> list[str]:
+    """The names of all features."""
+    return [*CHANNELS, *(name for name in FEATURES if name not in CHANNELS)]
+
+
 def normalise_names(names: Iterable[str]) -> list[str]:
     """The names with hyphens as underscores; ConfigError if one is unknown, repeated or none."""
-    known = [str(name).strip().replace("-", "_") for name in names]
-    for name in known:
-        if name not in CHANNELS:
-            raise ConfigError(f"unknown feature '{name}'; there are {', '.join(CHANNELS)}")
-        if known.count(name) > 1:
+    found = [str(name).strip().replace("-", "_") for name in names]
+    for name in found:
+        if name not in CHANNELS and name not in FEATURES:
+            raise ConfigError(f"unknown feature '{name}'; there are {', '.join(known())}")
+        if found.count(name) > 1:
             raise ConfigError(f"feature '{name}' is named twice")
-    if not known:
-        raise ConfigError(f"no input features; choose from {', '.join(CHANNELS)}")
-    return known
+    if not found:
+        raise ConfigError(f"no input features; choose from {', '.join(known())}")
+    return found
 
 
 def width(names: Iterable[str]) -> int:
     """The number of channels the named features have together."""
-    return sum(len(CHANNELS[name]) for name in normalise_names(names))
+    return sum(len(_channels_of(name)) for name in normalise_names(names))
 
 
 def channels(names: Iterable[str]) -> list[str]:
     """What each channel of the named features is called."""
-    return [channel for name in normalise_names(names) for channel in CHANNELS[name]]
+    return [channel for name in normalise_names(names) for channel in _channels_of(name)]
 
 
 def required(names: Iterable[str]) -> list[str]:
     """The per-point arrays the named features are made from, besides the coordinates."""
-    return [array for name in normalise_names(names) for array in NEEDS.get(name, ())]
+    return [array for name in normalise_names(names) for array in _needs_of(name)]
 
 
 def usable(name: str, array: Array) -> bool:
@@ -152,7 +198,7 @@ def compute(
     out = np.empty((len(xyz), width(names)), np.float32)
     column = 0
     for name in names:
-        stop = column + len(CHANNELS[name])
+        stop = column + len(_channels_of(name))
         values = _channels(name, arrays, intensity_scale or 1.0)
         out[:, column:stop] = values.reshape(len(xyz), -1) if len(xyz) else 0
         column = stop
@@ -163,7 +209,7 @@ def require(names: Iterable[str], available: Iterable[str], where: str) -> None:
     """Raise DataError if an array that a feature needs is not among `available`."""
     available = sorted(available)
     for name in normalise_names(names):
-        missing = [array for array in NEEDS.get(name, ()) if array not in available]
+        missing = [array for array in _needs_of(name) if array not in available]
         if missing:
             has = ", ".join(available) or "coordinates only"
             raise DataError(
@@ -219,4 +265,17 @@ def _channels(name: str, arrays: dict[str, Array], intensity_scale: float) -> Ar
         return np.clip(arrays[name], 0, STEEPEST)
     if name in ("height_above_ground", "height_above_lowest"):
         return np.clip(arrays[name][:, None] / np.array(HEIGHT_SCALES, np.float32), -1, 1)
+    if name in FEATURES:
+        return _computed(name, FEATURES[name], arrays)
     return arrays[name]
+
+
+def _computed(name: str, feature: Feature, arrays: dict[str, Array]) -> Array:
+    """The channels (N, C) of a feature of somebody's own."""
+    count, wanted = len(arrays["xyz"]), ("xyz", "z", *feature.needs)
+    values = np.asarray(feature.compute({key: arrays[key] for key in wanted}), np.float32)
+    channels = len(feature.channels)
+    if values.shape != (count, channels) and (values.shape, channels) != ((count,), 1):
+        wrong = f"gave an array of {values.shape}, not {(count, channels)}"
+        raise ConfigError(f"the feature '{name}' {wrong}")
+    return values

@@ -17,7 +17,7 @@ from scipy.stats import ttest_rel
 from salanet.errors import ConfigError, FileError
 from salanet.evaluation import evaluate, result, write_json
 from salanet.io import atomic_path
-from salanet.model_config import PRESETS
+from salanet.model_config import PRESETS, PUBLISHED
 from salanet.models import load
 from salanet.models.networks import NETWORKS
 from salanet.operators import OPERATORS
@@ -27,7 +27,11 @@ from salanet.training.recipe import Recipe, parse_recipe
 from salanet.training.run import Run
 
 RESULT = "result.json"
-RIVALS = tuple(name for name in NETWORKS if name != "salanet")
+
+
+def rivals() -> tuple[str, ...]:
+    """The networks but the one that all operators share."""
+    return tuple(name for name in NETWORKS if name != "salanet")
 
 
 @dataclass(frozen=True)
@@ -64,10 +68,10 @@ class Variant:
         name = operator.strip()
         if name in OPERATORS or name in PRESETS:
             return cls(text, "salanet", name, options)
-        if name not in RIVALS:
-            known = ", ".join([*OPERATORS, *PRESETS, *RIVALS])
+        if name not in rivals():
+            known = ", ".join([*OPERATORS, *PRESETS, *rivals()])
             raise ConfigError(f"unknown operator '{name}'; known operators and networks: {known}")
-        if options:
+        if options and name in PUBLISHED:
             raise ConfigError(f"'{text}': the network {name} has no options")
         return cls(text, name, "", options)
 
@@ -192,6 +196,7 @@ def rows(results: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
 
     The spread is nan for a single seed. `p` is that of a two-sided paired t-test of the mIoU, seed
     by seed, against the best variant: how likely so large a difference were without any.
+    `significant` says whether that is below 5 % after Holm's correction for so many tests.
     """
     table = []
     best = max(results.values(), key=lambda found: statistics.mean(r["miou"] for r in found))
@@ -211,7 +216,24 @@ def rows(results: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
             known = [100 * iou for iou in ious if iou is not None]
             row[f"iou {cls}"] = round(statistics.mean(known), 2) if known else float("nan")
         table.append(row)
+    for row, significant in zip(table, holm([row["p"] for row in table]), strict=True):
+        row["significant"] = significant
     return sorted(table, key=lambda row: -row["miou"])
+
+
+def holm(values: Sequence[float], level: float = 0.05) -> list[bool | None]:
+    """Which of several p-values are significant together; None where there is none (nan).
+
+    The least of n is compared with level / n, the next with level / (n - 1), and so on until one is
+    too large (Holm 1979).
+    """
+    tested = sorted((value, i) for i, value in enumerate(values) if value == value)
+    found: list[bool | None] = [None] * len(values)
+    passed = True
+    for rank, (value, i) in enumerate(tested):
+        passed = passed and value <= level / (len(tested) - rank)
+        found[i] = passed
+    return found
 
 
 def _paired_p(found: Sequence[dict[str, Any]], best: Sequence[dict[str, Any]]) -> float:
@@ -238,7 +260,15 @@ def write_tables(folder: Path, table: Sequence[dict[str, Any]]) -> None:
         temporary.write_text(latex(table), encoding="utf-8")
 
 
-HEAD = ("operator", "parameters", "mIoU", "OA", "mAcc", "p", "training points/s", "steps", "seeds")
+HEAD = (
+    *("operator", "parameters", "mIoU", "OA", "mAcc", "p", "differs"),
+    *("training points/s", "steps", "seeds"),
+)
+NOTE = (
+    "% Percent, mean and standard deviation over seeds; p: two-sided paired t-test of the mIoU, "
+    "seed by seed,\n% against the first row; differs: p is significant at 5 % after Holm's "
+    "correction.\n"
+)
 
 
 def markdown(table: Sequence[dict[str, Any]]) -> str:
@@ -248,13 +278,20 @@ def markdown(table: Sequence[dict[str, Any]]) -> str:
 
 
 def latex(table: Sequence[dict[str, Any]]) -> str:
-    """The table as a LaTeX tabular, best mIoU first."""
-    lines = [" & ".join(line) + r" \\" for line in (HEAD, *map(_cells, table))]
+    """The table as a LaTeX tabular (package booktabs), best mIoU first and bold."""
+    best, *others = ([_in_latex(cell) for cell in _cells(row)] for row in table)
+    best[2] = rf"\textbf{{{best[2]}}}"
+    lines = [" & ".join(line) + r" \\" for line in (HEAD, best, *others)]
     body = "\n".join([lines[0], r"\midrule", *lines[1:]])
-    for plain, printed in (("_", r"\_"), ("±", r"$\pm$"), ("%", r"\%")):
-        body = body.replace(plain, printed)
     columns = "l" + "r" * (len(HEAD) - 1)
-    return f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{body}\n\\bottomrule\n\\end{{tabular}}\n"
+    head = f"{NOTE}\\begin{{tabular}}{{{columns}}}\n\\toprule\n"
+    return f"{head}{body}\n\\bottomrule\n\\end{{tabular}}\n"
+
+
+def _in_latex(text: str) -> str:
+    """A cell as LaTeX prints it."""
+    escaped = "".join(f"\\{c}" if c in "_%&#${}" else c for c in text)
+    return escaped.replace("±", r"$\pm$")
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
@@ -263,6 +300,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         f"{row['parameters']:,}",
         *(_with_spread(row, name) for name in ("miou", "oa", "macc")),
         "" if row["p"] != row["p"] else f"{row['p']:.3f}",
+        {None: "", True: "yes", False: "no"}[row["significant"]],
         f"{row['points_per_second']:,}",
         f"{row['steps']:,}",
         str(row["seeds"]),

@@ -30,7 +30,7 @@ from salanet.engine import Runner, as_runner, segment
 from salanet.errors import ConfigError, DataError, FileError
 from salanet.io import read
 from salanet.io.area import Area
-from salanet.io.atomic import spare
+from salanet.io.atomic import protect
 from salanet.model_file import locate
 from salanet.models import Network, load, save
 from salanet.sampling import features
@@ -170,7 +170,7 @@ def refine(
     started = time.monotonic()
     refining = refining or Refining()
     parent = open_parent(model)
-    spare(to, [*files, locate(model)])
+    protect(to, [*files, locate(model)])
     if not Path(to).parent.is_dir():
         raise FileError(to, "cannot be written: there is no such folder")
     if parent.config.parts:

@@ -316,21 +316,21 @@ class Potentials:
     def __init__(self, samples: Samples) -> None:
         self.samples = samples
         self.lock = threading.Lock()
-        self.courses: dict[int, Course] = {}
+        self.epochs: dict[int, DrawnEpoch] = {}
 
     def draw(self, epoch: int, index: int) -> tuple[Sphere, np.random.Generator]:
         """A sphere, and the generator it was drawn from for what is still to be drawn."""
         with self.lock:
-            course = self.courses.get(epoch)
-            if course is None or (index < course.drawn and index not in course.ready):
-                course = Course(self.samples, epoch)
+            drawn = self.epochs.get(epoch)
+            if drawn is None or (index < drawn.drawn and index not in drawn.ready):
+                drawn = DrawnEpoch(self.samples, epoch)
                 # Of two threads one may still be in the epoch before.
-                self.courses = {n: c for n, c in self.courses.items() if n == epoch - 1}
-                self.courses[epoch] = course
-            return course.draw(index)
+                self.epochs = {n: c for n, c in self.epochs.items() if n == epoch - 1}
+                self.epochs[epoch] = drawn
+            return drawn.draw(index)
 
 
-class Course:
+class DrawnEpoch:
     """The draws of one epoch, in order."""
 
     def __init__(self, samples: Samples, epoch: int) -> None:

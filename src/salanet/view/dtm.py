@@ -17,7 +17,7 @@ from salanet.cloud import PointCloud
 from salanet.company import Company
 from salanet.errors import ConfigError, DataError, FileError, MissingExtraError
 from salanet.io import crs, read
-from salanet.io.atomic import atomic_path, spare
+from salanet.io.atomic import atomic_path, protect
 from salanet.io.describe import meanings
 from salanet.io.stream import open_stream
 from salanet.sampling.elevation import Elevation, elevation
@@ -86,7 +86,7 @@ def write_dtm(
         if value is not None and not 0 < value < np.inf:
             raise ConfigError(f"{name} {value}: must be positive")
     _rasterio()
-    spare(to, files)
+    protect(to, files)
     report = Report()
     sources = [_Ground(path, {*codes}) for path in files]
     system, found = _system(sources, report)

@@ -239,10 +239,10 @@ def _pieces(
 
 
 def _of_rows(cloud: PointCloud, name: str, truth: NDArray[np.integer] | None = None) -> Sample:
-    chances = [v for n, v in cloud.attributes.items() if n.startswith("p_") and v.dtype.kind == "f"]
+    shares = [v for n, v in cloud.attributes.items() if n.startswith("p_") and v.dtype.kind == "f"]
     confidence = cloud.attributes.get("confidence")
-    if (confidence is None or confidence.dtype.kind != "f") and chances:
-        confidence = np.max(chances, axis=0)
+    if (confidence is None or confidence.dtype.kind != "f") and shares:
+        confidence = np.max(shares, axis=0)
     return Sample(
         name=name,
         total=len(cloud),

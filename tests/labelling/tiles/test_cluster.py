@@ -20,10 +20,10 @@ from salanet.cli.main import main
 from salanet.cli.predict import with_address
 from salanet.datasets.town import town
 from salanet.engine import open_runner
-from salanet.labelling.border import touching
+from salanet.labelling.buffer import touching
+from salanet.labelling.margins import FOLDER, kept_for
 from salanet.labelling.predict import PredictOptions, predict_file
 from salanet.labelling.report import Report
-from salanet.labelling.strips import FOLDER, kept_for
 from salanet.labelling.tiles import cluster
 from salanet.labelling.tiles.cluster import Tile, connect, neighbourhoods, predict_tiles
 from salanet.labelling.tiles.journal import NAME, Journal
@@ -84,7 +84,9 @@ def test_a_killed_worker_costs_no_result(
     model = open_runner(model_file)
     work = [
         Tile(
-            path, tmp_path / path.name, PredictOptions(probabilities=True, border=near, strips=True)
+            path,
+            tmp_path / path.name,
+            PredictOptions(probabilities=True, neighbours=near, margins=True),
         )
         for path, near in zip(tiles, neighbourhoods(model, tiles), strict=True)
     ]
@@ -105,7 +107,7 @@ def test_a_killed_worker_costs_no_result(
     assert sorted(path.name for path in tmp_path.iterdir()) == [path.name for path in tiles]
     for i, tile in enumerate(work):
         alone = tmp_path / "alone.laz"
-        report = predict_file(model, tile.path, alone, replace(tile.options, strips=False))
+        report = predict_file(model, tile.path, alone, replace(tile.options, margins=False))
         assert tile.to.read_bytes() == alone.read_bytes()
         assert reports[i].points == report.points
         assert salanet.read(alone).attributes["p_a"].std() > 0
@@ -205,7 +207,7 @@ def test_the_journal_knows_what_is_made(tmp_path: Path) -> None:
         file.write('{"output": {"na')  # killed while it wrote
     journal = Journal(tmp_path, "a model")
     assert journal.has(path, to, options) and journal.points(to) == 7
-    assert journal.has(path, to, PredictOptions(resume=True, memory=10**9, strips=True))
+    assert journal.has(path, to, PredictOptions(resume=True, memory=10**9, margins=True))
     assert not journal.has(path, to, PredictOptions(votes=2))
     assert not Journal(tmp_path, "another model").has(path, to, options)
     assert not journal.has(path, tmp_path / "other.laz", options)

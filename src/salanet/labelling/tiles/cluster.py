@@ -27,8 +27,9 @@ from salanet import geometry
 from salanet.engine.opening import as_runner, open_runner
 from salanet.engine.runner import Runner
 from salanet.errors import ConfigError, MissingExtraError, SalaNetError
+from salanet.extensions import use_all, used
 from salanet.io.atomic import private_folder
-from salanet.labelling.border import UNITS_PER_METRE, header_bounds, reach_of
+from salanet.labelling.buffer import UNITS_PER_METRE, header_bounds, reach_of
 from salanet.labelling.memory import default_memory
 from salanet.labelling.predict import PredictOptions, predict_file
 from salanet.labelling.report import Report
@@ -152,7 +153,7 @@ def _ended_by_sigterm() -> Iterator[None]:
 
 
 def neighbourhoods(model: Described, files: Sequence[Path]) -> list[tuple[Path, ...]]:
-    """The neighbours of each of many files, as `border.touching` finds them.
+    """The neighbours of each of many files, as `buffer.touching` finds them.
 
     Every header is read once, and the boxes are compared along sorted edges: 100,000 tiles take
     seconds beside the reading.
@@ -213,7 +214,7 @@ def predict_tiles(
     digest, content = runner.identity, runner.path.read_bytes()
     try:
         client.register_plugin(
-            _holder(content, runner.path.suffix, digest, device), name=f"salanet-{digest}"
+            _opener(content, runner.path.suffix, digest, device, used()), name=f"salanet-{digest}"
         )
     except Exception as error:  # whatever went wrong there comes as it is
         raise ConfigError(f"the workers cannot load the model: {error}") from error
@@ -279,25 +280,28 @@ def label(tile: Tile, digest: str, threads: int) -> Report:
     return replace(found, pid=os.getpid())
 
 
-def hold(content: bytes, suffix: str, digest: str, device: str) -> None:
-    """In a worker: open a model, once."""
+def open_model(
+    content: bytes, suffix: str, digest: str, device: str, modules: tuple[str, ...] = ()
+) -> None:
+    """In a worker: open a model, once, with what it needs of these modules."""
     if digest in _models:
         return
+    use_all(modules)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"model{suffix}"
         path.write_bytes(content)
         _models[digest] = open_runner(path, device)
 
 
-def _holder(content: bytes, suffix: str, digest: str, device: str) -> Any:
+def _opener(content: bytes, suffix: str, digest: str, device: str, modules: tuple[str, ...]) -> Any:
     """Has every worker hold the model before its first tile, those that join later, too."""
     from distributed import WorkerPlugin
 
-    class Holder(WorkerPlugin):
+    class Opener(WorkerPlugin):
         def setup(self, worker: Any) -> None:  # noqa: ARG002
-            hold(content, suffix, digest, device)
+            open_model(content, suffix, digest, device, modules)
 
-    return Holder()
+    return Opener()
 
 
 def _threads(client: Client) -> int:

@@ -17,7 +17,7 @@ NAME = "salanet-journal.jsonl"
 # What a line raises that is not whole, or was edited.
 DAMAGED = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
 # None changes a result: how the work is divided, where it is taken up, what others get of it.
-NOT_RESULTS = ("memory", "resume", "strips")
+NOT_RESULTS = ("memory", "resume", "margins")
 
 
 class Journal:

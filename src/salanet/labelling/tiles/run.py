@@ -8,10 +8,10 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from salanet.engine.runner import Runner
+from salanet.labelling.margins import kept_for
 from salanet.labelling.memory import cores
 from salanet.labelling.outputs import make_folder
 from salanet.labelling.report import Report
-from salanet.labelling.strips import kept_for
 from salanet.labelling.tiles.cluster import Tile, connect, predict_tiles
 from salanet.labelling.tiles.journal import Journals
 from salanet.labelling.watch import Watch

@@ -1,4 +1,4 @@
-"""Strips: the same results, each neighbour decoded once, and never a wrong answer."""
+"""Margins: the same results, each neighbour decoded once, and never a wrong answer."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from salanet.cli.main import main
 from salanet.datasets.town import town
 from salanet.engine import Runner, open_runner
 from salanet.io.las.rows import RowReader, RowWriter
-from salanet.labelling.border import Border, header_bounds, touching
+from salanet.labelling.buffer import Buffer, header_bounds, touching
+from salanet.labelling.margins import FOLDER, INDEX, Margin, kept_for
 from salanet.labelling.predict import PredictOptions, predict_file
-from salanet.labelling.strips import FOLDER, INDEX, Strip, kept_for
 from salanet.models import create_model
 
 SIDE = 20.0  # metres of a tile; the network reaches 6 m
@@ -70,19 +70,19 @@ def expected(
 ) -> dict[str, bytes]:
     """The results where each neighbour is read whole."""
     folder = tmp_path_factory.mktemp("expected")
-    label(model, tiles, folder, strips=False)
+    label(model, tiles, folder, margins=False)
     assert not (folder / FOLDER).exists()
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def label(
-    model: Runner, tiles: list[Path], folder: Path, strips: bool = True, only: int | None = None
+    model: Runner, tiles: list[Path], folder: Path, margins: bool = True, only: int | None = None
 ) -> list[str]:
     """Label tiles, or only one of them; returns the remarks."""
     remarks = []
     for path in tiles if only is None else [tiles[only]]:
         near = touching(model, path, tiles)
-        options = PredictOptions(probabilities=True, border=near, strips=strips)
+        options = PredictOptions(probabilities=True, neighbours=near, margins=margins)
         remarks += predict_file(model, path, folder / path.name, options).remarks
     return remarks
 
@@ -96,11 +96,11 @@ def test_the_same_results_and_every_tile_decoded_once_more(
 ) -> None:
     with kept_for(tmp_path / path.name for path in tiles):
         remarks = label(model, tiles, tmp_path)
-        assert len([*(tmp_path / FOLDER).glob("*/strip.json")]) == 9
+        assert len([*(tmp_path / FOLDER).glob("*/margin.json")]) == 9
     assert not [remark for remark in remarks if "neighbouring" in remark and "seen" not in remark]
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == expected
-    summary, spool, write, strip = 1, 1, 1, 1
-    assert {*passes.values()} == {summary + spool + write + strip}
+    summary, sort, write, margin = 1, 1, 1, 1
+    assert {*passes.values()} == {summary + sort + write + margin}
 
 
 def test_strips_stay_when_the_run_is_interrupted(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_a_damaged_strip_is_made_anew(
     assert (tmp_path / tiles[0].name).read_bytes() == expected[tiles[0].name]
 
 
-def test_a_strip_of_another_version_of_the_file_is_not_used(
+def test_a_margin_of_another_version_of_the_file_is_not_used(
     model: Runner, tiles: list[Path], tmp_path: Path
 ) -> None:
     paths = [tmp_path / path.name for path in tiles[:2]]
@@ -151,7 +151,7 @@ def test_a_strip_of_another_version_of_the_file_is_not_used(
     label(model, paths, out, only=0)
     assert len([*(out / FOLDER).glob("*/")]) == 2
     found = (out / paths[0].name).read_bytes()
-    label(model, paths, out, strips=False, only=0)
+    label(model, paths, out, margins=False, only=0)
     assert (out / paths[0].name).read_bytes() == found
 
 
@@ -162,7 +162,7 @@ def test_a_strip_that_takes_too_long_is_done_without(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Strip, "ready", lambda *_, **__: False)
+    monkeypatch.setattr(Margin, "ready", lambda *_, **__: False)
     label(model, tiles, tmp_path, only=4)
     assert (tmp_path / tiles[4].name).read_bytes() == expected[tiles[4].name]
 
@@ -190,7 +190,7 @@ def test_a_full_disk_costs_time_only(
 def test_the_network_sees_the_same_piece_by_piece(
     model: Runner, tiles: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, breaks: int
 ) -> None:
-    """Whether all of a strip can be read or not."""
+    """Whether all of a margin can be read or not."""
     bounds = header_bounds(tiles[4])
     assert bounds is not None
     until, asked = RowReader.until, [0]
@@ -204,9 +204,9 @@ def test_the_network_sees_the_same_piece_by_piece(
     monkeypatch.setattr(RowReader, "until", broken)
     keep = ["intensity", "return_number", "number_of_returns"]
     pieces = {}
-    for strips in (False, True):
-        border = Border(model, tmp_path / "o.laz", Alignment(), bounds, keep, 300, strips, [])
-        pieces[strips] = [*border.clouds(tiles)]
+    for margins in (False, True):
+        border = Buffer(model, tmp_path / "o.laz", Alignment(), bounds, keep, 300, margins, [])
+        pieces[margins] = [*border.clouds(tiles)]
     assert asked[0] > 10 and len(pieces[True]) == len(pieces[False]) > 9
     for part, full in zip(pieces[True], pieces[False], strict=True):
         np.testing.assert_array_equal(part.xyz, full.xyz)
@@ -225,10 +225,13 @@ def test_a_damaged_neighbour_is_no_different(
     data[len(data) // 2 : len(data) // 2 + 400] = bytes(400)
     paths[1].write_bytes(data)
     found = {}
-    for strips in (False, True):
-        out = tmp_path / str(strips)
+    for margins in (False, True):
+        out = tmp_path / str(margins)
         out.mkdir()
-        found[strips] = label(model, paths, out, strips, only=0), (out / paths[0].name).read_bytes()
+        found[margins] = (
+            label(model, paths, out, margins, only=0),
+            (out / paths[0].name).read_bytes(),
+        )
     assert found[True] == found[False] and "not seen beyond" in " ".join(found[True][0])
 
 
@@ -240,13 +243,13 @@ def test_resumed_with_strips_or_without(
             raise KeyboardInterrupt
 
     near, to = touching(model, tiles[4], tiles), tmp_path / tiles[4].name
-    options = PredictOptions(probabilities=True, border=near)
+    options = PredictOptions(probabilities=True, neighbours=near)
     with pytest.raises(KeyboardInterrupt):
         predict_file(model, tiles[4], to, options, progress)
-    options = replace(options, resume=True, strips=True)
+    options = replace(options, resume=True, margins=True)
     with pytest.raises(KeyboardInterrupt):
         predict_file(model, tiles[4], to, options, progress)
-    report = predict_file(model, tiles[4], to, replace(options, strips=False))
+    report = predict_file(model, tiles[4], to, replace(options, margins=False))
     assert report.remarks[0].startswith("continued")
     assert to.read_bytes() == expected[to.name]
 
@@ -256,15 +259,15 @@ def test_from_the_command_line(
 ) -> None:
     out = tmp_path / "out"
     command = ["predict", *map(str, tiles[:3]), "-m", str(model_file), "-o", str(out)]
-    count, ready = [0], Strip.ready
+    count, ready = [0], Margin.ready
 
-    def counted(self: Strip, *arguments: float, **named: float) -> bool:
+    def counted(self: Margin, *arguments: float, **named: float) -> bool:
         count[0] += 1
         if count[0] == stop:
             raise KeyboardInterrupt
         return ready(self, *arguments, **named)
 
-    monkeypatch.setattr(Strip, "ready", counted)
+    monkeypatch.setattr(Margin, "ready", counted)
     stop = 3
     assert main(command) == 130
     assert (out / FOLDER).is_dir()
@@ -275,5 +278,5 @@ def test_from_the_command_line(
         f"{path.stem}.labelled.laz" for path in tiles[:3]
     ]
     count[0] = 0
-    assert main([*command, "--no-border"]) == 0 and count[0] == 0
+    assert main([*command, "--no-buffer"]) == 0 and count[0] == 0
     assert not (out / FOLDER).exists()

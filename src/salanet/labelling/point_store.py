@@ -13,7 +13,7 @@ A run holds points that came together, sorted by block, one file for each array:
 | cell          | the number of the cell of each own point, run after run            |
 
 Own runs (`own-0`, ...) are the file's points, piece after piece; those that the network does not
-see are left out, and wait in NAME.npz with the codes they get. Border runs (`border-0`, ...) are
+see are left out, and wait in NAME.npz with the codes they get. Buffer runs (`buffer-0`, ...) are
 points of neighbouring files.
 """
 
@@ -33,12 +33,12 @@ from salanet.labelling.pieces import Part, Pieces
 from salanet.labelling.workfolder import put
 from salanet.sampling.blocks import Keys, block_keys
 
-OWN, BORDER = "own", "border"
+OWN, BUFFER = "own", "buffer"
 CELL = np.dtype("<u4")
 NONE = np.iinfo(CELL).max  # the cell of points that are left out
 
 
-class Spool:
+class PointStore:
     """The runs of one file.
 
     Args:
@@ -103,7 +103,7 @@ class Spool:
     @cached_property
     def runs(self) -> list[str]:
         """The names of all runs, own ones first and in order; ask when all have been added."""
-        return sorted(self._runs, key=lambda run: (run.startswith(BORDER), int(run.split("-")[1])))
+        return sorted(self._runs, key=lambda run: (run.startswith(BUFFER), int(run.split("-")[1])))
 
     @cached_property
     def _starts(self) -> dict[str, int]:

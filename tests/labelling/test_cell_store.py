@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salanet.labelling.celling import _distinct, _halved
+from salanet.labelling.cell_store import _distinct, _halved
 from salanet.sampling.blocks import EDGE
 
 PLACES = st.lists(

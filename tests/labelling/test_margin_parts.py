@@ -1,4 +1,4 @@
-"""What a strip holds: all that a neighbour looks for, as the file has it, made by one of many."""
+"""What a margin holds: all that a neighbour looks for, as the file has it, made by one of many."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 import salanet
 from salanet.datasets.town import town
 from salanet.io.las.stream import LasStream
-from salanet.labelling import strips as strips_module
-from salanet.labelling.border import header_bounds
-from salanet.labelling.strips import MIDDLE, Cut, Strip
+from salanet.labelling import margins as strips_module
+from salanet.labelling.buffer import header_bounds
+from salanet.labelling.margins import MIDDLE, Cut, Margin
 from salanet.labelling.workfolder import locked
 
 SIDE = 20.0  # metres of a tile; a network reaches 6 m
@@ -34,17 +34,17 @@ def tile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def strip_of(path: Path, to: Path, side: str = "west") -> Strip:
-    """The strip of a file for a neighbour of the same size on one side."""
+def margin_of(path: Path, to: Path, side: str = "west") -> Margin:
+    """The margin of a file for a neighbour of the same size on one side."""
     bounds = header_bounds(path)
     assert bounds is not None
     box = bounds[:, :2] + np.array([[-6.0, -6.0], [6.0, 6.0]])
     step = {"west": (-SIDE, 0), "north east": (SIDE, SIDE)}[side]
-    return Strip.beside(to, LasStream(path), bounds, box + step, 6.0, KEEP)
+    return Margin.beside(to, LasStream(path), bounds, box + step, 6.0, KEEP)
 
 
 def make(path: Path, to: Path) -> bool:
-    return strip_of(path, to).ready(1000)
+    return margin_of(path, to).ready(1000)
 
 
 numbers = st.floats(-50, 50, allow_nan=False)
@@ -99,14 +99,14 @@ def test_clouds_are_those_of_the_file(tmp_path: Path, suffix: str, colours: str)
             las[name] = las[name] // 256
         las.write(path)
     for side, numbers in (("west", [0, 3, 6]), ("north east", [8])):
-        strip = strip_of(path, tmp_path / "out.laz", side)
-        assert strip.ready(700) and [*strip.numbers] == numbers
+        margin = margin_of(path, tmp_path / "out.laz", side)
+        assert margin.ready(700) and [*margin.numbers] == numbers
         for size in (300, 100_000):
-            whole = [*strip.stream.clouds(size, KEEP)]
-            found = [*strip.clouds(size)]
+            whole = [*margin.stream.clouds(size, KEEP)]
+            found = [*margin.clouds(size)]
             assert len(found) == len(whole)
             for part, full in zip(found, whole, strict=True):
-                inside = np.isin(strip.cut.parts(full.xyz[:, :2]), numbers)
+                inside = np.isin(margin.cut.parts(full.xyz[:, :2]), numbers)
                 np.testing.assert_array_equal(part.xyz, full.xyz[inside])
                 assert part.arrays().keys() == full.arrays().keys()
                 for name, array in full.arrays().items():
@@ -119,10 +119,10 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
     path = tmp_path / "a.las"
     salanet.write(path, salanet.PointCloud(xyz, intensity=np.ones(len(xyz), np.float32)))
     del xyz
-    strip = strip_of(path, tmp_path / "out.las")
+    margin = margin_of(path, tmp_path / "out.las")
     tracemalloc.start()
-    assert strip.ready(5_000)
-    count = sum(map(len, strip.clouds(5_000)))
+    assert margin.ready(5_000)
+    count = sum(map(len, margin.clouds(5_000)))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert count > 50_000 and path.stat().st_size > 18e6
@@ -132,10 +132,10 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
 def test_two_processes_at_once(tile: Path, tmp_path: Path) -> None:
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         assert pool.starmap(make, [(tile, tmp_path / "out.laz")] * 2) == [True, True]
-    strip = strip_of(tile, tmp_path / "out.laz")
-    names = {path.name for path in strip.within.iterdir()}
-    assert names == {strip.folder.name, f"{strip.folder.name}.lock"}
-    assert sum(map(len, strip.clouds(999))) > 100
+    margin = margin_of(tile, tmp_path / "out.laz")
+    names = {path.name for path in margin.within.iterdir()}
+    assert names == {margin.folder.name, f"{margin.folder.name}.lock"}
+    assert sum(map(len, margin.clouds(999))) > 100
 
 
 @pytest.mark.parametrize("locks", [True, False])
@@ -155,14 +155,14 @@ def test_two_threads_at_once(
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(make, [tile] * 4, [tmp_path / "out.laz"] * 4))
     assert passes[tile.name] == 1 or not locks
-    strip = strip_of(tile, tmp_path / "out.laz")
-    assert strip.ready(1000) and len([*strip.within.glob("[!.]*/")]) == 1
-    assert not [*strip.within.glob(".*")]
+    margin = margin_of(tile, tmp_path / "out.laz")
+    assert margin.ready(1000) and len([*margin.within.glob("[!.]*/")]) == 1
+    assert not [*margin.within.glob(".*")]
 
 
 def test_nobody_waits_for_ever(tile: Path, tmp_path: Path) -> None:
-    strip = strip_of(tile, tmp_path / "out.laz")
-    strip.within.mkdir()
-    with locked(strip.folder.with_suffix(".lock")) as alone:
-        assert alone and not strip.ready(1000, patience=0.2)
-    assert strip.ready(1000, patience=0)
+    margin = margin_of(tile, tmp_path / "out.laz")
+    margin.within.mkdir()
+    with locked(margin.folder.with_suffix(".lock")) as alone:
+        assert alone and not margin.ready(1000, patience=0.2)
+    assert margin.ready(1000, patience=0)

@@ -1,4 +1,4 @@
-"""From spooled points to the cells a network sees, on disk, block after block."""
+"""From stored points to the cells a network sees, on disk, block after block."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from salanet.adapt.alignment import Alignment
 from salanet.cloud import PointCloud
 from salanet.labelling.pieces import Part
-from salanet.labelling.spool import OWN, Spool
+from salanet.labelling.point_store import OWN, PointStore
 from salanet.labelling.workfolder import put
 from salanet.sampling import features
 from salanet.sampling.blocks import EDGE, Keys, block_keys
@@ -72,12 +72,12 @@ class CellStore:
 
 
 @dataclass
-class Celling:
-    """Makes a `CellStore` of a spool, in groups of consecutive blocks.
+class CellWriter:
+    """Makes a `CellStore` of stored points, in groups of consecutive blocks.
 
     Attributes:
         folder: where it goes.
-        spool: the points; gets to know the cell of each.
+        point_store: the points; gets to know the cell of each.
         alignment: how the model sees the file.
         names: features of the model.
         ground: under the points; None if no feature needs it.
@@ -86,7 +86,7 @@ class Celling:
     """
 
     folder: Path
-    spool: Spool
+    point_store: PointStore
     alignment: Alignment
     names: list[str]
     ground: Ground | None
@@ -99,9 +99,9 @@ class Celling:
         Yields:
             Points done, points in all, and the cells after the last group.
         """
-        blocks, counts, own = self.spool.blocks()
+        blocks, counts, own = self.point_store.blocks()
         ends = cuts(counts, points)
-        places = [self._places(run, blocks[ends[:-1]]) for run in self.spool.runs]
+        places = [self._places(run, blocks[ends[:-1]]) for run in self.point_store.runs]
         found = np.zeros((len(blocks), self.depth), np.int64)
         done, base = 0, 0
         for g, (first, last) in enumerate(pairwise(ends)):
@@ -119,7 +119,7 @@ class Celling:
         self, g: int, blocks: Keys, spans: list[NDArray[np.int64]], base: int
     ) -> NDArray[np.int64]:
         """See to it that a group is done; how many cells each block has at every level."""
-        pieces, name = self.spool.pieces, f"cells-{g}"
+        pieces, name = self.point_store.pieces, f"cells-{g}"
         index = self.folder / f"{name}.npz"
         known = pieces.load(index)
         if known is not None and pieces.has(name, self._parts(spans, base, known["held"])):
@@ -136,8 +136,8 @@ class Celling:
         """Where a group lies: its cells, and which of them each point is in."""
         stop = base + int(held[:, 0].sum())
         own = [
-            self.spool.cell_part(run, int(a), int(b))
-            for run, (a, b) in zip(self.spool.runs, spans, strict=True)
+            self.point_store.cell_part(run, int(a), int(b))
+            for run, (a, b) in zip(self.point_store.runs, spans, strict=True)
             if run.startswith(OWN)
         ]
         return [Part(self._path, base * self._row, stop * self._row), *own]
@@ -152,7 +152,7 @@ class Celling:
 
     def _places(self, run: str, starts: Keys) -> NDArray[np.int64]:
         """Where each group begins in a run, and the end."""
-        index = self.spool.index(run)
+        index = self.point_store.index(run)
         rows = np.r_[0, np.cumsum(index["counts"])]
         at: NDArray[np.int64] = rows[np.searchsorted(index["blocks"], starts)]
         places: NDArray[np.int64] = np.r_[at, rows[-1]]
@@ -167,7 +167,7 @@ class Celling:
             told = [name for name in features.required(self.names) if name not in cloud.attributes]
             cloud.attributes |= terrain_arrays(self.ground, cloud.xyz, told)
         keep = features.required(self.names)
-        offset, grid = self.spool.offset, self.alignment.grid
+        offset, grid = self.point_store.offset, self.alignment.grid
         cells = to_cells(cloud, grid, keep=keep, offset=offset, black=True, where=self.where)
         block = np.empty(len(cells.coord), np.int64)
         block[cells.of_point] = np.searchsorted(blocks, block_keys(cloud.xyz - offset, grid))
@@ -175,9 +175,9 @@ class Celling:
         rank = np.empty(len(order), np.int64)
         rank[order] = np.arange(len(order)) + base
         of_point, at = rank[cells.of_point], 0
-        for run, (start, stop) in zip(self.spool.runs, places, strict=True):
+        for run, (start, stop) in zip(self.point_store.runs, places, strict=True):
             if run.startswith(OWN) and stop > start:
-                self.spool.put_cells(run, int(start), of_point[at : at + stop - start])
+                self.point_store.put_cells(run, int(start), of_point[at : at + stop - start])
             at += stop - start
         rows = np.concatenate([cells.coord, self._features(cells)], axis=1)
         return rows[order], self._levels(cells, block, len(blocks))
@@ -192,11 +192,13 @@ class Celling:
         return np.stack(held, axis=1)
 
     def _points(self, places: list[NDArray[np.int64]]) -> PointCloud:
-        spool = self.spool
-        spans = [(r, int(a), int(b)) for r, (a, b) in zip(spool.runs, places, strict=True) if b > a]
+        point_store = self.point_store
+        spans = [
+            (r, int(a), int(b)) for r, (a, b) in zip(point_store.runs, places, strict=True) if b > a
+        ]
         arrays: dict[str, Any] = {
-            name: np.concatenate([spool.read(run, name, a, b) for run, a, b in spans])
-            for name in spool.columns
+            name: np.concatenate([point_store.read(run, name, a, b) for run, a, b in spans])
+            for name in point_store.columns
         }
         return PointCloud.of_arrays(arrays.pop("xyz"), arrays)
 

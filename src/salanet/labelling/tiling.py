@@ -16,11 +16,11 @@ from salanet.engine.confidence import confidence, levels, probabilities
 from salanet.engine.runner import Levels, Runner
 from salanet.engine.votes import turned
 from salanet.io.ahead import ahead
-from salanet.labelling.celling import CellStore
+from salanet.labelling.cell_store import CellStore
 from salanet.labelling.memory import cell_bytes
 from salanet.labelling.pieces import Part, Pieces
+from salanet.labelling.point_store import NONE
 from salanet.labelling.settling import FILE, TYPE, Rows
-from salanet.labelling.spool import NONE
 from salanet.labelling.workfolder import put
 from salanet.sampling.blocks import EDGE, BlockTile, block_places, block_tiles, blocks_around
 from salanet.sampling.noise import NO_CLASS
@@ -43,14 +43,14 @@ class Tiling:
     """Labels all cells of a store that are in blocks of the file itself.
 
     Attributes:
-        folder: where results go: `labels`, `chances`.
+        folder: where results go: `labels`, `probabilities`.
         pieces: which tiles are done.
         model: ready for inference.
         store: the cells.
         alignment: how the model sees them.
         votes: see `salanet.engine.votes.point_logits`.
-        chances: keep the probability of every class too.
-        limit: most bytes of a pass, where its halo allows it.
+        all_classes: keep the probability of every class too.
+        limit: most bytes of a pass, where its buffer allows it.
         names: features of the model.
         least: confidence that a label takes.
         beside: blocks around those of the file itself that are labelled too.
@@ -62,7 +62,7 @@ class Tiling:
     store: CellStore
     alignment: Alignment
     votes: int
-    chances: bool
+    all_classes: bool
     limit: int
     names: list[str]
     least: float = 0.0
@@ -89,12 +89,14 @@ class Tiling:
     def tiles(self) -> Iterator[BlockTile]:
         """The tiles, which depend on nothing but the cells and the options."""
         model, store = self.model, self.store
-        halo = model.halo_radii * model.config.radius / self.alignment.zoom / self.alignment.grid
+        buffer = (
+            model.buffer_radii * model.config.radius / self.alignment.zoom / self.alignment.grid
+        )
         each = cell_bytes(model)
         limit = self.limit
         if model.pass_points:  # however sparse the cells are
             limit = min(limit, int(model.pass_points * each.sum()))
-        return block_tiles(store.blocks, store.levels @ each, self.known, limit, halo)
+        return block_tiles(store.blocks, store.levels @ each, self.known, limit, buffer)
 
     @cached_property
     def known(self) -> NDArray[np.bool_]:
@@ -118,7 +120,7 @@ class Tiling:
     def rows(self, start: int, stop: int) -> Rows:
         """The likeliest class of the cells from one number to another, and all probabilities."""
         classes = len(self.model.config.classes)
-        path, at = self.folder / "chances", 4 * classes * start
+        path, at = self.folder / "probabilities", 4 * classes * start
         values = np.fromfile(path, np.float32, (stop - start) * classes, offset=at)
         probabilities = values.reshape(-1, classes)
         return Rows(probabilities.argmax(axis=1), probabilities)
@@ -138,11 +140,11 @@ class Tiling:
     def probabilities(self, cells: NDArray[Any]) -> NDArray[np.float32] | None:
         """The probability of each class for some cells (N, classes), all alike for cells that are
         none; None if not kept."""
-        if not self.chances:
+        if not self.all_classes:
             return None
         kind, classes = np.dtype(np.float32), len(self.model.config.classes)
         found, known = np.full((len(cells), classes), 1 / classes, kind), cells != NONE
-        found[known] = gather(self.folder / "chances", kind, classes, cells[known])
+        found[known] = gather(self.folder / "probabilities", kind, classes, cells[known])
         return found
 
     def _prepare(self, tiles: list[BlockTile], done: Container[int]) -> Iterator[Prepared]:
@@ -165,8 +167,8 @@ class Tiling:
         store, parts = self.store, []
         places = block_places(store.blocks[tile.core])
         edge = EDGE * self.alignment.grid
-        halo = self.model.halo_radii * self.model.config.radius / self.alignment.zoom
-        low, high = places.min(axis=0) * edge - halo, (places.max(axis=0) + 1) * edge + halo
+        buffer = self.model.buffer_radii * self.model.config.radius / self.alignment.zoom
+        low, high = places.min(axis=0) * edge - buffer, (places.max(axis=0) + 1) * edge + buffer
         for start, stop in store.spans(tile.seen):
             rows = store.read(start, stop)
             near = ((rows[:, :3] >= low) & (rows[:, :3] <= high)).all(axis=1)
@@ -180,21 +182,21 @@ class Tiling:
         labels = logits.argmax(axis=1).astype(self.label_type)
         sure = confidence(self.model, logits)
         labels[sure < self.least] = len(self.model.config.classes)
-        chances = probabilities(self.model, logits) if self.chances else None
+        shares = probabilities(self.model, logits) if self.all_classes else None
         at = 0
         for start, stop in self.store.spans(tile.core):
             part = slice(at, at + stop - start)
             put(self.folder / "labels", start * labels.itemsize, labels[part])
             put(self.folder / "levels", start, levels(sure[part]))
-            if chances is not None:
-                put(self.folder / "chances", start * chances[:1].nbytes, chances[part])
+            if shares is not None:
+                put(self.folder / "probabilities", start * shares[:1].nbytes, shares[part])
             at += stop - start
 
     def _parts(self, tile: BlockTile) -> list[Part]:
         """Where the results of a tile lie."""
         rows = {"labels": self.label_type.itemsize, "levels": 1}
-        if self.chances:
-            rows["chances"] = 4 * len(self.model.config.classes)
+        if self.all_classes:
+            rows["probabilities"] = 4 * len(self.model.config.classes)
         spans = self.store.spans(tile.core)
         return [Part(self.folder / n, a * s, b * s) for n, s in rows.items() for a, b in spans]
 

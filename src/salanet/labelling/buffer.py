@@ -18,10 +18,10 @@ from salanet.io.atomic import reason
 from salanet.io.las import binary
 from salanet.io.las.stream import LasStream
 from salanet.io.stream import Stream, open_stream
-from salanet.labelling.strips import Strip
+from salanet.labelling.margins import Margin
 from salanet.model_file import Described
 from salanet.sampling import features
-from salanet.sampling.boxes import HALO_RADII
+from salanet.sampling.boxes import BUFFER_RADII
 from salanet.sampling.ground import WINDOW
 from salanet.sampling.noise import FLAGS, flagged, without_flags
 from salanet.sampling.terrain import TOLD
@@ -33,9 +33,9 @@ UNITS_PER_METRE = 4  # as many feet at the most; headers do not always say
 
 def reach_of(model: Described, zoom: float = 1.0) -> float:
     """How far beyond a file's edge, in metres, what the network says of its points can depend."""
-    halo = HALO_RADII * model.config.radius / zoom
+    buffer = BUFFER_RADII * model.config.radius / zoom
     ground = GROUND * WINDOW if TOLD.keys() & features.required(model.config.features) else 0.0
-    return halo + ground
+    return buffer + ground
 
 
 def touching(model: Described, path: Path, files: Iterable[Path]) -> tuple[Path, ...]:
@@ -90,7 +90,7 @@ def close(a: NDArray[np.float64], b: NDArray[np.float64], reach: float) -> bool:
 
 
 @dataclass
-class Border:
+class Buffer:
     """What other files have just beyond the edge of a file, as the network sees it.
 
     What lies within the file's own bounds, seen from above, is left out.
@@ -102,8 +102,8 @@ class Border:
         bounds: any two opposite corners (2, 3) of the file itself, in metres.
         keep: the arrays wanted.
         size: points at once.
-        strips: keep what is near the edges of those files beside the result, for the next file
-            that looks; see `salanet.labelling.strips`.
+        margins: keep what is near the edges of those files beside the result, for the next file
+            that looks; see `salanet.labelling.margins`.
         remarks: gets a line for each file that cannot be used.
         further: metres to look beyond what the network does.
     """
@@ -114,21 +114,21 @@ class Border:
     bounds: NDArray[np.float64]
     keep: Collection[str]
     size: int
-    strips: bool
+    margins: bool
     remarks: list[str]
     further: float = 0.0
 
     def clouds(self, paths: Sequence[Path]) -> Iterator[PointCloud]:
         """The points of some files, in their order."""
-        strips = [self._strip(path) for path in paths]
-        for path, strip in zip(paths, strips, strict=True):
-            yield from self._of(path, strip)
+        margins = [self._margin(path) for path in paths]
+        for path, margin in zip(paths, margins, strict=True):
+            yield from self._of(path, margin)
 
-    def _of(self, path: Path, strip: Strip | None) -> Iterator[PointCloud]:
+    def _of(self, path: Path, margin: Margin | None) -> Iterator[PointCloud]:
         alignment, keep = self.alignment, self.keep
         (low, high), reach = self._box, self._reach
         try:
-            stream = strip.stream if strip else open_stream(path, path)
+            stream = margin.stream if margin else open_stream(path, path)
             if stream is None:
                 why = "cannot be read piece by piece: its points are not seen"
                 self.remarks.append(f"{path.name} {why}")
@@ -138,10 +138,10 @@ class Border:
                 why = f"has no {', '.join(sorted(lacking))}: it is not seen"
                 self.remarks.append(f"{path.name} {why}")
                 return
-            for cloud in self._near(stream, strip):
+            for cloud in self._near(stream, margin):
                 xyz = alignment.apply(cloud.xyz)
                 near = ((xyz >= low - reach) & (xyz <= high + reach)).all(axis=1)  # NaN is not
-                # Two strips would be twice as dense.
+                # Two flight strips would be twice as dense.
                 own = ((xyz >= low) & (xyz <= high))[:, :2].all(axis=1)
                 near &= ~own
                 if not alignment.noise:
@@ -154,22 +154,22 @@ class Border:
         except SalaNetError as error:
             self.remarks.append(f"its points are not seen beyond the edge: {error}")
 
-    def _near(self, stream: Stream, strip: Strip | None) -> Iterator[PointCloud]:
-        """The clouds of a file, or what a strip has of each."""
+    def _near(self, stream: Stream, margin: Margin | None) -> Iterator[PointCloud]:
+        """The clouds of a file, or what a margin has of each."""
         done = 0
         try:
-            if strip is not None and strip.ready(self.size):
-                for cloud in strip.clouds(self.size):
+            if margin is not None and margin.ready(self.size):
+                for cloud in margin.clouds(self.size):
                     yield cloud
                     done += 1
                 return
-        except (OSError, SalaNetError):  # the file itself has all that a strip has
+        except (OSError, SalaNetError):  # the file itself has all that a margin has
             pass
         yield from islice(stream.clouds(self.size, self._wanted), done, None)
 
-    def _strip(self, path: Path) -> Strip | None:
-        """The strip of a file, which another process may be at; None if there can be none."""
-        bounds = header_bounds(path) if self.strips and self.alignment.up == "z" else None
+    def _margin(self, path: Path) -> Margin | None:
+        """The margin of a file, which another process may be at; None if there can be none."""
+        bounds = header_bounds(path) if self.margins and self.alignment.up == "z" else None
         if bounds is None:
             return None
         scale, reach = np.array(self.alignment.scale)[:2], self._reach[:2]
@@ -177,16 +177,16 @@ class Border:
         box = np.stack([low - 1.001 * reach, high + 1.001 * reach]) / scale  # a hair, for rounding
         try:
             width = float((reach / scale).max())
-            strip = Strip.beside(self.to, LasStream(path), bounds, box, width, self._wanted)
-            strip.ready(self.size, patience=0)
+            margin = Margin.beside(self.to, LasStream(path), bounds, box, width, self._wanted)
+            margin.ready(self.size, patience=0)
         except SalaNetError:  # of the file: its turn will say so
             return None
         except OSError as error:
-            self.strips = False
+            self.margins = False
             why = reason(error, self.to.parent)
             self.remarks.append(f"nothing can be kept of neighbouring files, each is read: {why}")
             return None
-        return strip
+        return margin
 
     @property
     def _box(self) -> NDArray[np.float64]:

@@ -1,11 +1,11 @@
-"""Sixteen tiles that touch, with what their neighbours see kept in strips and without.
+"""Sixteen tiles that touch, with what their neighbours see kept in margins and without.
 
-    python benchmarks/strips.py TILE --model MODEL
+    python benchmarks/margins.py TILE --model MODEL
 
 lays 4 x 4 copies of a tile side by side and labels them one after the other in one process, twice:
 each neighbour read whole for each tile beside it, and by way of
-`salanet.labelling.strips`. Fails unless the results are equal byte for byte. Writes
-benchmarks/results/strips.{csv,md}.
+`salanet.labelling.margins`. Fails unless the results are equal byte for byte. Writes
+benchmarks/results/margins.{csv,md}.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ import salanet
 from salanet.engine import open_runner
 from salanet.io.las.clouds import LasSource
 from salanet.io.las.stream import LasStream
-from salanet.labelling.border import touching
+from salanet.labelling.buffer import touching
+from salanet.labelling.margins import FOLDER
 from salanet.labelling.predict import PredictOptions, predict_file
-from salanet.labelling.strips import FOLDER
 
 SIDE = 4  # tiles
 
@@ -78,16 +78,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         paths = copies(given.tile, folder)
-        for title, strips in (("whole", False), ("strips", True)):
+        for title, margins in (("whole", False), ("margins", True)):
             to = folder / title
             to.mkdir()
             decoded.clear()
             read, core = bytes_read(), time.process_time()
-            spool = 0.0
+            sorting = 0.0
             for path in paths:
                 border = touching(model, path, paths)
-                options = PredictOptions(border=border, strips=strips)
-                spool += predict_file(model, path, to / path.name, options).phases["spool"]
+                options = PredictOptions(neighbours=border, margins=margins)
+                sorting += predict_file(model, path, to / path.name, options).phases["sort"]
             core, read = time.process_time() - core, bytes_read() - read
             kept = sum(p.stat().st_size for p in (to / FOLDER).rglob("*") if p.is_file())
             for path in paths:
@@ -95,17 +95,17 @@ def main() -> None:
                 assert (to / path.name).read_bytes() == whole, path
             rows.append(
                 {
-                    "neighbours are read": {"whole": "whole", "strips": "by strips"}[title],
+                    "neighbours are read": {"whole": "whole", "margins": "by margins"}[title],
                     "core seconds": f"{core:.1f}",
-                    "of them spooling": f"{spool:.1f}",
+                    "of them sorting": f"{sorting:.1f}",
                     "read (MB)": f"{read / 1e6:,.0f}",
                     "times each tile is decoded": f"{sum(decoded.values()) / points:.1f}",
-                    "strips (MB)": f"{kept / 1e6:.1f}",
+                    "margins (MB)": f"{kept / 1e6:.1f}",
                     "tiles (MB)": f"{sum(p.stat().st_size for p in paths) / 1e6:.1f}",
                 }
             )
             print(rows[-1])
-    write("strips", rows)
+    write("margins", rows)
 
 
 if __name__ == "__main__":
