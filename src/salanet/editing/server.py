@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http.server import ThreadingHTTPServer
+from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -16,7 +17,8 @@ from pydantic import BaseModel, ValidationError
 
 from salanet.editing import page
 from salanet.editing.asked import Assign, Hit, Place, Request, Select
-from salanet.editing.learning import Learner
+from salanet.editing.edited import Options
+from salanet.editing.learning import Learner, can_learn
 from salanet.editing.session import Session
 from salanet.errors import DataError, SalaNetError
 from salanet.failures import explain
@@ -26,27 +28,44 @@ from salanet.view.live import Reply, guarded, packed, refused
 Kind = TypeVar("Kind", bound=BaseModel)
 
 
-def server(
-    session: Session, port: int = 0, learner: Learner | None = None
-) -> tuple[ThreadingHTTPServer, str]:
-    """A server of the page and its address; the caller runs it (`serve_forever`) and closes it.
+def server(session: Session, port: int = 0) -> tuple[ThreadingHTTPServer, str]:
+    """A server of the page and its address; the caller runs it (`serve_forever`) and closes it."""
+    return guarded(Answers(session), port)
+
+
+class Opened:
+    """A file that is open for editing, and what answers its page.
 
     Args:
-        session: the file that is edited.
-        port: 0 for any that is free.
-        learner: learns from what was corrected, if the page is to offer that.
+        path: the file.
+        options: see `Options`; with a model, the page offers to learn where that is possible.
+        listed: whether its page is one of several.
     """
-    return guarded(Answers(session, learner), port)
+
+    def __init__(self, path: Path, options: Options, *, listed: bool = False) -> None:
+        self.session = Session(path, options)
+        teaches = options.model is not None and can_learn()
+        self._learner = Learner(self.session.file, str(options.model)) if teaches else None
+        self.answers = Answers(self.session, self._learner, listed=listed)
+
+    def close(self) -> None:
+        """Let others have it; what is being learned ends."""
+        if self._learner is not None:
+            self._learner.stop()
+        self.session.close()
 
 
 class Answers:
     """Answers to what the page asks for by name; see `salanet.view.live.guarded`."""
 
-    def __init__(self, session: Session, learner: Learner | None = None) -> None:
+    def __init__(
+        self, session: Session, learner: Learner | None = None, *, listed: bool = False
+    ) -> None:
         self._session, self._lock, self._saving = session, Lock(), Lock()
         self._learner = learner
         head, points = session.head()
         head["edits"]["model"] = None if learner is None else learner.output.name
+        head["edits"]["listed"] = listed
         self._files = page.files(session.file.path.name, head, points)
         self._routes: dict[str, Callable[[bytes], Reply]] = {
             "state": self._act(Request, lambda _: {}),
