@@ -6,7 +6,8 @@ over the fused kernels (`numpy`), and PyTorch (`eager`); `torch.mm` is timed in 
 the executor's dense layers are compared with it. Times are the best of several runs; what the
 executor's threads do is told by the time that they work.
 
-`python benchmarks/executor.py` writes benchmarks/results/executor.{csv,md}.
+`python benchmarks/executor.py` writes benchmarks/results/executor.{csv,md}, and latency.md of the
+executor alone.
 """
 
 from __future__ import annotations
@@ -225,6 +226,19 @@ def child(*arguments: object) -> Any:
     return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
 
 
+def latency(rows: list[dict[str, Any]]) -> str:
+    """A table of what the executor takes for a frame."""
+    lines = ["| points of a frame | width of the model | ms | frames/s |", "|---:|---:|---:|---:|"]
+    mine = [row for row in rows if row["way"] == "executor"]
+    for row in mine:
+        points, ms = int(row["points"]), float(row["total_ms"])
+        lines.append(f"| {points:,} | {row['width']} | {ms:.1f} | {1000 / ms:.1f} |")
+    said = (
+        f"Best of several runs on a room, {mine[0]['threads']} threads; `benchmarks/executor.py`."
+    )
+    return "\n".join([*lines, "", said]) + "\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--one", nargs=4, metavar=("WAY", "SCAN", "WIDTH", "MODEL"))
@@ -276,6 +290,7 @@ def main() -> None:
         *(f"- {name}: {rate} GFLOP/s" for name, rate in rates.items()),
     ]
     (RESULTS / "executor.md").write_text("\n".join(lines) + "\n")
+    (RESULTS / "latency.md").write_text(latency(rows))
     print("\n".join(lines))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from salanet.errors import ConfigError, MissingExtraError
+from salanet.errors import ConfigError, DataError, MissingExtraError
 
 if TYPE_CHECKING:
     from salanet.cloud import PointCloud
@@ -109,15 +109,32 @@ def models(folder: str | Path | None = None) -> list[Entry]:
     return entries(None if folder is None else Path(folder))
 
 
-def open_model(model: str | Path, device: str = "auto") -> Runner:
-    """Open a model file, or a model that comes with the package by its name, to run it.
+def open_model(model: str | Path, device: str = "auto", *, sha256: str | None = None) -> Runner:
+    """Open a model to run it.
 
     `salanet.segment`, `label` and `Segmenter` take it, and many clouds share it. See
     `salanet.engine.open_runner` for what runs it, and what is raised.
+
+    Args:
+        model: a file, a folder with one (such as that of a run), the name of a model that comes
+            with the package, or an https address with the checksum of the file:
+            ``https://example.org/mine.safetensors#sha256=4f2a…``. What is fetched is kept in
+            `salanet.fetched.folder`.
+        device: auto, cpu, or what PyTorch calls a device.
+        sha256: the checksum, for addresses without one, and for files, which are compared.
     """
     from salanet.engine import open_runner
+    from salanet.fetched import checked, fetched, is_address
+    from salanet.model_file import locate
 
-    return open_runner(model, device)
+    if sha256 is None:
+        return open_runner(model, device)
+    if is_address(str(model)):
+        return open_runner(fetched(str(model), sha256), device)
+    path = locate(model)
+    if path.is_file() and not checked(path, sha256):
+        raise DataError(f"{path}: is not the file of the checksum")
+    return open_runner(path, device)
 
 
 def list_operators() -> list[str]:

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 import salanet
 from salanet.errors import ConfigError, FileError
+from salanet.fetched import fetched, is_address
 from salanet.model_card import ModelCard, document
 from salanet.model_config import ModelConfig
 
@@ -129,14 +130,32 @@ def available() -> str:
 
 
 def locate(model: str | Path) -> Path:
-    """The file of a model: as given, or of one that comes with the package, by its name.
+    """The file of a model: as given, in a folder, behind an https address with a checksum
+    (`salanet.fetched`), or of one that comes with the package, by its name.
 
-    A file of that name is preferred. Raises ConfigError for a name that no shipped model has.
+    A file of that name is preferred; of several in a folder, `best.safetensors`. Raises ConfigError
+    for a name that no shipped model has, and for a folder without a model, or with several.
     """
+    if isinstance(model, str) and is_address(model):
+        return fetched(model)
     path = Path(model)
+    if path.is_dir():
+        return _inside(path)
     if path.name == str(model) and not path.suffix and not path.is_file():
         return find(path.name).path
     return path
+
+
+def _inside(folder: Path) -> Path:
+    """The model of a folder, such as that of a run."""
+    found = sorted(folder.glob(f"*{SUFFIX}"))
+    best = [path for path in found if path.name == f"best{SUFFIX}"]
+    if len(best or found) != 1:
+        names = ", ".join(path.name for path in found)
+        raise ConfigError(
+            f"{folder}: a folder with {f'several models: {names}' if found else 'no model'}"
+        )
+    return (best or found)[0]
 
 
 def describe(path: Path) -> Entry:

@@ -19,8 +19,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     known = {"predict": ["--confidence", "--help"], "prepare": ["s3dis", "scannet", "--grid"]}
-    monkeypatch.setattr(completion, "COMMANDS", {name: cli.COMMANDS[name] for name in known})
-    monkeypatch.setattr(completion, "options", known.__getitem__)
+    monkeypatch.setattr(cli, "COMMANDS", {name: cli.COMMANDS[name] for name in known})
+    monkeypatch.setattr(completion, "options", lambda name, _: known[name])
     return tmp_path
 
 
@@ -59,8 +59,10 @@ def test_an_unknown_shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
 
 def test_options_are_those_of_the_help() -> None:
-    assert {"--confidence", "--resume", "--output"} <= {*completion.options("predict")}
-    assert "partnet" in completion.options("prepare")
+    assert {"--confidence", "--resume", "--output"} <= {
+        *completion.options("predict", "salanet.cli.predict")
+    }
+    assert "partnet" in completion.options("prepare", "salanet.cli.prepare")
 
 
 @pytest.mark.parametrize("command", ["train", "compare", "prepare files"])

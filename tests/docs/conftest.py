@@ -13,7 +13,7 @@ from registries import forget
 
 from salanet.datasets.partnet import CATEGORIES
 from salanet.datasets.town import town
-from salanet.io import write
+from salanet.io import read, write
 
 TILES = [f"77{x}_6277{y}" for x in ("050", "055", "060") for y in ("55", "60")]
 
@@ -25,7 +25,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, town_model: Path) -> Path:
     (folder / "tiles").mkdir()
     for seed, name in enumerate(TILES):
         write(folder / "tiles" / f"{name}.laz", town(seed, size=20, density=6))
-    scan = town(9, size=24)
+    scan = read(pages.ROOT / "docs" / "data" / "sample.laz")
     names = ("77060_627755.laz", "survey.laz", "scan.laz", "scan.las", "scan.ply", "corrected.laz")
     for name in names:
         write(folder / name, scan)
@@ -56,11 +56,12 @@ def nothing_entered() -> Iterator[None]:
 
 @pytest.fixture
 def workspace(files: Path, tmp_path: Path) -> Path:
-    """A fresh copy of `files`, beside the recipes of the checkout."""
+    """A fresh copy of `files`, beside the recipes and the sample of the checkout."""
     folder = tmp_path / "work"
     shutil.copytree(files, folder)
+    for name in ("recipes", "docs"):
+        (folder / name).symlink_to(pages.ROOT / name)
     for name, (page, line) in OWN.items():
         (block,) = (b for b in pages.blocks(pages.ROOT / "docs" / page) if line in b.text)
         (folder / name).write_text(block.text)
-    (folder / "recipes").symlink_to(pages.ROOT / "recipes")
     return folder

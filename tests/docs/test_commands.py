@@ -45,7 +45,8 @@ def run(words: list[str]) -> int:
         return 0
     assert program == "salanet", f"unknown command {program}"
     if arguments[0] == "train":
-        arguments += SHORT
+        known = "--from" in arguments  # which says how wide the network is
+        arguments += [word for word in SHORT if not (known and word in ("--width", "8"))]
     if arguments[:2] == ["prepare", "rooms"]:
         arguments += ["--rooms", "4", "--points", "20000", "--test", "1", "--val", "1"]
     if arguments[:2] == ["prepare", "surveys"]:

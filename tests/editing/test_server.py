@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from edited_files import cloud, saved
+from edited_files import ORIGIN, cloud, saved
 
+from salanet.cloud import PointCloud
 from salanet.editing.journal import journal_of
 from salanet.editing.server import server
 from salanet.editing.session import Session
@@ -135,6 +136,38 @@ def test_edits_are_on_the_disk_before_they_are_answered(client: Client, session:
     state, parts = client.post("undo", layers=[0])
     assert np.array_equal(np.frombuffer(parts, np.uint8)[:4000], label)
     assert (state["undo"], state["redo"], state["marked"]) == (0, 1, 0)
+
+
+def test_a_roof_grows_from_a_point(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    ground, roof = rng.random((6000, 3)) * [40, 40, 0.02], rng.random((3000, 3)) * [20, 20, 0.02]
+    wall = rng.random((2000, 3)) * [20, 0.02, 3] + [10, 10, 0]
+    xyz = np.concatenate([ground, roof + [10, 10, 3], wall])
+    label = np.full(len(xyz), 6, np.int32)
+    label[:6000] = 2
+    made = PointCloud(xyz + ORIGIN, label=label)
+    opened = Session(saved(tmp_path / "scan.laz", made))
+    running, address = server(opened)
+    with running:
+        Thread(target=running.serve_forever, daemon=True).start()
+        client = Client(address)
+        shape = {"kind": "surface", "at": [200, 200], "radius": 30, **VIEW}
+        seen: dict[str, Any] = {
+            "scope": {"hidden": [opened.classes.codes.index(2)]},
+            "how": "replace",
+        }
+        state, parts = client.post("select", shape=shape, layers=[0], **seen)
+        lit = np.frombuffer(parts, np.uint8).reshape(2, -1)[1]
+        state, _ = client.post("select", shape=shape | {"radius": 5}, layers=[], **seen)
+        running.shutdown()
+    rows = opened._points.rows[opened._layers[0]]
+    chosen = np.zeros(len(xyz), bool)
+    chosen[rows[lit > 0]] = True
+    assert chosen[6000:9000].all() and not chosen[:6000].any()
+    assert xyz[9000:][chosen[9000:], 2].min() > 2.6, "the wall goes on below the eaves"
+    opened.close()
+    inside = np.hypot(*(roof[:, :2] - 10).T) <= 4
+    assert inside.sum() <= state["selected"] < 650, "no farther than asked"
 
 
 def test_a_detail_is_a_layer_of_what_is_seen(client: Client, session: Session) -> None:

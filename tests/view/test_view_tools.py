@@ -222,6 +222,23 @@ def test_a_screenshot(tools: Tools, tmp_path: Path) -> None:
     assert (square == COLOURS[0]).all(axis=1).sum() > 20, "and what their colours mean"
 
 
+def test_fingers_measure(browser: Any, tmp_path: Path) -> None:
+    write_page([marked()], tmp_path / "page.html")
+    size = {"width": 360, "height": 700}
+    phone = Tools(browser, (tmp_path / "page.html").as_uri(), viewport=size, has_touch=True)
+    phone.image()
+    phone.page.tap("#fold")
+    phone.page.tap("#distance")
+    phone.page.tap("#fold")
+    for place in MARKS[[1, 3]]:
+        phone.page.touchscreen.tap(*phone.at(place))
+    phone.page.tap("#fold")
+    phone.page.tap("#done")
+    assert phone.measures() == [pytest.approx({"length": 8, "level": 0, "rise": 8}, abs=2e-3)]
+    assert phone.errors == []
+    phone.page.close()
+
+
 def test_files_side_by_side_have_a_column_each(browser: Any, tmp_path: Path) -> None:
     one, other = halves("one"), halves("other")
     other.label = np.zeros_like(one.label)

@@ -88,7 +88,7 @@ def require_torch() -> None:
         raise MissingExtraError("torch", "train")
 
 
-def load_model(path: Path, device: str) -> Network:
+def load_model(path: str | Path, device: str) -> Network:
     """A model ready for inference, its batch norms folded.
 
     Raises:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "edit labelled.laz",
     "edit labelled.laz --in-place",
+    "edit labelled.laz -m aerial",
     "edit scan.ply --classes ground=0,tree=1 -o corrected.ply",
 )
 
@@ -30,7 +31,7 @@ def run(
     in_place: bool = False,
     marks: str | None = "corrected",
     no_marks: tyro.conf.FlagCreatePairsOff[bool] = False,
-    model: Annotated[Path | None, tyro.conf.arg(aliases=["-m"])] = None,
+    model: Annotated[str | None, tyro.conf.arg(aliases=["-m"])] = None,
     classes: str | None = None,
     points: str = "1M",
     up: Literal["auto", "z", "y", "-y"] = "auto",
@@ -52,7 +53,8 @@ def run(
         in_place: save in the place of the file, which is kept as FILE.backup.
         marks: the attribute that is 1 at points that were assigned.
         no_marks: write no such attribute.
-        model: classes, their names and colours are those of this model too.
+        model: classes, their names and colours are those of this model too, and "Learn and relabel"
+            refines it on what was assigned (needs PyTorch). A file, or the name of a shipped one.
         classes: further classes that can be assigned, as in 'ground=2,car=30'.
         points: most points shown at once, as in 500k or 2M; a view has its own. All are edited.
         up: the axis that points up (--up=-y: y points down).
@@ -79,6 +81,7 @@ def run(
         marks=None if no_marks else marks,
         classes=names,
         colours=colours,
+        model=model,
         points=number(points),
         columns=columns,
         up=up,
@@ -95,17 +98,24 @@ def run(
 
 def _serve(session: Session, browser: bool, port: int) -> None:
     from salanet.cli.console import results, serve
+    from salanet.editing.learning import Learner, can_learn
     from salanet.editing.server import server
 
+    model = session.file.options.model
+    learner = Learner(session.file, model) if model is not None and can_learn() else None
     try:
-        running, address = server(session, port)
+        running, address = server(session, port, learner)
     except (OSError, OverflowError) as error:
         raise ConfigError(f"--port {port}: {error}") from error
     out = results()
     total = session.sample.total
     again = f", {session.resumed:,} edits so far" if session.resumed else ""
     out.print(f"{session.file.path}: {total:,} points{again}", soft_wrap=True, markup=False)
-    serve(running, address, browser)
+    try:
+        serve(running, address, browser)
+    finally:
+        if learner is not None:
+            learner.stop()
     if count := len(session.corrections.done):
         kept = f"{count:,} edits are kept in {session.file.journal.path.name}: start again to go on"
         out.print(kept, soft_wrap=True, markup=False)

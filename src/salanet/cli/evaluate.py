@@ -34,7 +34,7 @@ def main(argv: list[str]) -> None:
 
 
 def run(
-    model: Annotated[Path | None, tyro.conf.arg(aliases=["-m"])] = None,
+    model: Annotated[str | None, tyro.conf.arg(aliases=["-m"])] = None,
     data: Path | None = None,
     split: str = "test",
     protocol: Literal["whole", "voting"] = "whole",

@@ -122,7 +122,7 @@ def _run(name: str, arguments: list[str]) -> int:
     if name == "--install-completion":
         from salanet.cli import completion
 
-        return completion.main(arguments)
+        return completion.main(arguments, COMMANDS)
     if name not in COMMANDS:
         print(f"salanet: unknown command '{visible(name)}'\n\n{usage()}", file=sys.stderr)
         return EXIT_USER_ERROR

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 class Phases:
     """Draws while its block runs, if the console is a terminal; else it is silent.
+
+    For programs that call a command, SALANET_PROGRESS=lines in the environment has a line such as
+    ``progress: survey.laz: network 42 %`` written for each new percent instead.
 
     Args:
         console: where to draw.
@@ -31,6 +35,8 @@ class Phases:
         )
 
         self._title = visible(title)
+        self._said = dict[str, int]()
+        self._lines = os.environ.get("SALANET_PROGRESS") == "lines"
         self._bars = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -40,7 +46,7 @@ class Phases:
             TimeRemainingColumn(),
             console=console,
             transient=True,
-            disable=not console.is_terminal,
+            disable=self._lines or not console.is_terminal,
         )
         self._tasks: dict[str, TaskID] = {}
 
@@ -58,6 +64,13 @@ class Phases:
 
     def show(self, phase: str, done: int, total: int) -> None:
         """Say how much of a phase is done."""
+        if self._lines:
+            percent = 100 * done // max(total, 1)
+            if self._said.get(phase) != percent:
+                self._said[phase] = percent
+                line = f"progress: {self._title}: {visible(phase)} {percent} %"
+                self._bars.console.print(line, soft_wrap=True)
+            return
         if phase not in self._tasks:
             title = f"{self._title}: {phase}"
             self._tasks[phase] = self._bars.add_task(title, total=total, amount="")

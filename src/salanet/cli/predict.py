@@ -27,7 +27,7 @@ def main(argv: list[str]) -> int:
 
 def run(
     files: tyro.conf.Positional[tuple[Path, ...]],
-    model: Annotated[Path | None, tyro.conf.arg(aliases=["-m"])] = None,
+    model: Annotated[str | None, tyro.conf.arg(aliases=["-m"])] = None,
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None,
     probabilities: bool = False,
     confidence: bool = False,

@@ -24,7 +24,7 @@ def main(argv: list[str]) -> None:
 def run(
     submission: tyro.conf.Positional[Path],
     data: Path,
-    model: Annotated[Path | None, tyro.conf.arg(aliases=["-m"])] = None,
+    model: Annotated[str | None, tyro.conf.arg(aliases=["-m"])] = None,
     split: str = "test",
     protocol: Literal["whole", "voting"] = "voting",
     votes: int | None = None,

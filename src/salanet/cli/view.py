@@ -31,7 +31,7 @@ def main(argv: list[str]) -> None:
 
 def run(
     files: tyro.conf.Positional[tuple[Path, ...]],
-    model: Annotated[Path | None, tyro.conf.arg(aliases=["-m"])] = None,
+    model: Annotated[str | None, tyro.conf.arg(aliases=["-m"])] = None,
     truth: Path | None = None,
     html: Path | None = None,
     png: Path | None = None,
@@ -87,7 +87,7 @@ def run(
     found = find(files)
     for option, path in (("--html", html), ("--png", png)):
         if path is not None:
-            _check_output(option, path, [*found, truth, model])
+            _check_output(option, path, [*found, truth, Path(model) if model else None])
     samples = read(found, number(points), truth, columns, together, vertices)
     samples = _framed(samples, up, units)
     classes = Classes.of_samples(samples, metadata_of(model) if model else None)
@@ -247,7 +247,7 @@ def _serve(
     serve(running, address, browser)
 
 
-def metadata_of(model: Path) -> dict[str, object]:
+def metadata_of(model: str | Path) -> dict[str, object]:
     """Classes, codes and colours of a model of scenes."""
     from salanet.model_file import describe, locate
 

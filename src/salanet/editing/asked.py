@@ -45,6 +45,14 @@ class PickAsked(CameraAsked):
     at: Pair
 
 
+class SurfaceAsked(CameraAsked):
+    """The surface that a point lies on, as far as `radius` from it."""
+
+    kind: Literal["surface"]
+    at: Pair
+    radius: Positive
+
+
 class Request(Asked):
     """`layers` are the sets of points that the page shows, and wants to know the classes of."""
 
@@ -52,7 +60,10 @@ class Request(Asked):
 
 
 class Select(Request):
-    shape: Annotated[LassoAsked | StrokeAsked | BallsAsked | PickAsked, Field(discriminator="kind")]
+    shape: Annotated[
+        LassoAsked | StrokeAsked | BallsAsked | PickAsked | SurfaceAsked,
+        Field(discriminator="kind"),
+    ]
     scope: Scope = Scope()
     how: Literal["replace", "add", "remove"] = "replace"
 

@@ -16,8 +16,9 @@ from pydantic import BaseModel, ValidationError
 
 from salanet.editing import page
 from salanet.editing.asked import Assign, Hit, Place, Request, Select
+from salanet.editing.learning import Learner
 from salanet.editing.session import Session
-from salanet.errors import SalaNetError
+from salanet.errors import DataError, SalaNetError
 from salanet.failures import explain
 from salanet.view.asked import Detail
 from salanet.view.live import Reply, guarded, packed, refused
@@ -25,17 +26,28 @@ from salanet.view.live import Reply, guarded, packed, refused
 Kind = TypeVar("Kind", bound=BaseModel)
 
 
-def server(session: Session, port: int = 0) -> tuple[ThreadingHTTPServer, str]:
-    """A server of the page and its address; the caller runs it (`serve_forever`) and closes it."""
-    return guarded(Answers(session), port)
+def server(
+    session: Session, port: int = 0, learner: Learner | None = None
+) -> tuple[ThreadingHTTPServer, str]:
+    """A server of the page and its address; the caller runs it (`serve_forever`) and closes it.
+
+    Args:
+        session: the file that is edited.
+        port: 0 for any that is free.
+        learner: learns from what was corrected, if the page is to offer that.
+    """
+    return guarded(Answers(session, learner), port)
 
 
 class Answers:
     """Answers to what the page asks for by name; see `salanet.view.live.guarded`."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, learner: Learner | None = None) -> None:
         self._session, self._lock, self._saving = session, Lock(), Lock()
-        self._files = page.files(session.file.path.name, *session.head())
+        self._learner = learner
+        head, points = session.head()
+        head["edits"]["model"] = None if learner is None else learner.output.name
+        self._files = page.files(session.file.path.name, head, points)
         self._routes: dict[str, Callable[[bytes], Reply]] = {
             "state": self._act(Request, lambda _: {}),
             "select": self._act(Select, session.select),
@@ -48,6 +60,12 @@ class Answers:
             "place": self._tell(Place, session.place),
             "save": self._save,
         }
+        if learner is not None:
+            self._routes |= {
+                "learn": self._act(Request, lambda _: learner.start(*session.result())),
+                "learning": self._act(Request, lambda _: self._learned(learner)),
+                "unlearn": self._act(Request, lambda _: learner.stop()),
+            }
 
     def __call__(self, name: str, body: bytes | None) -> Reply | None:
         if body is None:
@@ -97,6 +115,15 @@ class Answers:
             return packed({"panel": None})
         panel, points = found
         return packed({"panel": panel}, [points])
+
+    def _learned(self, learner: Learner) -> dict[str, Any]:
+        """How learning goes; once it is done, what it says of the points nobody has assigned."""
+        found = learner.take()
+        if found is None:
+            return learner.state()
+        if found.codes is None:
+            raise DataError(found.error)
+        return learner.state() | {"relabelled": self._session.relabel(found.codes)}
 
     def _save(self, body: bytes) -> Reply:
         """Edits go on meanwhile; what is saved are the classes as they are at the beginning."""

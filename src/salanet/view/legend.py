@@ -97,7 +97,7 @@ def strip(keys: Sequence[Key], size: tuple[int, int]) -> NDArray[np.uint8] | Non
 
 def letter_of(size: tuple[int, int]) -> float:
     """How large letters are, in pixels, in a picture of this width and height."""
-    return float(np.clip(min(size) / 48, SMALLEST, 40))
+    return float(np.clip(np.sqrt(size[0] * size[1]) / 46, SMALLEST, 40))
 
 
 def _rows(samples: Sequence[Sample], mode: Mode, classes: Classes) -> Key:

@@ -44,6 +44,7 @@ function overlay() {
 function paintOverlay(pen) {
   const { lines, words } = drawn();
   Object.assign(pen, { lineCap: "round", lineWidth: 2, strokeStyle: "#ffd23f", textAlign: "center", textBaseline: "middle", font: "600 13px system-ui, sans-serif" });
-  for (const [[a, b], [c, d]] of lines) { pen.lineWidth = a === c && b === d ? 7 : 2; pen.beginPath(); pen.moveTo(a, b); pen.lineTo(c, d); pen.stroke(); }
+  pen.fillStyle = pen.strokeStyle;
+  for (const [[a, b], [c, d]] of lines) { pen.beginPath(); if (a === c && b === d) { pen.arc(a, b, 3.5, 0, 7); pen.fill(); } else { pen.moveTo(a, b); pen.lineTo(c, d); pen.stroke(); } }
   for (const [[x, y], text] of words) { pen.lineWidth = 4; pen.strokeStyle = "#000"; pen.strokeText(text, x, y); pen.fillStyle = "#fff"; pen.fillText(text, x, y); }
 }

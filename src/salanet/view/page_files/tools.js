@@ -1,5 +1,6 @@
 // The tools: what is drawn on the screen becomes a shape, and goes to the session.
-const TOOLS = { turn: ["Turn", "v"], pick: ["Pick", "k"], brush: ["Brush", "x"], ball: ["Ball", "o"], lasso: ["Lasso", "l"], box: ["Box", "r"], profile: ["Profile", "p"] };
+const TOOLS = { turn: ["Turn", "v"], pick: ["Pick", "k"], brush: ["Brush", "x"], ball: ["Ball", "o"], surface: ["Surface", "w"], lasso: ["Lasso", "l"], box: ["Box", "r"], profile: ["Profile", "p"] };
+const ROUND = ["brush", "ball", "surface"], FAR = 5;  // a surface is taken up to five brushes away
 const CLASS_KEYS = "1234567890qgmniu";
 let tool = "turn", gesture = null, space = false, before = null;
 
@@ -7,14 +8,14 @@ function choose(name) {
   tool = name;
   document.querySelectorAll("#tool button").forEach((b) => b.setAttribute("aria-pressed", b.dataset.tool === name));
   document.body.classList.toggle("drawing", name !== "turn");
-  $("radius-row").hidden = !["brush", "ball"].includes(name); $("width-row").hidden = name !== "profile" && !state.slice;
+  $("radius-row").hidden = !ROUND.includes(name); $("width-row").hidden = name !== "profile" && !state.slice;
 }
 
 // What is under way on the screen.
 function trace() {
   const path = $("trace"), line = gesture ? gesture.line : [];
   if (!gesture || !line.length) { path.setAttribute("d", ""); return; }
-  const wide = tool === "brush" || tool === "ball", [a, b] = [line[0], line.at(-1)];
+  const wide = ROUND.includes(tool), [a, b] = [line[0], line.at(-1)];
   path.setAttribute("class", wide ? "wide" : tool === "profile" ? "" : "area");
   path.style.strokeWidth = wide ? 2 * +$("radius").value : "";
   path.setAttribute("d", tool === "box" ? `M${a} H${b[0]} V${b[1]} H${a[0]} Z` : tool === "profile" ? `M${a} L${b}` : `M${line.join("L")}${wide ? `L${b}` : "Z"}`);
@@ -27,6 +28,7 @@ async function finish({ line, centres, radius, how }) {
   if (tool === "pick") await select({ kind: "pick", at: last, ...seen }, how);
   else if (tool === "brush") await select({ kind: "stroke", line, radius: +$("radius").value, ...seen }, how);
   else if (tool === "ball" && centres.length) await select({ kind: "balls", centres, radius }, how);
+  else if (tool === "surface" && centres.length) await select({ kind: "surface", at: line[0], radius: FAR * radius, ...seen }, how);
   else if (tool === "lasso" && line.length > 2) await select({ kind: "lasso", line, ...seen }, how);
   else if (tool === "box" && line.length > 1) await select({ kind: "lasso", line: corners(line, last), ...seen }, how);
   else if (tool === "profile" && line.length > 1) await profile(line[0], last);
@@ -76,7 +78,7 @@ canvas.onpointerdown = (e) => {
   if (tool === "turn" || space || e.button !== 0 || fingers.size) { turning.down(e); return; }
   canvas.setPointerCapture(e.pointerId); $("info").hidden = true;
   gesture = { line: [[e.clientX, e.clientY]], centres: [], radius: 0, how: e.altKey ? "remove" : "add" };
-  if (tool === "ball") roll(e.clientX, e.clientY);
+  if (tool === "ball" || tool === "surface") roll(e.clientX, e.clientY);
   trace();
 };
 canvas.onpointermove = (e) => {
@@ -115,8 +117,8 @@ function tools() {
     return button;
   }));
   profileControls();
-  for (const [id, does] of Object.entries({ undo, redo, uncertain, save, clear: () => act("clear"), "slice-end": endProfile })) $(id).onclick = does;
-  $("uncertain").hidden = !head.edits.places; $("save").title = `Write ${head.edits.output}`;
+  for (const [id, does] of Object.entries({ undo, redo, uncertain, save, learn, clear: () => act("clear"), "slice-end": endProfile })) $(id).onclick = does;
+  $("uncertain").hidden = !head.edits.places; $("learn-row").hidden = !head.edits.model; $("save").title = `Write ${head.edits.output}`;
   // Keys are for the tools again once a control has done its part.
   document.addEventListener("change", (e) => { if (/INPUT|SELECT/.test(e.target.tagName)) e.target.blur(); });
   choose("turn");
