@@ -56,7 +56,7 @@ class Qgis:
         return done.stdout + done.stderr
 
     def run(self, name: str, ok: bool = True, **parameters: object) -> str:
-        given = [f"--{key}={value}" for key, value in parameters.items()]
+        given = [f"{key}={value}" for key, value in parameters.items()]
         return self.call("run", f"salanet:{name}", "--", *given, ok=ok)
 
 
@@ -144,7 +144,7 @@ def test_failures_are_one_line(qgis: Qgis, tmp_path: Path) -> None:
 def test_cancelled(qgis: Qgis, scan: Path, tmp_path: Path) -> None:
     """Ctrl-C at qgis_process leaves no result, and no process."""
     to = tmp_path / "o.laz"
-    words = ["run", "salanet:label", "--", f"--INPUT={scan}", f"--OUTPUT={to}", "--MODEL=aerial"]
+    words = ["run", "salanet:label", "--", f"INPUT={scan}", f"OUTPUT={to}", "MODEL=aerial"]
     process = subprocess.Popen(
         qgis.arguments(*words), env=qgis.environment, stdout=subprocess.DEVNULL
     )
