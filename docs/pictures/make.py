@@ -22,7 +22,9 @@ from PIL import Image
 
 import salanet
 from salanet.datasets.rooms import generate
+from salanet.datasets.surveys.generator import generate as generate_survey
 from salanet.view import Classes, Sample, load, sheet
+from salanet.view.colours import asprs
 from salanet.view.live import server
 from salanet.view.page import make_page
 
@@ -82,6 +84,39 @@ def room(_: Path) -> np.ndarray:
     cloud.class_names = names
     sample = Sample.of(cloud, "a generated room")
     return sheet([sample], classes=Classes.of_samples([sample]), size=SINGLE, mode="class")
+
+
+def survey(_: Path) -> np.ndarray:
+    cloud = generate_survey(4, "riverside", density=10, size=140)
+    sample = Sample.of(cloud, "a generated survey")
+    assert sample.label is not None
+    sample.names = asprs(np.unique(sample.label).tolist())
+    return sheet([sample], size=SINGLE, mode="class")
+
+
+def upright(_: Path) -> np.ndarray:
+    """The same file as it is, and as it is seen once somebody knows that y is up."""
+    cloud = generate(5, points=100_000)
+    cloud.class_names = dict(enumerate(salanet.open_model("rooms").config.classes))
+    x, y, z = cloud.xyz.T
+    lying = replace(cloud, xyz=np.stack([x, z, -y], axis=1))
+    before, after = Sample.of(lying, "--up z"), Sample.of(lying, "--up y")
+    after.xyz, after.up = after.xyz + 1000, "y"  # each in the middle of its picture
+    return sheet([before, after], size=WIDE, mode="class", legend=False)
+
+
+def returns(_: Path) -> np.ndarray:
+    return sheet([load(SCAN, 10**6)], size=SINGLE, mode="return_number")
+
+
+def mine(_: Path) -> np.ndarray:
+    """The producer's classes, and those of somebody else."""
+    given, own = load(SCAN, 10**6), load(SCAN, 10**6)
+    assert own.label is not None
+    own.label = np.array([0, 1, 2, 104, 104, 104, 6], np.int32)[own.label]
+    own.names = own.names | {104: "plants"}
+    given.name, own.name = "as given", "as you want them"
+    return sheet([given, own], size=WIDE, mode="class")
 
 
 @contextmanager
@@ -154,7 +189,8 @@ def edit(folder: Path) -> np.ndarray:
 
 PICTURES: dict[str, Callable[[Path], np.ndarray]] = {
     "scan": scan, "errors": errors, "confidence": confidence, "probability": probability,
-    "ground": ground, "room": room, "viewer": viewer, "edit": edit,
+    "ground": ground, "room": room, "survey": survey, "upright": upright,
+    "returns": returns, "mine": mine, "viewer": viewer, "edit": edit,
 }  # fmt: skip
 
 

@@ -79,6 +79,9 @@ def test_a_view_has_all_its_points() -> None:
         == (seen & (local[:, :2] >= 0).all(axis=1) & (local[:, 1] <= 5)).sum()
     )
     assert whole.detail(asked((900, 900), (905, 930)))[0]["panel"] is None
+    alone, payload = whole.detail(asked((-20, -10), (5, 30), hidden=[0, 2]))
+    assert alone["panel"]["shown"] == (seen & (full.label == 3)).sum()
+    assert set(payload[6 * alone["panel"]["shown"] :][: alone["panel"]["shown"]]) == {1}
 
 
 def test_classes_keep_their_places() -> None:

@@ -16,7 +16,7 @@ from salanet.view.asked import Detail
 from salanet.view.colours import Classes
 from salanet.view.page import Page, class_entries, panel_of
 from salanet.view.points import Points
-from salanet.view.sample import Sample
+from salanet.view.sample import Sample, picked
 
 MOST = 1_000_000  # points of a view
 POINT_BYTES = 200  # of a point in memory, at the most
@@ -44,10 +44,10 @@ class Whole:
         self._all: list[tuple[Sample, Points, NDArray[np.float64]]] = []
 
     def detail(self, asked: Detail) -> tuple[dict[str, Any], bytes]:
-        """A view's points as a panel, all of them if they are not too many; None if it has none.
+        """A view's points as a panel, all that are visible if these are not too many.
 
         Returns:
-            What the page is told, and the points.
+            What the page is told, and the points; its panel is None if the view has none.
 
         Raises DataError if there is no such panel, or the files are not what they were.
         """
@@ -56,7 +56,14 @@ class Whole:
         if asked.panel >= len(self._all):
             raise DataError(f"there is no panel {asked.panel}")
         sample, points, shift = self._all[asked.panel]
-        places, whole = points.some([asked.view(), *asked.scope.shapes()], MOST)
+        shapes = [asked.view(), *asked.scope.shapes()]
+        if asked.scope.hidden and sample.label is not None:
+            places = points.within(shapes)
+            index = self._classes.index(sample.label[points.rows[places]])
+            places = places[~np.isin(index, asked.scope.hidden)]
+            places, whole = places[picked(len(places), MOST)], len(places) <= MOST
+        else:
+            places, whole = points.some(shapes, MOST)
         said: dict[str, Any] = {"classes": class_entries(self._classes), "panel": None}
         if not len(places):
             return said, b""

@@ -48,7 +48,7 @@ async function bring() {
   try {
     for (const [i, panel] of panels.entries()) {
       const [least, last] = [state.box?.low, state.box?.high].map((at) => at?.map((v, k) => v - shift(panel, k))), top = cut(panel);
-      const asked = wanted(i, { slice: sliceOf(panel), top: top < Infinity ? top : null, box: least ? { low: least, high: last } : null });
+      const asked = wanted(i, { hidden: ["truth", "error"].includes(state.mode) ? [] : [...hidden.class], slice: sliceOf(panel), top: top < Infinity ? top : null, box: least ? { low: least, high: last } : null });
       if (asked) { await brought(i, asked); captions(); draw(); }
     }
   } catch (error) { $("hint").textContent = error.message; }
