@@ -68,8 +68,9 @@ lock: $(VENV)/.package
 	$(BIN)/pip freeze --exclude salanet | sed -E -f .ci/lock.sed > requirements.lock
 	$(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --no-header \
 	  --no-annotate -c requirements.lock pyproject.toml -o requirements-runtime.lock
+	$(BIN)/uv lock --no-config --default-index https://pypi.org/simple --upgrade
 
-# Both locks must install from the public index, on other machines than the one that wrote them.
+# The locks must install from the public index, on other machines than the one that wrote them.
 check-lock: $(VENV)/.dependencies
 	.ci/check-lock $(BIN)
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import salanet
 from salanet.datasets.town import town
 from salanet.io.las.stream import LasStream
-from salanet.labelling import margins as strips_module
+from salanet.labelling import margins as margins_module
 from salanet.labelling.buffer import header_bounds
 from salanet.labelling.margins import MIDDLE, Cut, Margin
 from salanet.labelling.workfolder import locked
@@ -151,7 +151,7 @@ def test_two_threads_at_once(
         yield True
 
     if not locks:
-        monkeypatch.setattr(strips_module, "locked", none)
+        monkeypatch.setattr(margins_module, "locked", none)
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(make, [tile] * 4, [tmp_path / "out.laz"] * 4))
     assert passes[tile.name] == 1 or not locks

@@ -96,7 +96,7 @@ def test_draws_that_nobody_takes_are_forgotten(town_scenes: Path) -> None:
     wanted = recipe(sampling={"centres": "potentials"}, training={"batch_size": 1})
     one = samples(town_scenes, wanted)
     far, _ = one.potentials.draw(0, 3 * IN_FLIGHT)
-    assert len(one.potentials.courses[0].ready) < IN_FLIGHT + 1
+    assert len(one.potentials.epochs[0].ready) < IN_FLIGHT + 1
     early, _ = one.potentials.draw(0, 0)  # drawn and forgotten: all again
     assert not np.array_equal(early.centre, far.centre)
     assert np.array_equal(one.potentials.draw(0, 3 * IN_FLIGHT)[0].centre, far.centre)

@@ -321,13 +321,13 @@ class Potentials:
     def draw(self, epoch: int, index: int) -> tuple[Sphere, np.random.Generator]:
         """A sphere, and the generator it was drawn from for what is still to be drawn."""
         with self.lock:
-            drawn = self.epochs.get(epoch)
-            if drawn is None or (index < drawn.drawn and index not in drawn.ready):
-                drawn = DrawnEpoch(self.samples, epoch)
+            one = self.epochs.get(epoch)
+            if one is None or (index < one.drawn and index not in one.ready):
+                one = DrawnEpoch(self.samples, epoch)
                 # Of two threads one may still be in the epoch before.
                 self.epochs = {n: c for n, c in self.epochs.items() if n == epoch - 1}
-                self.epochs[epoch] = drawn
-            return drawn.draw(index)
+                self.epochs[epoch] = one
+            return one.draw(index)
 
 
 class DrawnEpoch:
