@@ -34,11 +34,13 @@ def test_it_tells_the_address_until_it_is_ended(
     ("words", "said"),
     [
         (["none.laz"], "none.laz: no such file"),
+        ([], "name at least one file"),
+        (["scan.xyz", "other.xyz", "-o", "b.xyz"], "b.xyz"),
         (["scan.xyz", "--classes", "tree"], "write a name and a code, as in car=30"),
         (["scan.xyz", "--points", "few"], "'few' is no number of points"),
         (["scan.xyz", "--marks", "two words"], "cannot be the name of an attribute"),
         (["scan.xyz", "-o", "scan.xyz"], "is an input and would be overwritten"),
-        (["scan.xyz", "--in-place", "-o", "b.xyz"], "--in-place has no other output"),
+        (["scan.xyz", "--in-place", "-o", "c.xyz"], "--in-place has no other output"),
     ],
 )
 def test_refusals(
@@ -49,7 +51,9 @@ def test_refusals(
     said: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "scan.xyz").write_text("0 0 0\n1 1 1\n")
+    for name in ("scan.xyz", "other.xyz"):
+        (tmp_path / name).write_text("0 0 0\n1 1 1\n")
+    (tmp_path / "b.xyz").write_text("not a folder")
     assert main(["edit", *words, "--no-browser"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("salanet edit: ") and said in error and error.count("\n") == 1

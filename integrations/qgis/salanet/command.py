@@ -124,7 +124,8 @@ def run(
     environment = {k: v for k, v in os.environ.items() if k not in NOT_OURS}
     environment |= {"SALANET_PROGRESS": "lines", "PYTHONIOENCODING": "utf-8"}
     hidden = {"creationflags": subprocess.CREATE_NO_WINDOW} if os.name == "nt" else {}
-    process = subprocess.Popen(
+    lines, printed, last = Queue[str](), list[str](), ""
+    with subprocess.Popen(
         [*command, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -134,26 +135,31 @@ def run(
         errors="replace",
         env=environment,
         **hidden,
-    )
-    lines, printed, last = Queue[str](), list[str](), ""
-    assert process.stdout is not None and process.stderr is not None
-    readers = [_reader(process.stderr, lines.put), _reader(process.stdout, printed.append)]
-    try:
-        while process.poll() is None or any(r.is_alive() for r in readers) or not lines.empty():
-            if cancelled():
-                raise Cancelled
-            try:
-                line = lines.get(timeout=SECONDS_BETWEEN_LOOKS).strip()
-            except Empty:
-                continue
-            done = progress_of(line)
-            if done is not None:
-                progress(*done)
-            elif line:
-                last = line
-                said(line)
-    finally:
-        _end(process)
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        readers = [_reader(process.stderr, lines.put), _reader(process.stdout, printed.append)]
+        try:
+            while any(reader.is_alive() for reader in readers) or not lines.empty():
+                if cancelled():
+                    raise Cancelled
+                try:
+                    line = lines.get(timeout=SECONDS_BETWEEN_LOOKS).strip()
+                except Empty:
+                    continue
+                done = progress_of(line)
+                if done is not None:
+                    progress(*done)
+                elif line:
+                    last = line
+                    said(line)
+            while process.poll() is None:  # it has said all, and ends
+                if cancelled():
+                    raise Cancelled
+                time.sleep(SECONDS_BETWEEN_LOOKS)
+        finally:
+            _end(process)
+            for reader in readers:
+                reader.join()
     if process.returncode:
         raise CommandError(last or f"salanet ended with the code {process.returncode}")
     text = "".join(printed)

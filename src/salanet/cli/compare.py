@@ -9,11 +9,16 @@ from typing import Annotated
 import tyro
 
 from salanet.cli.console import duration, messages, print_json, require_torch, results
+from salanet.cli.parse import parse
 from salanet.errors import ConfigError
 from salanet.terminal import visible
 from salanet.training.recipe import Recipe, load_recipe
 
 PROG = "salanet compare"
+EXAMPLES = (
+    "compare ign-lidar-hd --operators sala pospool kpconv --data scenes/ --budget 20m",
+    "compare quick --operators all --data scenes/ --seeds 1 --dry-run",
+)
 
 
 @dataclass
@@ -48,10 +53,11 @@ class Arguments:
 
 def main(argv: list[str]) -> None:
     named = bool(argv) and not argv[0].startswith("-")
-    arguments = tyro.cli(
+    arguments = parse(
         Arguments,
-        args=argv,
-        prog=PROG,
+        argv,
+        "compare",
+        EXAMPLES,
         default=Arguments(
             tyro.MISSING,
             tyro.MISSING,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,11 +13,13 @@ from salanet.cli.parse import parse
 from salanet.errors import ConfigError
 
 if TYPE_CHECKING:
-    from salanet.editing.session import Session
+    from salanet.view.live import Answer
 
 EXAMPLES = (
     "edit labelled.laz",
     "edit labelled.laz --in-place",
+    "edit labelled.laz -m aerial",
+    "edit tiles/*.laz -o corrected/",
     "edit scan.ply --classes ground=0,tree=1 -o corrected.ply",
 )
 
@@ -25,7 +29,8 @@ def main(argv: list[str]) -> None:
 
 
 def run(
-    file: tyro.conf.Positional[Path],
+    files: tyro.conf.Positional[tuple[Path, ...]],
+    *,
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None,
     in_place: bool = False,
     marks: str | None = "corrected",
@@ -47,12 +52,13 @@ def run(
     `salanet refine --marks`.
 
     Args:
-        file: a point cloud, labelled or not.
-        output: where it is saved. Default: FILE with .corrected before its suffix.
+        files: point clouds, labelled or not; folders and patterns too. Several come as a list.
+        output: where it is saved; a folder for several. Default: NAME.corrected.SUFFIX beside each.
         in_place: save in the place of the file, which is kept as FILE.backup.
         marks: the attribute that is 1 at points that were assigned.
         no_marks: write no such attribute.
-        model: classes, their names and colours are those of this model too.
+        model: classes, their names and colours are those of this model too, and "Learn and relabel"
+            refines it on what was assigned (needs PyTorch). A file, or the name of a shipped one.
         classes: further classes that can be assigned, as in 'ground=2,car=30'.
         points: most points shown at once, as in 500k or 2M; a view has its own. All are edited.
         up: the axis that points up (--up=-y: y points down).
@@ -61,10 +67,15 @@ def run(
         browser: open the browser.
         port: of the server. Default: any that is free.
     """
-    from salanet.cli.console import messages
+    from salanet.cli.console import messages, results
     from salanet.cli.view import number
-    from salanet.editing.edited import Options
-    from salanet.editing.session import Session, model_classes
+    from salanet.editing.edited import MARK, Options
+    from salanet.editing.journal import journal_of
+    from salanet.editing.server import Opened
+    from salanet.editing.session import model_classes
+    from salanet.editing.several import Several
+    from salanet.io.find import expand
+    from salanet.labelling.outputs import plan_outputs
     from salanet.view.frame import said
 
     names, colours = _given(classes), dict[int, Any]()
@@ -74,41 +85,60 @@ def run(
         known, colours = model_classes(metadata_of(model))
         names = known | names
     options = Options(
-        output=output,
         in_place=in_place,
         marks=None if no_marks else marks,
         classes=names,
         colours=colours,
+        model=model,
         points=number(points),
         columns=columns,
         up=up,
         units=units,
     )
-    session = Session(file, options)
-    try:
-        for remark in said(session.sample, up, units):
+    found = expand(files, skip=MARK)
+    if not found:
+        raise ConfigError("name at least one file to edit")
+    outputs = found
+    if in_place and output is not None:
+        raise ConfigError("--in-place has no other output")
+    if not in_place:
+        outputs = plan_outputs(found, output, MARK)
+    where = dict(zip(found, outputs, strict=True))
+
+    def opened(path: Path) -> Opened:
+        own = options if in_place else replace(options, output=where[path])
+        one = Opened(path, own, listed=len(found) > 1)
+        for remark in said(one.session.sample, up, units):
             messages().print(f"note: {remark}", soft_wrap=True, markup=False)
-        _serve(session, browser, port)
-    finally:
-        session.close()
+        total, again = one.session.sample.total, one.session.resumed
+        edits = f", {again:,} edits so far" if again else ""
+        results().print(f"{path}: {total:,} points{edits}", soft_wrap=True, markup=False)
+        return one
+
+    if len(found) > 1:
+        several = Several(found, outputs, opened)
+        _serve(several, several.close, browser, port)
+    else:
+        one = opened(found[0])
+        _serve(one.answers, one.close, browser, port)
+    for path in found:
+        if (journal := journal_of(path)).is_file():
+            kept = f"edits of {path.name} are kept in {journal.name}: start again to go on"
+            results().print(kept, soft_wrap=True, markup=False)
 
 
-def _serve(session: Session, browser: bool, port: int) -> None:
-    from salanet.cli.console import results, serve
-    from salanet.editing.server import server
+def _serve(answer: Answer, close: Callable[[], None], browser: bool, port: int) -> None:
+    from salanet.cli.console import serve
+    from salanet.view.live import guarded
 
     try:
-        running, address = server(session, port)
-    except (OSError, OverflowError) as error:
-        raise ConfigError(f"--port {port}: {error}") from error
-    out = results()
-    total = session.sample.total
-    again = f", {session.resumed:,} edits so far" if session.resumed else ""
-    out.print(f"{session.file.path}: {total:,} points{again}", soft_wrap=True, markup=False)
-    serve(running, address, browser)
-    if count := len(session.corrections.done):
-        kept = f"{count:,} edits are kept in {session.file.journal.path.name}: start again to go on"
-        out.print(kept, soft_wrap=True, markup=False)
+        try:
+            running, address = guarded(answer, port)
+        except (OSError, OverflowError) as error:
+            raise ConfigError(f"--port {port}: {error}") from error
+        serve(running, address, browser)
+    finally:
+        close()
 
 
 def _given(text: str | None) -> dict[int, str]:

@@ -55,6 +55,7 @@ def usage() -> str:
         "",
         "`salanet COMMAND --help` explains one; `--debug` shows a traceback on errors;",
         "`--import MODULE` or FILE.py brings operators, networks, features, data sets of your own.",
+        "`--install-completion` lets bash, zsh or fish complete commands and options.",
     ]
     return "\n".join(lines)
 
@@ -118,6 +119,10 @@ def _run(name: str, arguments: list[str]) -> int:
     if name in ("-V", "--version"):
         print(f"salanet {__version__}")
         return 0
+    if name == "--install-completion":
+        from salanet.cli import completion
+
+        return completion.main(arguments, COMMANDS)
     if name not in COMMANDS:
         print(f"salanet: unknown command '{visible(name)}'\n\n{usage()}", file=sys.stderr)
         return EXIT_USER_ERROR

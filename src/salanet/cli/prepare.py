@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from salanet.cli.console import messages
+from salanet.cli.parse import parse
 from salanet.cli.phases import progress_bar
 from salanet.errors import ConfigError, NoLabelsError
 
@@ -31,6 +32,10 @@ USAGE = """usage: salanet prepare WHAT [options]
   surveys  generated airborne surveys of landscapes: no data needed
 
 `salanet prepare files --help` explains the options."""
+EXAMPLES = (
+    "prepare files tiles/*.laz scenes/ --classes ign-lidar-hd --grid 0.2 --test '77060_*'",
+    "prepare files town.laz scenes/ --classes 'ground=2,building=6,other=*' --block 50 --val 0.2",
+)
 BENCHMARKS = ("s3dis", "scannet", "partnet")
 
 
@@ -79,7 +84,7 @@ class Files:
 def main(argv: list[str]) -> int | None:
     """Dispatch on what to prepare."""
     if argv and argv[0] == "files":
-        return files(tyro.cli(Files, args=argv[1:], prog="salanet prepare files"))
+        return files(parse(Files, argv[1:], "prepare files", EXAMPLES))
     if argv and argv[0] in BENCHMARKS:
         from salanet.cli import prepare_benchmarks
 

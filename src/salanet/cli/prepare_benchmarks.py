@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from salanet.cli.console import messages, print_json, results
+from salanet.cli.parse import parse
 from salanet.errors import FileError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class PartNet(Common):
 
 
 def s3dis(argv: list[str]) -> int:
-    options = tyro.cli(S3DIS, args=argv, prog="salanet prepare s3dis")
+    options = parse(S3DIS, argv, "prepare s3dis", ["prepare s3dis downloaded/ scenes/"])
     from salanet.datasets import s3dis
 
     return run(
@@ -101,7 +102,7 @@ def s3dis(argv: list[str]) -> int:
 
 
 def scannet(argv: list[str]) -> int:
-    options = tyro.cli(ScanNet, args=argv, prog="salanet prepare scannet")
+    options = parse(ScanNet, argv, "prepare scannet", ["prepare scannet downloaded/ scenes/"])
     from salanet.datasets import scannet
 
     return run(
@@ -119,7 +120,7 @@ def scannet(argv: list[str]) -> int:
 
 
 def partnet(argv: list[str]) -> int:
-    options = tyro.cli(PartNet, args=argv, prog="salanet prepare partnet")
+    options = parse(PartNet, argv, "prepare partnet", ["prepare partnet downloaded/ scenes/"])
     from salanet.datasets import partnet
 
     return run(options, lambda: partnet.plan(options.source, options.destination), partnet.check)

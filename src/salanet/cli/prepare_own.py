@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import tyro
-
+from salanet.cli.parse import parse
 from salanet.cli.prepare_benchmarks import Common, run
 from salanet.datasets.own import DATASETS
 
@@ -23,7 +22,7 @@ class Own(Common):
 
 def own(name: str, argv: list[str]) -> int:
     """Prepare the data set that is called so."""
-    options = tyro.cli(Own, args=argv, prog=f"salanet prepare {name}")
+    options = parse(Own, argv, f"prepare {name}")
     plan = DATASETS[name]
     return run(
         options,

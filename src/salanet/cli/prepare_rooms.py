@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import tyro
-
+from salanet.cli.parse import parse
 from salanet.cli.prepare_benchmarks import Output, run
 
 Sensor = Literal["tripod", "mobile", "handheld", "photogrammetry", "view"]
@@ -41,7 +40,7 @@ class Rooms(Output):
 
 
 def rooms(argv: list[str]) -> int:
-    options = tyro.cli(Rooms, args=argv, prog="salanet prepare rooms")
+    options = parse(Rooms, argv, "prepare rooms", ["prepare rooms scenes/ --rooms 200"])
     from salanet.datasets.rooms import scenes
 
     return run(

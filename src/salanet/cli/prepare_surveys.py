@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import tyro
-
+from salanet.cli.parse import parse
 from salanet.cli.prepare_benchmarks import Output, run
 
 
@@ -41,7 +40,7 @@ class Surveys(Output):
 def surveys(argv: list[str]) -> int:
     from salanet.datasets.surveys import scenes
 
-    options = tyro.cli(Surveys, args=argv, prog="salanet prepare surveys")
+    options = parse(Surveys, argv, "prepare surveys", ["prepare surveys scenes/ --count 200"])
     return run(
         options,
         lambda: scenes.plan(

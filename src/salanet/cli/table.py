@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from salanet.cli.parse import parse
 from salanet.terminal import visible
 
 Layout = Literal[
@@ -22,7 +23,7 @@ Layout = Literal[
 
 
 def main(argv: list[str]) -> None:
-    tyro.cli(run, args=argv, prog="salanet table")
+    parse(run, argv, "table")
 
 
 def run(

@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 
 from salanet.cli.console import duration, messages, require_torch
+from salanet.cli.parse import parse
 from salanet.errors import ConfigError
 from salanet.training.recipe import Recipe, load_recipe
 
@@ -17,6 +18,11 @@ PROG = "salanet train"
 UNJUDGED = (
     "note: there is no validation split, so nothing will tell how good the model is on new data, "
     "and best.safetensors is the last; `salanet prepare files --val 0.2` sets a part aside"
+)
+EXAMPLES = (
+    "train ign-lidar-hd --data scenes/ -o runs/ign",
+    "train ign-lidar-hd --data scenes/ --from aerial --budget 30m",
+    "train my-recipe.yaml --data scenes/ --epochs 40 --resume",
 )
 NO_RECIPE = "give the recipe first: salanet train RECIPE --data scenes/ [options]"
 
@@ -56,10 +62,11 @@ def main(argv: list[str]) -> int:
     named = bool(argv) and not argv[0].startswith("-")
     recipe = load_recipe(argv[0]) if named else Recipe()
 
-    arguments = tyro.cli(
+    arguments = parse(
         Arguments,
-        args=argv,
-        prog=PROG,
+        argv,
+        "train",
+        EXAMPLES,
         default=Arguments(tyro.MISSING, tyro.MISSING, recipe),
         config=(tyro.conf.OmitArgPrefixes,),
     )

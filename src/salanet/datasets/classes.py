@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from salanet.errors import ConfigError, DataError
-from salanet.io.yamlfile import read_yaml, shipped_folders
+from salanet.yamlfile import read_yaml, shipped_folders
 
 IGNORED = -1
 CATCH_ALL = "*"

@@ -18,13 +18,15 @@ class Step:
     Attributes:
         count: how many.
         rows: packed, see `pack_rows`.
-        index: of the class.
+        after: the index of the class, or those of the points, packed.
+        marked: whether a person gave it.
         before: what they had, packed: the index of their class, plus 256 where they were marked.
     """
 
     count: int
     rows: bytes
-    index: int
+    after: int | bytes
+    marked: bool
     before: bytes
 
 
@@ -48,12 +50,11 @@ class Corrections:
 
     def assign(self, rows: Rows, index: int) -> None:
         """Give points (rising, distinct) a class, and mark them. What was undone is gone."""
-        before = self.label[rows].astype(np.uint16) + (self.marks[rows].astype(np.uint16) << 8)
-        self.done.append(
-            Step(len(rows), pack_rows(rows), index, zlib.compress(before.tobytes(), 1))
-        )
-        self.undone.clear()
-        self._put(rows, index, True)
+        self._do(rows, index, index, True)
+
+    def relabel(self, rows: Rows, index: NDArray[np.uint8]) -> None:
+        """Give points (rising, distinct) each a class that no person has given: none is marked."""
+        self._do(rows, index, zlib.compress(index.tobytes(), 1), False)
 
     def undo(self) -> None:
         """Take the last step back; there must be one."""
@@ -65,8 +66,19 @@ class Corrections:
     def redo(self) -> None:
         """Do again what was undone last; there must be something."""
         step = self.undone.pop()
-        self._put(unpack_rows(step.rows, step.count), step.index, True)
+        packed = step.after
+        index = packed if isinstance(packed, int) else np.frombuffer(zlib.decompress(packed), "u1")
+        self._put(unpack_rows(step.rows, step.count), index, step.marked)
         self.done.append(step)
+
+    def _do(
+        self, rows: Rows, index: int | NDArray[np.uint8], after: int | bytes, marked: bool
+    ) -> None:
+        before = self.label[rows].astype(np.uint16) + (self.marks[rows].astype(np.uint16) << 8)
+        packed = zlib.compress(before.tobytes(), 1)
+        self.done.append(Step(len(rows), pack_rows(rows), after, marked, packed))
+        self.undone.clear()
+        self._put(rows, index, marked)
 
     def _put(
         self, rows: Rows, index: int | NDArray[np.uint8], marks: bool | NDArray[np.bool_]
@@ -87,8 +99,13 @@ def unpack_rows(packed: bytes, count: int) -> Rows:
 
     Raises ValueError or zlib.error for anything else; unpacks no more than so many would take.
     """
-    unpacking = zlib.decompressobj()
-    steps = unpacking.decompress(packed, 4 * count + 1)
-    if len(steps) != 4 * count:
-        raise ValueError(f"{count} rows are expected")
-    return np.cumsum(np.frombuffer(steps, "<u4"), dtype=np.int64)
+    steps = np.frombuffer(unpack_bytes(packed, 4 * count), "<u4")
+    return np.cumsum(steps, dtype=np.int64)
+
+
+def unpack_bytes(packed: bytes, count: int) -> NDArray[np.uint8]:
+    """The `count` bytes that were packed; raises as `unpack_rows` does."""
+    found = zlib.decompressobj().decompress(packed, count + 1)
+    if len(found) != count:
+        raise ValueError(f"{count} bytes are expected")
+    return np.frombuffer(found, np.uint8)

@@ -32,6 +32,7 @@ class Options:
         marks: the attribute that is 1 at points a person has assigned; None for none.
         classes: codes that can be assigned beside those that are in the file, and their names.
         colours: of codes; others have their usual ones.
+        model: that learns from what is assigned; None for none.
         points: most points shown at once.
         columns: of text files.
         up, units: see `salanet.view.frame.framed`.
@@ -42,6 +43,7 @@ class Options:
     marks: str | None = "corrected"
     classes: Mapping[int, str] = field(default_factory=dict)
     colours: Mapping[int, tuple[int, int, int]] = field(default_factory=dict)
+    model: str | None = None
     points: int = 1_000_000
     columns: str | None = None
     up: str = "auto"
@@ -114,18 +116,11 @@ class EditedFile:
         Raises FileError if the file was changed meanwhile, or the result cannot be written.
         """
         options = self.options
-        if digest_of(self._source) != self.journal.about["digest"]:
-            raise FileError(self.path, "was changed while it was edited: bring it back to save")
-        used = {*np.unique(codes).tolist()}
-        names = {code: text for code, text in options.classes.items() if code in used}
         result = self.output
         if options.in_place:
             result = self.path.resolve().parent / STAGE / self.path.name
         make_folder(result)
-        with readable(self._source, self.path) as source:
-            remarks = write_corrected(
-                source, result, codes, names, options.marks, marked, options.columns
-            )
+        remarks = self.write(result, codes, marked, options.marks)
         if options.in_place:
             # Known before it is there: killed in between, either is a version that is known.
             self.journal.append({"do": SAVED, "digest": digest_of(result)})
@@ -133,6 +128,17 @@ class EditedFile:
             with suppress(OSError):
                 result.parent.rmdir()
         return remarks
+
+    def write(
+        self, to: Path, codes: NDArray[np.int32], marked: NDArray[np.bool_], marks: str | None
+    ) -> list[str]:
+        """Write a copy with these classes and marks; see `save`."""
+        if digest_of(self._source) != self.journal.about["digest"]:
+            raise FileError(self.path, "was changed while it was edited: bring it back to save")
+        used = {*np.unique(codes).tolist()}
+        names = {code: text for code, text in self.options.classes.items() if code in used}
+        with readable(self._source, self.path) as source:
+            return write_corrected(source, to, codes, names, marks, marked, self.options.columns)
 
     def _checked_output(self) -> Path:
         if not self.options.in_place:

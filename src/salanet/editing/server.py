@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http.server import ThreadingHTTPServer
+from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -16,8 +17,10 @@ from pydantic import BaseModel, ValidationError
 
 from salanet.editing import page
 from salanet.editing.asked import Assign, Hit, Place, Request, Select
+from salanet.editing.edited import Options
+from salanet.editing.learning import Learner, can_learn
 from salanet.editing.session import Session
-from salanet.errors import SalaNetError
+from salanet.errors import DataError, SalaNetError
 from salanet.failures import explain
 from salanet.view.asked import Detail
 from salanet.view.live import Reply, guarded, packed, refused
@@ -30,12 +33,40 @@ def server(session: Session, port: int = 0) -> tuple[ThreadingHTTPServer, str]:
     return guarded(Answers(session), port)
 
 
+class Opened:
+    """A file that is open for editing, and what answers its page.
+
+    Args:
+        path: the file.
+        options: see `Options`; with a model, the page offers to learn where that is possible.
+        listed: whether its page is one of several.
+    """
+
+    def __init__(self, path: Path, options: Options, *, listed: bool = False) -> None:
+        self.session = Session(path, options)
+        teaches = options.model is not None and can_learn()
+        self._learner = Learner(self.session.file, str(options.model)) if teaches else None
+        self.answers = Answers(self.session, self._learner, listed=listed)
+
+    def close(self) -> None:
+        """Let others have it; what is being learned ends."""
+        if self._learner is not None:
+            self._learner.stop()
+        self.session.close()
+
+
 class Answers:
     """Answers to what the page asks for by name; see `salanet.view.live.guarded`."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(
+        self, session: Session, learner: Learner | None = None, *, listed: bool = False
+    ) -> None:
         self._session, self._lock, self._saving = session, Lock(), Lock()
-        self._files = page.files(session.file.path.name, *session.head())
+        self._learner = learner
+        head, points = session.head()
+        head["edits"]["model"] = None if learner is None else learner.output.name
+        head["edits"]["listed"] = listed
+        self._files = page.files(session.file.path.name, head, points)
         self._routes: dict[str, Callable[[bytes], Reply]] = {
             "state": self._act(Request, lambda _: {}),
             "select": self._act(Select, session.select),
@@ -48,6 +79,12 @@ class Answers:
             "place": self._tell(Place, session.place),
             "save": self._save,
         }
+        if learner is not None:
+            self._routes |= {
+                "learn": self._act(Request, lambda _: learner.start(*session.result())),
+                "learning": self._act(Request, lambda _: self._learned(learner)),
+                "unlearn": self._act(Request, lambda _: learner.stop()),
+            }
 
     def __call__(self, name: str, body: bytes | None) -> Reply | None:
         if body is None:
@@ -97,6 +134,15 @@ class Answers:
             return packed({"panel": None})
         panel, points = found
         return packed({"panel": panel}, [points])
+
+    def _learned(self, learner: Learner) -> dict[str, Any]:
+        """How learning goes; once it is done, what it says of the points nobody has assigned."""
+        found = learner.take()
+        if found is None:
+            return learner.state()
+        if found.codes is None:
+            raise DataError(found.error)
+        return learner.state() | {"relabelled": self._session.relabel(found.codes)}
 
     def _save(self, body: bytes) -> Reply:
         """Edits go on meanwhile; what is saved are the classes as they are at the beginning."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from salanet.adapt.upright import turned
 from salanet.editing.asked import Hit, PickAsked, Place, Select, SurfaceAsked
-from salanet.editing.corrections import Corrections, pack_rows, unpack_rows
+from salanet.editing.corrections import Corrections, pack_rows, unpack_bytes, unpack_rows
 from salanet.editing.edited import EditedFile, Options
 from salanet.editing.journal import Entry
 from salanet.editing.source import Loaded
@@ -30,7 +30,7 @@ from salanet.view.sample import Sample, picked
 from salanet.view.shapes import Balls, Camera
 
 LAYERS = 4  # sets of points shown that are remembered
-ASSIGN, UNDO, REDO = "assign", "undo", "redo"
+ASSIGN, RELABEL, UNDO, REDO = "assign", "relabel", "undo", "redo"
 
 
 class Session:
@@ -149,6 +149,25 @@ class Session:
         self.clear()
         return len(rows)
 
+    def relabel(self, codes: NDArray[np.int32]) -> int:
+        """Give every point that nobody has assigned the class of its code, int32 (N,), in one step.
+
+        Codes that are no class here change nothing, nor do points that are not shown. Returns how
+        many points have another class now.
+        """
+        known = np.isin(codes, self.classes.codes) & ~self.corrections.marks
+        rows = np.sort(self._points.rows[known[self._points.rows]])
+        index = self.classes.index(codes[rows])
+        other = index != self.corrections.label[rows]
+        rows, index = rows[other], index[other]
+        if len(rows):
+            entry = {"do": RELABEL, "points": len(rows), "codes": [*self.classes.codes]}
+            packed = base64.b64encode(pack_rows(rows)).decode()
+            given = base64.b64encode(zlib.compress(index.tobytes(), 1)).decode()
+            self.file.journal.append(entry | {"rows": packed, "given": given})
+            self.corrections.relabel(rows, index)
+        return len(rows)
+
     def undo(self) -> None:
         if not self.corrections.done:
             raise DataError("there is nothing to undo")
@@ -217,18 +236,24 @@ class Session:
         assert every.label is not None
         codes = {*np.unique(every.label).tolist(), *every.names, *self.file.options.classes}
         codes |= {int(e["code"]) for e in self.file.entries if e["do"] == ASSIGN}
+        codes |= {int(c) for e in self.file.entries if e["do"] == RELABEL for c in e["codes"]}
         names = every.names | dict(self.file.options.classes)
         return Classes.of(codes, names, dict(self.file.options.colours))
 
     def _again(self, number: int, entry: Entry) -> None:
         """Do what the journal says once more."""
         try:
-            if entry["do"] == ASSIGN:
+            if entry["do"] in (ASSIGN, RELABEL):
                 count = entry["points"]
                 if not 0 < count <= len(self.corrections.label):
                     raise ValueError("the file has not so many points")
                 rows = unpack_rows(base64.b64decode(entry["rows"]), count)
-                self.corrections.assign(rows, self.classes.codes.index(entry["code"]))
+                if entry["do"] == ASSIGN:
+                    self.corrections.assign(rows, self.classes.codes.index(entry["code"]))
+                else:
+                    now = np.array([self.classes.codes.index(c) for c in entry["codes"]], np.uint8)
+                    given = unpack_bytes(base64.b64decode(entry["given"]), count)
+                    self.corrections.relabel(rows, now[given])
             elif entry["do"] == UNDO:
                 self.corrections.undo()
             elif entry["do"] == REDO:

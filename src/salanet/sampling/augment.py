@@ -10,13 +10,13 @@ For classes that are defined by height, keep `scale_z` near 1 so that shape and 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from salanet.sampling.features import NEUTRAL
+if TYPE_CHECKING:  # recipes, and the help of commands that take them, do without NumPy
+    import numpy as np
+    from numpy.typing import NDArray
 
 Range = tuple[float, float]
 
@@ -69,6 +69,8 @@ class Augmentation(BaseModel):
 
     def points(self, xyz: NDArray[np.floating], rng: np.random.Generator) -> NDArray[np.float32]:
         """Rotated, scaled, mirrored, jittered copy (N, 3) float32; rotates about the origin."""
+        import numpy as np
+
         matrix = self.matrix(rng)
         noise = rng.standard_normal(xyz.shape, np.float32) * np.float32(self.jitter)
         np.clip(noise, -self.jitter_clip, self.jitter_clip, out=noise)
@@ -77,12 +79,16 @@ class Augmentation(BaseModel):
 
     def kept(self, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """Rows of the points that stay, in order; at least one of any."""
+        import numpy as np
+
         share = rng.uniform(0, self.point_drop)
         rows = np.flatnonzero(rng.random(count) >= share)
         return rows if len(rows) else np.arange(min(count, 1))
 
     def matrix(self, rng: np.random.Generator) -> NDArray[np.float64]:
         """A random (3, 3) rotation about z, then scale and mirror: columns are images of axes."""
+        import numpy as np
+
         angle = np.deg2rad(rng.uniform(-self.rotation, self.rotation))
         cos, sin = np.cos(angle), np.sin(angle)
         rotation = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
@@ -99,6 +105,8 @@ class Augmentation(BaseModel):
 
     def _tilted(self, matrix: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
         """Then leaning to one side: z rises with x and y as on a slope."""
+        import numpy as np
+
         if not self.tilt:
             return matrix
         slope = np.tan(np.deg2rad(rng.uniform(0, self.tilt)))
@@ -114,6 +122,10 @@ class Augmentation(BaseModel):
         intensity_scale: float = 1.0,
     ) -> dict[str, NDArray[Any]]:
         """A copy of the dictionary with intensities rescaled and some arrays possibly dropped."""
+        import numpy as np
+
+        from salanet.sampling.features import NEUTRAL
+
         changed = dict(arrays)
         dropped = {"rgb": rng.random() < self.colour_drop}
         factor = 1 + self.intensity_jitter * rng.uniform(-1, 1)
@@ -137,6 +149,8 @@ class Augmentation(BaseModel):
 
         "xyz" (N, 3) are about the sample's centre, `zoom` times as large as in metres.
         """
+        import numpy as np
+
         if not self.terrain_error or rng.random() >= self.terrain_error:
             return arrays
         towards, slope, error = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.5), rng.uniform(-5, 5)

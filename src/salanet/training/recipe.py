@@ -17,9 +17,9 @@ from pydantic import (
 from tyro.constructors import PrimitiveConstructorSpec
 
 from salanet.errors import ConfigError
-from salanet.io.yamlfile import read_yaml, shipped_folders
 from salanet.model_config import SCENE_NEIGHBOURS
 from salanet.sampling.augment import Augmentation
+from salanet.yamlfile import read_yaml, shipped_folders
 
 # How the command line takes a mapping, whatever keys the recipe's own has: as YAML, in one word.
 _AS_YAML = PrimitiveConstructorSpec[Any](

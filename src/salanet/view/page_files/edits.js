@@ -63,6 +63,25 @@ function save() {
     .catch((error) => say(error.message, true)).finally(() => { $("save").disabled = false; });
 }
 
+// A model learns from what was assigned; then what nobody has assigned gets the classes it says.
+let learning = false;
+async function learn() {
+  if (learning) { await post("unlearn"); return; }
+  await inLine(async () => { taken(await post("learn", { layers: layers() })); learning = true; });
+  if (!learning) return;
+  $("learn").textContent = "Stop learning";
+  while (learning) {
+    await new Promise((done) => setTimeout(done, 1000));
+    await inLine(async () => {
+      const asked = { layers: layers() }, answer = await post("learning", asked).catch((error) => { learning = false; throw error; });
+      if (answer.learning) { say(`${answer.doing === "labelling" ? "Labelling" : "Learning"} … ${count(answer.seconds)} s; go on correcting.`); return; }
+      learning = false; taken(answer);
+      say(`${count(answer.relabelled)} points that nobody assigned have another class now; undo takes it back. The model is ${head.edits.model}.`);
+    });
+  }
+  $("learn").textContent = "Learn and relabel";
+}
+
 let place = -1;
 function uncertain() {
   return inLine(async () => {

@@ -117,8 +117,8 @@ function tools() {
     return button;
   }));
   profileControls();
-  for (const [id, does] of Object.entries({ undo, redo, uncertain, save, clear: () => act("clear"), "slice-end": endProfile })) $(id).onclick = does;
-  $("uncertain").hidden = !head.edits.places; $("save").title = `Write ${head.edits.output}`;
+  for (const [id, does] of Object.entries({ undo, redo, uncertain, save, learn, clear: () => act("clear"), "slice-end": endProfile })) $(id).onclick = does;
+  $("uncertain").hidden = !head.edits.places; $("learn-row").hidden = !head.edits.model; $("listed").hidden = !head.edits.listed; $("save").title = `Write ${head.edits.output}`;
   // Keys are for the tools again once a control has done its part.
   document.addEventListener("change", (e) => { if (/INPUT|SELECT/.test(e.target.tagName)) e.target.blur(); });
   choose("turn");

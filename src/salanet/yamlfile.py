@@ -32,7 +32,7 @@ def read_yaml(path: Path) -> Any:
 
 def shipped_folders(kind: str = ".") -> list[Path]:
     """Where recipes, or `classes` among them, are: in the package, or at a checkout's root."""
-    package = Path(__file__).resolve().parents[1]
+    package = Path(__file__).resolve().parent
     folders = (package / "recipes" / kind, package.parents[1] / "recipes" / kind)
     return [folder for folder in folders if folder.is_dir()]
 
