@@ -68,7 +68,7 @@ class Tools(Opened):
 
     def inside(self) -> int:
         """What the legend says, once it has counted."""
-        self.page.wait_for_timeout(400)
+        self.until("counting === 0")
         return int(self.page.inner_text("#everything").split()[0].replace(",", ""))
 
 
@@ -289,7 +289,7 @@ def test_coming_closer_brings_the_points_of_the_view(browser: Any) -> None:
             "class 1",
             "a well",
         ]
-        opened.page.wait_for_timeout(400)
+        opened.until("bringing === false")
         opened.image()
         opened.page.mouse.click(*opened.at(full.xyz[77_777] - ORIGIN))
         assert "a well (9)" in opened.page.inner_text("#info")

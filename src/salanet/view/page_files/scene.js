@@ -113,6 +113,6 @@ function recount() {
   counting = setTimeout(() => {
     const parted = state.box || state.slice || +$("cut").value < 1;
     panels.forEach((panel) => { panel.seen = parted ? countsOf(panel, inside(panel)) : null; });
-    legend();
+    legend(); counting = 0;
   }, 150);
 }
