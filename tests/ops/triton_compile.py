@@ -15,6 +15,7 @@ from triton.compiler import ASTSource
 from salanet import ops
 from salanet.ops import triton_search, triton_subsample
 from salanet.ops.aggregation import triton_sala, triton_sala_backward, triton_simple
+from salanet.ops.aggregation.arguments import AggregationOptions, Inputs
 
 POINTERS = {
     torch.float32: "*fp32",
@@ -53,16 +54,16 @@ m, n, k, groups, channels, lifted = 20, 30, 4, 2, 18, 8
 queries, supports = torch.rand(m, 3), torch.rand(n, 3)
 neighbours = torch.randint(0, n + 1, (m, k)).int()
 lift = (torch.rand(lifted, 3), torch.rand(lifted))
-inputs = (
+inputs = Inputs(
     *(queries, supports, neighbours, torch.rand(n, groups * channels).bfloat16(), *lift),
     *(torch.rand(lifted, lifted), torch.rand(lifted), torch.rand(groups, lifted)),
     *(torch.rand(groups), torch.rand(groups * channels, lifted), torch.rand(groups * channels)),
 )
-options = (0.5, groups, "relu", "max", "soft")
+options = AggregationOptions(0.5, groups, "relu", "max", "soft")
 out, slots = triton_sala.forward(inputs, options, keep_slots=True)
 triton_sala_backward.backward(inputs, options, out, slots)
-out, slots = triton_simple.max_forward(inputs[3], neighbours, keep_slots=True)
-triton_simple.max_backward(inputs[3], neighbours, out, slots)
+out, slots = triton_simple.max_forward(inputs.projected, neighbours, keep_slots=True)
+triton_simple.max_backward(inputs.projected, neighbours, out, slots)
 sums, _, gram = triton_simple.moments_forward(queries, supports, neighbours, *lift, 0.5)
 triton_simple.moments_backward(queries, supports, neighbours, *lift, 0.5, sums, gram)
 triton_search.radius_search(ops.PointIndex(queries), ops.PointIndex(supports), 0.5, 26)

@@ -9,21 +9,24 @@ the reference.
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from salanet.errors import ConfigError, DataError
+from salanet.errors import DataError
 from salanet.ops.aggregation import native, reference
-from salanet.ops.aggregation.reference import PositionMLP
+from salanet.ops.aggregation.arguments import (
+    Activation,
+    AggregationOptions,
+    Assignment,
+    Inputs,
+    Pairs,
+    PositionMLP,
+    Reduction,
+)
 from salanet.ops.dispatch import current_backend
 
 __all__ = ["PositionMLP", "neighbour_max", "pair_moments", "position_moments", "sala_aggregate"]
-
-Activation = Literal["none", "relu"]
-Reduction = Literal["max", "sum"]
-Assignment = Literal["soft", "hard", "none"]
 
 
 def sala_aggregate(
@@ -73,20 +76,14 @@ def sala_aggregate(
         DataError: if the shapes do not fit together.
         ConfigError: for an unknown activation, reduction or assignment.
     """
-    _require("activation", activation, ("none", "relu"))
-    _require("reduction", reduction, ("max", "sum"))
-    _require("assignment", assignment, ("soft", "hard", "none"))
-    _check_sala(queries, supports, neighbours, projected, mlp, position_w, bias, groups)
-    arguments = (queries, supports, neighbours, projected, mlp, position_w, bias)
-    options = (float(radius), groups, activation, reduction, assignment)
-    kernels = _kernels(projected.device)
-    if (
-        kernels
-        and kernels.takes(neighbours, queries, supports, projected, *mlp, position_w, bias)
-        and kernels.takes_perceptrons(mlp)
-    ):
-        return kernels.sala_aggregate(*arguments, *options)
-    return reference.sala_aggregate(*arguments, *options)
+    options = AggregationOptions(float(radius), groups, activation, reduction, assignment)
+    options.check()
+    inputs = Inputs(queries, supports, neighbours, projected, *mlp, position_w, bias)
+    _check_sala(inputs, groups)
+    kernels = _kernels(projected.device, neighbours, queries, supports, *inputs.differentiable)
+    if kernels and kernels.takes_perceptrons(mlp):
+        return kernels.sala_aggregate(inputs, options)
+    return reference.sala_aggregate(inputs, options)
 
 
 def position_moments(
@@ -111,15 +108,11 @@ def position_moments(
     """
     _check_points(queries, supports, neighbours)
     _check_lift(lift_w, lift_b)
-    arguments = (queries, supports, neighbours, lift_w, lift_b, float(radius))
-    kernels = _kernels(supports.device)
-    if (
-        kernels
-        and kernels.takes(neighbours, queries, supports, lift_w, lift_b)
-        and len(lift_w) <= kernels.MAX_LIFTED
-    ):
-        return kernels.position_moments(*arguments)
-    return reference.position_moments(*arguments)
+    pairs = Pairs(queries, supports, neighbours, lift_w, lift_b, float(radius))
+    kernels = _kernels(supports.device, neighbours, queries, supports, lift_w, lift_b)
+    if kernels and len(lift_w) <= kernels.MAX_LIFTED:
+        return kernels.position_moments(pairs)
+    return reference.position_moments(pairs)
 
 
 def pair_moments(
@@ -150,15 +143,11 @@ def pair_moments(
     lift_w, lift_b = lift or (None, None)
     if lift is not None:
         _check_lift(*lift)
-    arguments = (queries, supports, neighbours, lift_w, lift_b, float(radius))
-    kernels = _kernels(supports.device)
-    if (
-        kernels
-        and kernels.takes(neighbours, queries, supports, lift_w, lift_b)
-        and (lift_w is None or len(lift_w) <= kernels.MAX_LIFTED)
-    ):
-        return kernels.pair_moments(*arguments)
-    return reference.pair_moments(*arguments)
+    pairs = Pairs(queries, supports, neighbours, lift_w, lift_b, float(radius))
+    kernels = _kernels(supports.device, neighbours, queries, supports, lift_w, lift_b)
+    if kernels and (lift_w is None or len(lift_w) <= kernels.MAX_LIFTED):
+        return kernels.pair_moments(pairs)
+    return reference.pair_moments(pairs)
 
 
 def neighbour_max(features: Tensor, neighbours: Tensor) -> Tensor:
@@ -173,25 +162,25 @@ def neighbour_max(features: Tensor, neighbours: Tensor) -> Tensor:
     """
     _check_matrix("neighbours", neighbours, None)
     _check_matrix("features", features, None)
-    kernels = _kernels(features.device)
-    if kernels and kernels.takes(neighbours, features):
+    kernels = _kernels(features.device, neighbours, features)
+    if kernels:
         return kernels.neighbour_max(features, neighbours)
     return reference.neighbour_max(features, neighbours)
 
 
-def _kernels(device: torch.device) -> ModuleType | None:
-    """The fused kernels for tensors on ``device``; None for the reference."""
+def _kernels(
+    device: torch.device, neighbours: Tensor, *tensors: Tensor | None
+) -> ModuleType | None:
+    """The fused kernels for ``device``, if they take these tensors; None for the reference."""
     chosen = current_backend(device)
+    if chosen == "reference":
+        return None
+    kernels: ModuleType = native
     if chosen == "triton":  # optional, so imported where it is needed
         from salanet.ops.aggregation import triton_ops
 
-        return triton_ops
-    return native if chosen == "native" else None
-
-
-def _require(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ConfigError(f"{name} is '{value}'; choose one of {', '.join(allowed)}")
+        kernels = triton_ops
+    return kernels if kernels.takes(neighbours, *tensors) else None
 
 
 def _check_matrix(name: str, tensor: Tensor, columns: int | None) -> None:
@@ -216,37 +205,26 @@ def _check_lift(lift_w: Tensor, lift_b: Tensor) -> None:
         raise DataError(f"lift_b must have shape ({len(lift_w)},), not {tuple(lift_b.shape)}")
 
 
-def _check_sala(
-    queries: Tensor,
-    supports: Tensor,
-    neighbours: Tensor,
-    projected: Tensor,
-    mlp: PositionMLP,
-    position_w: Tensor | None,
-    bias: Tensor | None,
-    groups: int,
-) -> None:
-    _check_points(queries, supports, neighbours)
-    _check_matrix("projected", projected, None)
-    lifted, hidden, width = len(mlp.lift_w), len(mlp.hidden_w), projected.shape[1]
-    if len(projected) != len(supports):
-        raise DataError(f"{len(projected)} rows projected for {len(supports)} supports")
+def _check_sala(inputs: Inputs, groups: int) -> None:
+    _check_points(inputs.queries, inputs.supports, inputs.neighbours)
+    _check_matrix("projected", inputs.projected, None)
+    lifted, hidden, (rows, width) = len(inputs.lift_w), len(inputs.hidden_w), inputs.projected.shape
+    if rows != len(inputs.supports):
+        raise DataError(f"{rows} rows projected for {len(inputs.supports)} supports")
     if groups < 1 or width % groups:
         raise DataError(f"{width} projected columns do not divide into {groups} groups")
-    _check_matrix("lift_w", mlp.lift_w, 3)
-    _check_matrix("hidden_w", mlp.hidden_w, lifted)
-    _check_matrix("score_w", mlp.score_w, hidden)
-    if len(mlp.score_w) != groups:
-        raise DataError(f"score_w makes {len(mlp.score_w)} scores for {groups} groups")
-    for name, vector, size in (
-        ("lift_b", mlp.lift_b, lifted),
-        ("hidden_b", mlp.hidden_b, hidden),
-        ("score_b", mlp.score_b, groups),
-        ("bias", bias, width),
+    _check_matrix("lift_w", inputs.lift_w, 3)
+    _check_matrix("hidden_w", inputs.hidden_w, lifted)
+    _check_matrix("score_w", inputs.score_w, hidden)
+    if len(inputs.score_w) != groups:
+        raise DataError(f"score_w makes {len(inputs.score_w)} scores for {groups} groups")
+    for name, shape in (
+        ("lift_b", (lifted,)),
+        ("hidden_b", (hidden,)),
+        ("score_b", (groups,)),
+        ("bias", (width,)),
+        ("position_w", (width, lifted)),
     ):
-        if vector is not None and vector.shape != (size,):
-            raise DataError(f"{name} must have shape ({size},), not {tuple(vector.shape)}")
-    if position_w is not None and position_w.shape != (width, lifted):
-        raise DataError(
-            f"position_w must have shape ({width}, {lifted}), not {tuple(position_w.shape)}"
-        )
+        tensor = getattr(inputs, name)
+        if tensor is not None and tensor.shape != shape:
+            raise DataError(f"{name} must have shape {shape}, not {tuple(tensor.shape)}")

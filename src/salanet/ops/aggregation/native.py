@@ -8,6 +8,8 @@ types a TypeError, from the kernels' module.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import torch
@@ -15,13 +17,17 @@ from torch import Tensor
 from torch.utils.dlpack import to_dlpack
 
 import salanet._aggregation as kernels
-from salanet.ops.aggregation.reference import PositionMLP
+from salanet.ops.aggregation.arguments import (
+    AggregationOptions,
+    Inputs,
+    Pairs,
+    PositionMLP,
+    unpacked,
+    unpacking,
+)
 from salanet.ops.dispatch import threads
 
 MAX_LIFTED: int = kernels.max_lifted
-ACTIVATIONS = ("none", "relu")
-REDUCTIONS = ("max", "sum")
-ASSIGNMENTS = ("soft", "hard", "none")  # in the order of the kernels' enumeration
 
 
 def takes(neighbours: Tensor, *tensors: Tensor | None) -> bool:
@@ -40,53 +46,23 @@ def takes_perceptrons(mlp: PositionMLP) -> bool:
     )
 
 
-def sala_aggregate(
-    queries: Tensor,
-    supports: Tensor,
-    neighbours: Tensor,
-    projected: Tensor,
-    mlp: PositionMLP,
-    position_w: Tensor | None,
-    bias: Tensor | None,
-    radius: float,
-    groups: int,
-    activation: str,
-    reduction: str,
-    assignment: str,
-) -> Tensor:
+def sala_aggregate(inputs: Inputs, options: AggregationOptions) -> Tensor:
     """See `salanet.ops.sala_aggregate`."""
-    inputs = (queries, supports, neighbours, projected, *mlp, position_w, bias)
-    options = (radius, groups, activation, reduction, assignment)
-    if needs_operation(projected, *mlp, position_w, bias):
+    if needs_operation(*inputs.differentiable):
         return torch.ops.salanet.sala_aggregate(*inputs, *options)[0]
     return _sala_forward(inputs, options, keep_slots=False)[0]
 
 
-def position_moments(
-    queries: Tensor,
-    supports: Tensor,
-    neighbours: Tensor,
-    lift_w: Tensor,
-    lift_b: Tensor,
-    radius: float,
-) -> tuple[Tensor, Tensor, Tensor]:
+def position_moments(pairs: Pairs) -> tuple[Tensor, Tensor, Tensor]:
     """See `salanet.ops.position_moments`."""
-    return torch.ops.salanet.position_moments(queries, supports, neighbours, lift_w, lift_b, radius)
+    return torch.ops.salanet.position_moments(*pairs)
 
 
-def pair_moments(
-    queries: Tensor,
-    supports: Tensor,
-    neighbours: Tensor,
-    lift_w: Tensor | None,
-    lift_b: Tensor | None,
-    radius: float,
-) -> Tensor:
+def pair_moments(pairs: Pairs) -> Tensor:
     """See `salanet.ops.pair_moments`."""
-    arguments = (queries, supports, neighbours, lift_w, lift_b, radius)
-    if needs_operation(supports, lift_w, lift_b):
-        return torch.ops.salanet.pair_moments(*arguments)
-    return _pair_moments_op(*arguments)
+    if needs_operation(pairs.supports, pairs.lift_w, pairs.lift_b):
+        return torch.ops.salanet.pair_moments(*pairs)
+    return _pair_moments_op(*pairs)
 
 
 def neighbour_max(features: Tensor, neighbours: Tensor) -> Tensor:
@@ -109,35 +85,37 @@ def _array(tensor: Tensor) -> Any:
     return to_dlpack(tensor.detach() if tensor.is_contiguous() else tensor.detach().contiguous())
 
 
-def _arrays(tensors: tuple[Tensor | None, ...]) -> tuple[Any, ...]:
+def _arrays(tensors: Sequence[Tensor | None]) -> tuple[Any, ...]:
     return tuple(None if t is None else _array(t) for t in tensors)
 
 
-def _options(
-    radius: float, groups: int, activation: str, reduction: str, assignment: str
-) -> tuple[float, int, bool, bool, int]:
-    relu, total = ACTIVATIONS.index(activation) == 1, REDUCTIONS.index(reduction) == 1
-    return (radius, groups, relu, total, ASSIGNMENTS.index(assignment))
+def _options(options: AggregationOptions) -> tuple[float, int, bool, bool, int]:
+    relu, total, assignment = options.codes
+    return options.radius, options.groups, bool(relu), bool(total), assignment
 
 
 def _sala_forward(
-    inputs: tuple[Any, ...], options: tuple[Any, ...], keep_slots: bool
+    inputs: Inputs, options: AggregationOptions, keep_slots: bool = True
 ) -> tuple[Tensor, Tensor]:
-    """The result (M, C) and, if kept, who won each maximum: slots uint8 (M, S*C)."""
-    queries, _, _, projected = inputs[:4]
-    out = projected.new_empty(len(queries), projected.shape[1] // options[1])
-    keep_slots = keep_slots and options[3] == "max"
-    slots = projected.new_empty(_slots_shape(queries, projected, keep_slots), dtype=torch.uint8)
-    kept = to_dlpack(slots) if keep_slots else None
-    kernels.sala_forward(_arrays(inputs), _options(*options), to_dlpack(out), kept, threads())
+    out, slots = sala_outputs(inputs, options, keep_slots)
+    kept = to_dlpack(slots) if len(slots) else None
+    kernels.sala_forward(_arrays(inputs), _options(options), to_dlpack(out), kept, threads())
     return out, slots
 
 
-def _slots_shape(queries: Tensor, projected: Tensor, kept: bool) -> tuple[int, int]:
-    return (len(queries) if kept else 0, projected.shape[1])
+def sala_outputs(
+    inputs: Inputs, options: AggregationOptions, keep_slots: bool = True
+) -> tuple[Tensor, Tensor]:
+    """Room for the result (M, C) and, if kept, who won each maximum: slots uint8 (M, S*C)."""
+    projected, m, width = inputs.projected, inputs.queries.shape[0], inputs.projected.shape[1]
+    kept = keep_slots and options.reduction == "max"
+    slots = projected.new_empty(m if kept else 0, width, dtype=torch.uint8)
+    return projected.new_empty(m, width // options.groups), slots
 
 
-def _max_forward(features: Tensor, neighbours: Tensor, keep_slots: bool) -> tuple[Tensor, Tensor]:
+def _max_forward(
+    features: Tensor, neighbours: Tensor, keep_slots: bool = True
+) -> tuple[Tensor, Tensor]:
     out = features.new_empty(len(neighbours), features.shape[1])
     slots = torch.empty_like(out if keep_slots else out[:0], dtype=torch.uint8)
     kept = to_dlpack(slots) if keep_slots else None
@@ -177,32 +155,20 @@ _library.define(
 )
 
 
-def _parameters_size(inputs: tuple[Any, ...]) -> int:
+def _parameter_shapes(inputs: Inputs) -> dict[str, tuple[int, ...]]:
     """Gradients of the perceptrons, position_w and bias lie in one vector, in this order."""
-    lift_w, hidden_w, score_w, columns = inputs[4], inputs[6], inputs[8], inputs[3].shape[1]
-    perceptrons = sum(w.shape[0] * (w.shape[1] + 1) for w in (lift_w, hidden_w, score_w))
-    return perceptrons + columns * (lift_w.shape[0] + 1)
+    columns, lifted = inputs.projected.shape[1], inputs.lift_w.shape[0]
+    perceptrons = {name: tensor.shape for name, tensor in inputs.mlp._asdict().items()}
+    return {**perceptrons, "position_w": (columns, lifted), "bias": (columns,)}
 
 
-def _sala_op(*args: Any) -> tuple[Tensor, Tensor]:
-    return _sala_forward(args[:12], args[12:], keep_slots=True)
-
-
-def _sala_fake(*args: Any) -> tuple[Tensor, Tensor]:
-    queries, projected, groups = args[0], args[3], args[13]
-    shape = _slots_shape(queries, projected, args[15] == "max")
-    return (
-        projected.new_empty(len(queries), projected.shape[1] // groups),
-        projected.new_empty(shape, dtype=torch.uint8),
-    )
-
-
-def _sala_backward_op(*args: Any) -> tuple[Tensor, Tensor]:
-    inputs, options, (grad, slots) = args[:12], args[12:17], args[17:]
-    grad_projected, grad_parameters = _sala_backward_fake(*args)
+def _sala_backward_op(
+    inputs: Inputs, options: AggregationOptions, grad: Tensor, slots: Tensor
+) -> tuple[Tensor, Tensor]:
+    grad_projected, grad_parameters = _sala_backward_fake(inputs)
     kernels.sala_backward(
         _arrays(inputs),
-        _options(*options),
+        _options(options),
         _array(grad),
         to_dlpack(slots),
         to_dlpack(grad_projected),
@@ -212,45 +178,38 @@ def _sala_backward_op(*args: Any) -> tuple[Tensor, Tensor]:
     return grad_projected, grad_parameters
 
 
-def _sala_backward_fake(*args: Any) -> tuple[Tensor, Tensor]:
-    projected = args[3]
-    return projected.new_empty(projected.shape), args[4].new_empty(_parameters_size(args))
+def _sala_backward_fake(inputs: Inputs, *_: Any) -> tuple[Tensor, Tensor]:
+    size = sum(prod(shape) for shape in _parameter_shapes(inputs).values())
+    return inputs.projected.new_empty(inputs.projected.shape), inputs.lift_w.new_empty(size)
 
 
 def _sala_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    ctx.save_for_backward(*inputs[:12], output[1])
-    ctx.options = inputs[12:]
+    tensors, ctx.options, _ = unpacked(inputs)
+    ctx.save_for_backward(*tensors, output[1])
 
 
 def _sala_backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-    *inputs, slots = ctx.saved_tensors
+    *tensors, slots = ctx.saved_tensors
+    inputs = Inputs(*tensors)
     grad_projected, flat = torch.ops.salanet.sala_aggregate_backward(
         *inputs, *ctx.options, grad, slots
     )
-    columns, lifted = inputs[3].shape[1], inputs[4].shape[0]
-    shapes = [t.shape for t in inputs[4:10]] + [(columns, lifted), (columns,)]
-    pieces = flat.split([torch.Size(s).numel() for s in shapes])
-    needed = ctx.needs_input_grad
-    grads: list[Tensor | None] = [None] * len(needed)
-    grads[3] = grad_projected
-    for k, (piece, shape) in enumerate(zip(pieces, shapes, strict=True), start=4):
-        grads[k] = piece.view(shape) if needed[k] else None
-    if ctx.options[4] != "soft":
-        grads[6:10] = [None] * 4  # nothing reaches the scores
-    return tuple(grads)
+    shapes = _parameter_shapes(inputs)
+    pieces = flat.split([prod(shape) for shape in shapes.values()])
+    grads = {name: p.view(shapes[name]) for name, p in zip(shapes, pieces, strict=True)}
+    grads["projected"] = grad_projected
+    if ctx.options.assignment != "soft":  # nothing reaches the scores
+        for name in ("hidden_w", "hidden_b", "score_w", "score_b"):
+            del grads[name]
+    names = (*Inputs._fields, *ctx.options._fields)
+    needed = zip(names, ctx.needs_input_grad, strict=True)
+    return tuple(grads.get(name) if needs else None for name, needs in needed)
 
 
-def _moments_op(
-    queries: Tensor,
-    supports: Tensor,
-    neighbours: Tensor,
-    lift_w: Tensor,
-    lift_b: Tensor,
-    radius: float,
-) -> tuple[Tensor, Tensor, Tensor]:
-    outputs = _moments_fake(queries, supports, neighbours, lift_w, lift_b, radius)
-    arrays = _arrays((queries, supports, neighbours, lift_w, lift_b))
-    kernels.moments_forward(*arrays, radius, *_arrays(outputs), threads())
+def _moments_op(*args: Any) -> tuple[Tensor, Tensor, Tensor]:
+    outputs = _moments_fake(*args)
+    *tensors, radius = args
+    kernels.moments_forward(*_arrays(tensors), radius, *_arrays(outputs), threads())
     return outputs
 
 
@@ -268,7 +227,7 @@ def _moments_backward_op(*args: Any) -> Tensor:
     flat = _moments_backward_fake(*args)
     *positions, radius, grad_sums, grad_gram = args
     kernels.moments_backward(
-        *_arrays(tuple(positions)),
+        *_arrays(positions),
         radius,
         _array(grad_sums),
         _array(grad_gram),
@@ -283,8 +242,7 @@ def _moments_backward_fake(*args: Any) -> Tensor:
 
 
 def _moments_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    ctx.save_for_backward(*inputs[:5])
-    ctx.radius = inputs[5]
+    _pair_moments_setup(ctx, inputs, output)
     ctx.mark_non_differentiable(output[1])
 
 
@@ -304,38 +262,35 @@ def _lift_gradients(flat: Tensor) -> tuple[Tensor | None, ...]:
 
 def _pair_moments_op(*args: Any) -> Tensor:
     gram = _pair_moments_fake(*args)
-    kernels.pair_moments(*_arrays(args[:5]), args[5], to_dlpack(gram), threads())
+    *tensors, radius = args
+    kernels.pair_moments(*_arrays(tensors), radius, to_dlpack(gram), threads())
     return gram
 
 
 def _pair_moments_fake(*args: Any) -> Tensor:
-    supports, lift_w = args[1], args[3]
-    row = 1 + (3 if lift_w is None else lift_w.shape[0])
-    return supports.new_empty(row, row)
+    pairs = Pairs(*args)
+    row = 1 + (3 if pairs.lift_w is None else pairs.lift_w.shape[0])
+    return pairs.supports.new_empty(row, row)
 
 
 def _pair_moments_backward_op(*args: Any) -> Tensor:
     flat = _moments_backward_fake(*args)
     *positions, radius, grad = args
-    arrays = _arrays(tuple(positions))
+    arrays = _arrays(positions)
     kernels.pair_moments_backward(*arrays, radius, _array(grad), to_dlpack(flat), threads())
     return flat
 
 
-def _pair_moments_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+def _pair_moments_setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
     del output
-    ctx.save_for_backward(*inputs[:5])
-    ctx.radius = inputs[5]
+    *tensors, ctx.radius = inputs
+    ctx.save_for_backward(*tensors)
 
 
 def _pair_moments_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     positions = ctx.saved_tensors  # once, see above
     flat = torch.ops.salanet.pair_moments_backward(*positions, ctx.radius, grad)
     return _lift_gradients(flat)
-
-
-def _max_op(features: Tensor, neighbours: Tensor) -> tuple[Tensor, Tensor]:
-    return _max_forward(features, neighbours, keep_slots=True)
 
 
 def _max_fake(features: Tensor, neighbours: Tensor) -> tuple[Tensor, Tensor]:
@@ -364,13 +319,13 @@ def _max_backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor, None]:
 
 
 for _name, _run, _fake in (
-    ("sala_aggregate", _sala_op, _sala_fake),
-    ("sala_aggregate_backward", _sala_backward_op, _sala_backward_fake),
+    ("sala_aggregate", unpacking(_sala_forward), unpacking(sala_outputs)),
+    ("sala_aggregate_backward", unpacking(_sala_backward_op), unpacking(_sala_backward_fake)),
     ("position_moments", _moments_op, _moments_fake),
     ("position_moments_backward", _moments_backward_op, _moments_backward_fake),
     ("pair_moments", _pair_moments_op, _pair_moments_fake),
     ("pair_moments_backward", _pair_moments_backward_op, _moments_backward_fake),
-    ("neighbour_max", _max_op, _max_fake),
+    ("neighbour_max", _max_forward, _max_fake),
     ("neighbour_max_backward", _max_backward_op, _max_backward_fake),
 ):
     _library.impl(_name, _run, "CPU")

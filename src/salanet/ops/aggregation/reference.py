@@ -5,67 +5,41 @@ What the kernels are tested against. These build (M, K, C) tensors; the kernels 
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 from torch.nn.functional import linear, one_hot, pad, relu
 
-
-class PositionMLP(NamedTuple):
-    """The two small perceptrons that see only where a neighbour lies.
-
-    Attributes:
-        lift_w, lift_b: (R, 3) and (R,); r = relu(lift_w · offset + lift_b).
-        hidden_w, hidden_b: (H, R) and (H,); the hidden layer of the assignment.
-        score_w, score_b: (S, H) and (S,); one score for each of the S groups.
-    """
-
-    lift_w: Tensor
-    lift_b: Tensor
-    hidden_w: Tensor
-    hidden_b: Tensor
-    score_w: Tensor
-    score_b: Tensor
+from salanet.ops.aggregation.arguments import AggregationOptions, Inputs, Pairs, PositionMLP
 
 
-def sala_aggregate(
-    queries: Tensor,
-    supports: Tensor,
-    neighbours: Tensor,
-    projected: Tensor,
-    mlp: PositionMLP,
-    position_w: Tensor | None,
-    bias: Tensor | None,
-    radius: float,
-    groups: int,
-    activation: str,
-    reduction: str,
-    assignment: str,
-) -> Tensor:
+def sala_aggregate(inputs: Inputs, options: AggregationOptions) -> Tensor:
     """See `salanet.ops.sala_aggregate`."""
-    r = lifted_offsets(queries, supports, neighbours, mlp.lift_w, mlp.lift_b, radius)
-    h = assign(r, mlp, assignment)  # (M, K, S)
+    queries, supports, neighbours, projected, lift_w, lift_b = inputs[:6]
+    r = lifted_offsets(queries, supports, neighbours, lift_w, lift_b, options.radius)
+    h = assign(r, inputs.mlp, options.assignment)  # (M, K, S)
     z = gather(projected, neighbours)  # (M, K, S*C)
-    if position_w is not None:
-        z = z + linear(r, position_w)
-    if bias is not None:
-        z = z + bias
-    y = relu(z) if activation == "relu" else z
+    if inputs.position_w is not None:
+        z = z + linear(r, inputs.position_w)
+    if inputs.bias is not None:
+        z = z + inputs.bias
+    y = relu(z) if options.activation == "relu" else z
+    groups = options.groups
     weighted = h[..., None] * y.unflatten(-1, (groups, projected.shape[1] // groups))
-    return reduce(weighted, neighbours < len(supports), reduction).sum(dim=1)
+    return reduce(weighted, neighbours < len(supports), options.reduction).sum(dim=1)
 
 
 def lifted_offsets(
     queries: Tensor,
     supports: Tensor,
     neighbours: Tensor,
-    lift_w: Tensor,
-    lift_b: Tensor,
+    lift_w: Tensor | None,
+    lift_b: Tensor | None,
     radius: float,
 ) -> Tensor:
-    """r (M, K, R) = relu(lift_w · (p_j - q_i) / radius + lift_b)."""
+    """r (M, K, R) = relu(lift_w · (p_j - q_i) / radius + lift_b); the offsets without a lift."""
     offsets = (gather(supports, neighbours) - queries[:, None]) / radius
+    if lift_w is None:
+        return offsets
     return relu(linear(offsets.to(lift_w.dtype), lift_w, lift_b))
 
 
@@ -92,38 +66,20 @@ def reduce(values: Tensor, valid: Tensor, reduction: str) -> Tensor:
     return values.where(mask, -torch.inf).max(dim=1).values.where(mask.any(dim=1), 0)
 
 
-def position_moments(
-    queries: Tensor,
-    supports: Tensor,
-    neighbours: Tensor,
-    lift_w: Tensor,
-    lift_b: Tensor,
-    radius: float,
-) -> tuple[Tensor, Tensor, Tensor]:
+def position_moments(pairs: Pairs) -> tuple[Tensor, Tensor, Tensor]:
     """See `salanet.ops.position_moments`."""
+    supports, neighbours = pairs.supports, pairs.neighbours
     valid = neighbours < len(supports)
-    r = lifted_offsets(queries, supports, neighbours, lift_w, lift_b, radius)
-    r = r.where(valid[..., None], 0).flatten(0, 1)  # (M*K, R)
+    r = lifted_offsets(*pairs).where(valid[..., None], 0).flatten(0, 1)  # (M*K, R)
     targets = neighbours.flatten().long()
     sums = r.new_zeros(len(supports) + 1, r.shape[1]).index_add(0, targets, r)[:-1]
     counts = r.new_zeros(len(supports) + 1).index_add(0, targets, r.new_ones(len(r)))[:-1]
     return sums, counts, r.T @ r
 
 
-def pair_moments(
-    queries: Tensor,
-    supports: Tensor,
-    neighbours: Tensor,
-    lift_w: Tensor | None,
-    lift_b: Tensor | None,
-    radius: float,
-) -> Tensor:
+def pair_moments(pairs: Pairs) -> Tensor:
     """See `salanet.ops.pair_moments`."""
-    if lift_w is None or lift_b is None:
-        x = (gather(supports, neighbours) - queries[:, None]) / radius
-    else:
-        x = lifted_offsets(queries, supports, neighbours, lift_w, lift_b, radius)
-    present = x[neighbours < len(supports)]  # (pairs, R)
+    present = lifted_offsets(*pairs)[pairs.neighbours < len(pairs.supports)]  # (pairs, R)
     v = torch.cat([present, present.new_ones(len(present), 1)], dim=1)
     return v.T @ v
 

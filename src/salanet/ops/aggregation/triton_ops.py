@@ -5,13 +5,18 @@ Importing this file registers them; schemas, fake implementations and gradients 
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from salanet.ops.aggregation import native
-from salanet.ops.aggregation.reference import PositionMLP, with_first_moments
+from salanet.ops.aggregation.arguments import (
+    AggregationOptions,
+    Inputs,
+    Pairs,
+    PositionMLP,
+    unpacking,
+)
+from salanet.ops.aggregation.reference import with_first_moments
 from salanet.ops.aggregation.triton_pairs import MAX_SLOTS
 from salanet.ops.aggregation.triton_sala import forward
 from salanet.ops.aggregation.triton_sala_backward import backward
@@ -39,49 +44,27 @@ def takes_perceptrons(mlp: PositionMLP) -> bool:
     return max(len(mlp.lift_w), len(mlp.hidden_w), len(mlp.score_w)) <= MAX_LIFTED
 
 
-def sala_aggregate(
-    queries: Tensor,
-    supports: Tensor,
-    neighbours: Tensor,
-    projected: Tensor,
-    mlp: PositionMLP,
-    position_w: Tensor | None,
-    bias: Tensor | None,
-    radius: float,
-    groups: int,
-    activation: str,
-    reduction: str,
-    assignment: str,
-) -> Tensor:
+def sala_aggregate(inputs: Inputs, options: AggregationOptions) -> Tensor:
     """See `salanet.ops.sala_aggregate`."""
-    inputs = (queries, supports, neighbours, projected, *mlp, position_w, bias)
-    options = (radius, groups, activation, reduction, assignment)
-    if native.needs_operation(projected, *mlp, position_w, bias):
+    if native.needs_operation(*inputs.differentiable):
         return torch.ops.salanet.sala_aggregate(*inputs, *options)[0]
     return forward(inputs, options, keep_slots=False)[0]
 
 
-def position_moments(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
+def position_moments(pairs: Pairs) -> tuple[Tensor, Tensor, Tensor]:
     """See `salanet.ops.position_moments`."""
-    return torch.ops.salanet.position_moments(*arguments)
+    return torch.ops.salanet.position_moments(*pairs)
 
 
-def pair_moments(
-    queries: Tensor,
-    supports: Tensor,
-    neighbours: Tensor,
-    lift_w: Tensor | None,
-    lift_b: Tensor | None,
-    radius: float,
-) -> Tensor:
+def pair_moments(pairs: Pairs) -> Tensor:
     """See `salanet.ops.pair_moments`; by `position_moments`, which lifts before it sums."""
-    if lift_w is None or lift_b is None:  # x = relu(x) - relu(-x)
-        eye = torch.eye(3, dtype=supports.dtype, device=supports.device)
+    if pairs.lift_w is None:  # x = relu(x) - relu(-x)
+        eye = torch.eye(3, dtype=pairs.supports.dtype, device=pairs.supports.device)
         both = torch.cat([eye, -eye])
         unlift = torch.block_diag(both, both.new_ones(1, 1))
-        signed = pair_moments(queries, supports, neighbours, both, both.new_zeros(6), radius)
+        signed = pair_moments(pairs._replace(lift_w=both, lift_b=both.new_zeros(6)))
         return unlift.T @ signed @ unlift
-    sums, counts, gram = position_moments(queries, supports, neighbours, lift_w, lift_b, radius)
+    sums, counts, gram = position_moments(pairs)
     return with_first_moments(gram, sums.sum(0), counts.sum())
 
 
@@ -92,25 +75,13 @@ def neighbour_max(features: Tensor, neighbours: Tensor) -> Tensor:
     return max_forward(features, neighbours, keep_slots=False)[0]
 
 
-def _sala_op(*arguments: Any) -> tuple[Tensor, Tensor]:
-    return forward(arguments[:12], arguments[12:], keep_slots=True)
-
-
-def _sala_backward_op(*arguments: Any) -> tuple[Tensor, Tensor]:
-    return backward(arguments[:12], arguments[12:17], *arguments[17:])
-
-
-def _max_op(features: Tensor, neighbours: Tensor) -> tuple[Tensor, Tensor]:
-    return max_forward(features, neighbours, keep_slots=True)
-
-
 _library = torch.library.Library("salanet", "IMPL")
 for _name, _run in (
-    ("sala_aggregate", _sala_op),
-    ("sala_aggregate_backward", _sala_backward_op),
+    ("sala_aggregate", unpacking(forward)),
+    ("sala_aggregate_backward", unpacking(backward)),
     ("position_moments", moments_forward),
     ("position_moments_backward", moments_backward),
-    ("neighbour_max", _max_op),
+    ("neighbour_max", max_forward),
     ("neighbour_max_backward", max_backward),
 ):
     _library.impl(_name, _run, "CUDA")

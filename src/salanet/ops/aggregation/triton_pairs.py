@@ -13,13 +13,8 @@ from torch import Tensor
 
 from salanet.ops.triton_runtime import tl, triton
 
-MAX = tl.constexpr(0)
-REDUCTIONS = {"max": 0, "sum": 1}
-
-SOFT = tl.constexpr(0)
-HARD = tl.constexpr(1)
-NONE = tl.constexpr(2)
-ASSIGNMENTS = {"soft": 0, "hard": 1, "none": 2}
+# As `AggregationOptions.codes` numbers them.
+MAX, SOFT, HARD, NONE = tl.constexpr(0), tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
 
 MAX_SLOTS = 255  # a neighbour's slot fits in a byte
 NO_SLOT = tl.constexpr(255)  # marks the maximum over no neighbours

@@ -8,17 +8,15 @@ the running maxima of all groups in registers.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
+from salanet.ops.aggregation.arguments import AggregationOptions, Inputs
+from salanet.ops.aggregation.native import sala_outputs
 from salanet.ops.aggregation.triton_pairs import (
-    ASSIGNMENTS,
     MAX,
     NO_SLOT,
     NONE,
-    REDUCTIONS,
     assigned,
     columns,
     hidden_layer,
@@ -126,38 +124,29 @@ def _forward(
     tl.store(target, total, mask=inside[:, None] & (c < channels)[None, :])
 
 
-Inputs = tuple[Tensor | None, ...]  # the twelve tensors of `sala_aggregate`, in its order
-Options = tuple[float, int, str, str, str]  # radius, groups, activation, reduction, assignment
-
-
-def forward(inputs: Inputs, options: Options, keep_slots: bool) -> tuple[Tensor, Tensor]:
+def forward(
+    inputs: Inputs, options: AggregationOptions, keep_slots: bool = True
+) -> tuple[Tensor, Tensor]:
     """The result (M, C) and, if kept, the slots that won: uint8 (M, S*C), else empty."""
-    queries, supports, neighbours, projected, *weights = prepared(inputs)
-    m, width, groups = len(queries), projected.shape[1], options[1]
-    channels = width // groups
-    kept = keep_slots and options[3] == "max"
-    out = projected.new_empty(m, channels)
-    slots = projected.new_empty(m if kept else 0, width, dtype=torch.uint8)
+    inputs = prepared(inputs)
+    out, slots = sala_outputs(inputs, options, keep_slots)
     if out.numel() == 0:
         return out, slots
-    sizes = sizes_of(weights, groups)
+    m, channels = out.shape
+    sizes = sizes_of(inputs)
     block = channel_block(channels, sizes["SP"])
     rows = rows_of(sizes["SP"] * block)
     launch(
         _forward,
         (triton.cdiv(m, rows), triton.cdiv(channels, block)),
-        queries,
-        supports,
-        neighbours,
-        projected,
-        *weights,
+        *inputs,
         out,
-        slots if kept else None,
+        slots if len(slots) else None,
         m,
-        len(supports),
-        neighbours.shape[1],
+        len(inputs.supports),
+        inputs.neighbours.shape[1],
         channels,
-        options[0],
+        options.radius,
         **sizes,
         **choices(options),
         BM=rows,
@@ -166,18 +155,21 @@ def forward(inputs: Inputs, options: Options, keep_slots: bool) -> tuple[Tensor,
     return out, slots
 
 
-def prepared(inputs: Inputs) -> list[Any]:
+def prepared(inputs: Inputs) -> Inputs:
     """The inputs as the kernels read them: contiguous, all but `projected` in float32."""
-    fixed = {2: torch.int32, 3: None}
-    return [
-        None if t is None else t.detach().to(fixed.get(k, torch.float32) or t.dtype).contiguous()
-        for k, t in enumerate(inputs)
-    ]
+    dtypes = {"neighbours": torch.int32, "projected": inputs.projected.dtype}
+    return inputs._replace(
+        **{
+            name: tensor.detach().to(dtypes.get(name, torch.float32)).contiguous()
+            for name, tensor in inputs._asdict().items()
+            if tensor is not None
+        }
+    )
 
 
-def sizes_of(weights: list[Any], groups: int) -> dict[str, int]:
+def sizes_of(inputs: Inputs) -> dict[str, int]:
     """S, R and H, and the powers of two that the tiles need instead."""
-    lifted, hidden = len(weights[0]), len(weights[2])
+    groups, lifted, hidden = len(inputs.score_w), len(inputs.lift_w), len(inputs.hidden_w)
     return {
         "S": groups,
         "R": lifted,
@@ -187,14 +179,10 @@ def sizes_of(weights: list[Any], groups: int) -> dict[str, int]:
     }
 
 
-def choices(options: Options) -> dict[str, int | bool]:
+def choices(options: AggregationOptions) -> dict[str, int | bool]:
     """What is decided when a kernel is compiled."""
-    _, _, activation, reduction, assignment = options
-    return {
-        "relu": activation == "relu",
-        "reduction": REDUCTIONS[reduction],
-        "assignment": ASSIGNMENTS[assignment],
-    }
+    relu, reduction, assignment = options.codes
+    return {"relu": bool(relu), "reduction": reduction, "assignment": assignment}
 
 
 def channel_block(channels: int, groups: int) -> int:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from salanet.ops.aggregation.arguments import AggregationOptions, Inputs
 from salanet.ops.aggregation.triton_pairs import (
     MAX,
     NO_SLOT,
@@ -27,8 +28,6 @@ from salanet.ops.aggregation.triton_pairs import (
     offset,
 )
 from salanet.ops.aggregation.triton_sala import (
-    Inputs,
-    Options,
     channel_block,
     choices,
     prepared,
@@ -228,43 +227,44 @@ def _backward(
 
 
 def backward(
-    inputs: Inputs, options: Options, grad: Tensor, slots: Tensor
+    inputs: Inputs, options: AggregationOptions, grad: Tensor, slots: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Gradients of `projected` and, in one vector, of all weights (in the order of the inputs)."""
-    queries, supports, neighbours, projected, *weights = prepared(inputs)
-    n, width, groups = len(supports), projected.shape[1], options[1]
+    dtype = inputs.lift_w.dtype
+    inputs = prepared(inputs)
+    projected, groups = inputs.projected, options.groups
+    n, width = projected.shape
     channels = width // groups
-    sizes = sizes_of(weights, groups)
+    sizes = sizes_of(inputs)
     r, h, rp, sp, hp = sizes["R"], sizes["H"], power_of_two(sizes["R"]), sizes["SP"], sizes["HP"]
     block = channel_block(channels, sp)
     rows = max(1, rows_of(sp * block) // 2)  # half the tile: the sums take registers as well
     blocks, channel_blocks = triton.cdiv(n, rows), triton.cdiv(channels, block)
     programs = min(blocks, _PROGRAMS)
     # In float32 where the bias's gradient is summed from it.
-    grad_dtype = projected.dtype if weights[7] is None else torch.float32
+    grad_dtype = projected.dtype if inputs.bias is None else torch.float32
     grad_projected = torch.empty_like(projected, dtype=grad_dtype)
     lengths = [4 * rp, hp * (rp + 1), sp * (hp + 1), sp * block * r]
     partial = projected.new_zeros(programs, channel_blocks, sum(lengths), dtype=torch.float32)
     if programs and channel_blocks:
-        pairs, starts = by_support(neighbours, n)
+        pairs, starts = by_support(inputs.neighbours, n)
         launch(
             _backward,
             (programs, channel_blocks),
-            queries,
-            supports,
+            inputs.queries,
+            inputs.supports,
             pairs,
             starts,
-            projected,
-            *weights,
+            *inputs.differentiable,
             grad.contiguous(),
             slots,
             grad_projected,
             partial,
             n,
             blocks,
-            neighbours.shape[1],
+            inputs.neighbours.shape[1],
             channels,
-            options[0],
+            options.radius,
             **sizes,
             **choices(options),
             RP=rp,
@@ -277,9 +277,7 @@ def backward(
     score = score.sum(0).view(hp + 1, sp)[:, :groups]
     position = position.view(channel_blocks, r, sp, block).permute(2, 0, 3, 1)
     position = position.reshape(sp, channel_blocks * block, r)[:groups, :channels]
-    bias = grad_projected.sum(0) if weights[7] is not None else grad.new_zeros(width)
+    bias = grad_projected.sum(0) if inputs.bias is not None else grad.new_zeros(width)
     pieces = [lift[:3].T, lift[3], hidden[:r, :h].T, hidden[rp, :h], score[:h].T, score[hp]]
     flat = torch.cat([piece.flatten() for piece in (*pieces, position, bias.float())])
-    lift_w = inputs[4]
-    assert lift_w is not None
-    return grad_projected.to(projected.dtype), flat.to(lift_w.dtype)
+    return grad_projected.to(projected.dtype), flat.to(dtype)

@@ -184,7 +184,9 @@ def _moments_backward(
     tl.store(at + 3 * RP, tl.sum(sum_b, axis=0))
 
 
-def max_forward(features: Tensor, neighbours: Tensor, keep_slots: bool) -> tuple[Tensor, Tensor]:
+def max_forward(
+    features: Tensor, neighbours: Tensor, keep_slots: bool = True
+) -> tuple[Tensor, Tensor]:
     """The maxima (M, C) and, if kept, the slots that won them: uint8 (M, C), else (0, C)."""
     features, neighbours = features.detach().contiguous(), neighbours.contiguous()
     (m, k), channels = neighbours.shape, features.shape[1]
