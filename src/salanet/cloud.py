@@ -131,7 +131,8 @@ class PointCloud:
     def concat(cls, clouds: Sequence[PointCloud]) -> PointCloud:
         """The points of several clouds, one after the other, with the arrays that all have.
 
-        Their source is nobody's any more; of names of codes the first counts.
+        Of names of codes the first counts, and of sources what the first says of any points, if all
+        are in one reference system.
         """
         if not clouds:
             raise DataError("no clouds to put together")
@@ -140,11 +141,15 @@ class PointCloud:
         names: dict[int, str] = {}
         for cloud in reversed(clouds):
             names |= cloud.class_names
-        return cls.of_arrays(
+        found = cls.of_arrays(
             np.concatenate([cloud.xyz for cloud in clouds]),
             {name: np.concatenate([part[name] for part in parts]) for name in common},
             names,
         )
+        first = clouds[0]
+        if all(cloud.crs == first.crs for cloud in clouds):
+            found.source = first._source_of_others()
+        return found
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Every per-point array but the coordinates, by name; absent ones are left out.
@@ -162,15 +167,24 @@ class PointCloud:
         return found
 
     def rows(self, chosen: NDArray[Any]) -> PointCloud:
-        """The points that a mask (N,) or row numbers choose; their source is nobody's any more."""
+        """The points that a mask (N,) or row numbers choose.
+
+        Of their source what is true of any points stays: reference system, scales, records.
+        """
         return PointCloud(
             self.xyz[chosen],
             rgb=None if self.rgb is None else self.rgb[chosen],
             intensity=None if self.intensity is None else self.intensity[chosen],
             label=None if self.label is None else self.label[chosen],
             attributes={name: array[chosen] for name, array in self.attributes.items()},
+            source=self._source_of_others(),
             class_names=self.class_names,
         )
+
+    def _source_of_others(self) -> Any:
+        """What the source says of any points; None if there is no such source."""
+        without_points = getattr(self.source, "without_points", None)
+        return None if without_points is None else without_points()
 
     def finite(self, where: str = "point cloud") -> NDArray[np.bool_]:
         """Which points (N,) have finite coordinates; DataError if none has."""

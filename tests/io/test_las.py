@@ -327,7 +327,36 @@ def test_real_tiles(ign_tiles: Path, tmp_path: Path) -> None:
         cloud.attributes["confidence"] = np.linspace(0, 1, len(cloud), dtype=np.float32)
         cloud.label[0] = 256
         assert len(io.write(tmp_path / "c.laz", cloud)) == 1
-        back = io.read(tmp_path / "c.laz")
+        back = io.io.read(tmp_path / "c.laz")
         np.testing.assert_array_equal(back.xyz, cloud.xyz)
         np.testing.assert_array_equal(back.label, cloud.label)
         np.testing.assert_array_equal(back.attributes["confidence"], cloud.attributes["confidence"])
+
+
+def test_a_part_of_a_file_keeps_its_reference_system(tmp_path: Path) -> None:
+    """So do several put together: what was read with it is written with it."""
+    source = laspy.LasHeader(point_format=6, version="1.4")
+    source.scales, source.offsets = [0.001] * 3, [650_000, 6_860_000, 0]
+    source.vlrs.append(
+        laspy.vlrs.known.WktCoordinateSystemVlr('PROJCS["RGF93 / Lambert-93",UNIT["metre",1]]')
+    )
+    points = laspy.LasData(source)
+    points.x, points.y = np.arange(10) + 650_000.123, np.arange(10) + 6_860_000.456
+    points.z, points.intensity = np.arange(10.0), np.arange(10) * 7
+    points.return_number[:], points.number_of_returns[:] = 2, 3
+    points.write(tmp_path / "whole.laz")
+    whole = io.read(tmp_path / "whole.laz")
+    assert whole.crs is not None
+    for part, rows in (
+        (whole.rows(np.arange(10) % 3 == 0), [0, 3, 6, 9]),
+        (PointCloud.concat([whole.rows(np.arange(5)), whole]), [*range(5), *range(10)]),
+    ):
+        io.write(tmp_path / "part.laz", part)
+        found, expected = io.read(tmp_path / "part.laz"), laspy.read(tmp_path / "part.laz")
+        assert found.crs == whole.crs and expected.header.scales.tolist() == [0.001] * 3
+        assert np.array_equal(found.xyz, whole.xyz[rows])
+        assert np.array_equal(expected.intensity, points.intensity[rows])
+        assert np.array_equal(expected.return_number, np.full(len(rows), 2))
+        assert expected.header.point_count == len(rows)
+    foreign = PointCloud(np.zeros((2, 3)))
+    assert PointCloud.concat([whole, foreign]).crs is None, "no one says what all of them are in"

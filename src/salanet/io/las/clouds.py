@@ -70,6 +70,11 @@ class LasSource:
         """The labels are the classification, not a dimension of their own."""
         return self.label == "classification"
 
+    def without_points(self) -> LasSource:
+        """Header and records, for other points."""
+        none = self.file.points[:0].copy()  # a view would keep all of them in memory
+        return replace(self, file=replace(self.file, points=none), tree=None)
+
     def record(self) -> laspy.PackedPointRecord:
         """The points by dimension: a view, not a copy."""
         return laspy.PackedPointRecord(
@@ -226,7 +231,7 @@ def _with_places(cloud: PointCloud) -> tuple[PointCloud, list[str]]:
         return cloud, []
     some = cloud.rows(held)
     if isinstance(source, LasSource):
-        some.source = replace(source, file=replace(source.file, points=source.file.points[:0]))
+        some.source = source.without_points()
     remarks = []
     if count := int((~finite).sum()):
         points_have = "1 point has" if count == 1 else f"{count:,} points have"
