@@ -57,7 +57,7 @@ def test_every_recipe_takes_the_same_options(
         (["quick", "--data", "{data}", "--budget", "soon"], "no duration"),
         (["quick", "--data", "{data}", "--features", "rgb"], "needs 'rgb'"),
         (["quick", "--data", "{data}", "--features", "smell"], "unknown feature 'smell'"),
-        (["quick", "--data", "{data}", "--width", "7"], "width"),
+        (["quick", "--data", "{data}", "--width", "1"], "width"),
         (["quick", "--data", "{data}", "--operator", "magic"], "magic"),
         (["quick", "--data", "{data}", "--operator-options", "3"], "not a mapping"),
         (["quick", "--data", "{data}", "--shares", "{{*_view: 1}}"], "not readable YAML"),

@@ -18,9 +18,9 @@ import pytest
 import salanet
 from salanet.datasets.town import town
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("qgis_process") is None, reason="QGIS (qgis_process) is not installed"
-)
+# Debian's /usr/bin/qgis_process adds an option of /etc/default/qgis that the program does not know.
+PROGRAM = shutil.which("qgis_process.bin") or shutil.which("qgis_process")
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="QGIS (qgis_process) is not installed")
 PLUGINS = Path(__file__).parents[2] / "integrations" / "qgis"
 START = (
     f'import sys; sys.path.insert(0, "{Path(salanet.__file__).parents[1]}"); '
@@ -46,7 +46,7 @@ class Qgis:
         self.call("plugins", "enable", "salanet")
 
     def arguments(self, *words: object) -> list[str]:
-        return ["qgis_process", *map(str, words)]
+        return [str(PROGRAM), *map(str, words)]
 
     def call(self, *words: object, ok: bool = True) -> str:
         done = subprocess.run(
