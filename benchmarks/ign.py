@@ -97,7 +97,11 @@ def markdown(rows: list[dict[str, object]]) -> str:
             passes = "one pass" if votes == 1 else f"{votes} votes"
             seeds = "" if len(found) > 1 else " (one seed)"
             lines.append(f"| SALANet C={width}{of}, {passes}{seeds} | " + " | ".join(cells) + " |")
-    sala = [float(row["training minutes"]) for row in rows if row["operator"] == "sala"]
+    sala = [
+        float(row["training minutes"])
+        for row in rows
+        if (row["operator"], int(row["width"])) == ("sala", 18)
+    ]
     lines += [
         "",
         "IoU in percent over every original point of the two test tiles, whole-scene protocol; "
