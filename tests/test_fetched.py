@@ -127,6 +127,18 @@ def test_folders(tmp_path: Path) -> None:
     assert salanet.open_model(tmp_path).path == tmp_path / "best.safetensors"
 
 
+def test_a_folder_does_not_hide_a_model_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("rooms").mkdir()
+    shipped = salanet.open_model("rooms").path
+    assert shipped.parent.name == "weights"
+    Path("rooms/best.safetensors").write_bytes(shipped.read_bytes())
+    assert salanet.open_model("rooms").path == shipped
+    assert salanet.open_model("./rooms").path == Path("rooms/best.safetensors")
+
+
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A server with a certificate that this process trusts."""

@@ -133,15 +133,17 @@ def locate(model: str | Path) -> Path:
     """The file of a model: as given, in a folder, behind an https address with a checksum
     (`salanet.fetched`), or of one that comes with the package, by its name.
 
-    A file of that name is preferred; of several in a folder, `best.safetensors`. Raises ConfigError
+    A file of that name is preferred, a folder is not: it is meant as `./NAME`. Of several models in a
+    folder, `best.safetensors`. Raises ConfigError
     for a name that no shipped model has, and for a folder without a model, or with several.
     """
     if isinstance(model, str) and is_address(model):
         return fetched(model)
     path = Path(model)
-    if path.is_dir():
+    bare = path.name == str(model) and not path.suffix
+    if path.is_dir() and not (bare and path.name in names()):
         return _inside(path)
-    if path.name == str(model) and not path.suffix and not path.is_file():
+    if bare and not path.is_file():
         return find(path.name).path
     return path
 
