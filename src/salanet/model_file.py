@@ -133,8 +133,8 @@ def locate(model: str | Path) -> Path:
     """The file of a model: as given, in a folder, behind an https address with a checksum
     (`salanet.fetched`), or of one that comes with the package, by its name.
 
-    A file of that name is preferred, a folder is not: it is meant as `./NAME`. Of several models in a
-    folder, `best.safetensors`. Raises ConfigError
+    A file of that name is preferred, a folder is not: it is meant as `./NAME`. Of several models in
+    a folder, `best.safetensors`. Raises ConfigError
     for a name that no shipped model has, and for a folder without a model, or with several.
     """
     if isinstance(model, str) and is_address(model):
