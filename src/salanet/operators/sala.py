@@ -119,47 +119,13 @@ class SALA(Operator):
         mlp, moments = self._perceptrons(queries, supports, neighbours)
         arguments = (queries, supports, neighbours)
         if self.norm_placement == "point":
-            out = self._reduced(*arguments, projected, mlp, position_w)
+            out = self._aggregate(*arguments, projected, mlp, position_w)
             if self.centre is not None:
                 out = out + own(self.centre(features), neighbours)
             return torch.relu_(self.norm(out))
         scale, shift = self._neighbour_affine(moments, projected, position_w)
         position_w = None if position_w is None else position_w * scale[:, None]
-        return self._reduced(*arguments, projected * scale, mlp, position_w, shift)
-
-    def _reduced(
-        self,
-        queries: Tensor,
-        supports: Tensor,
-        neighbours: Tensor,
-        projected: Tensor,
-        mlp: PositionMLP,
-        position_w: Tensor | None,
-        bias: Tensor | None = None,
-    ) -> Tensor:
-        """The aggregation by whichever reduction, or by each for its share of the channels."""
-        around = (queries, supports, neighbours)
-        if self.reduction == "max" or self.reduction == "sum":
-            return self._aggregate(*around, projected, mlp, position_w, bias, self.reduction)
-        counts = neighbour_counts(neighbours, len(supports))
-        if self.reduction == "mean":
-            return self._aggregate(*around, projected, mlp, position_w, bias, "sum") / counts
-        columns = torch.arange(len(self.weight), device=projected.device).view(self.groups, -1)
-        parts = []
-        halves = columns.tensor_split([self.out_channels // 2], dim=1)
-        reductions: tuple[Literal["max", "sum"], ...] = ("max", "sum")
-        for half, reduction in zip(halves, reductions, strict=True):
-            chosen = half.flatten()
-            part = self._aggregate(
-                *around,
-                projected.index_select(1, chosen),
-                mlp,
-                None if position_w is None else position_w[chosen],
-                None if bias is None else bias[chosen],
-                reduction,
-            )
-            parts.append(part if reduction == "max" else part / counts)
-        return torch.cat(parts, dim=1)
+        return self._aggregate(*arguments, projected * scale, mlp, position_w, shift)
 
     def _aggregate(
         self,
@@ -169,23 +135,35 @@ class SALA(Operator):
         projected: Tensor,
         mlp: PositionMLP,
         position_w: Tensor | None,
-        bias: Tensor | None,
-        reduction: Literal["max", "sum"],
+        bias: Tensor | None = None,
     ) -> Tensor:
-        return sala_aggregate(
-            queries,
-            supports,
-            neighbours,
-            projected,
-            mlp,
-            position_w,
-            bias,
-            radius=self.radius,
-            groups=self.groups,
-            activation="none" if bias is None else "relu",
-            reduction=reduction,
-            assignment=self.assignment,
-        )
+        def reduced(reduction: Literal["max", "sum"], rows: Tensor | None = None) -> Tensor:
+            """Of the channels that these rows of W_g make, all groups', or of every channel."""
+            some = slice(None) if rows is None else rows
+            return sala_aggregate(
+                queries,
+                supports,
+                neighbours,
+                projected[:, some],
+                mlp,
+                None if position_w is None else position_w[some],
+                None if bias is None else bias[some],
+                radius=self.radius,
+                groups=self.groups,
+                activation="none" if bias is None else "relu",
+                reduction=reduction,
+                assignment=self.assignment,
+            )
+
+        if self.reduction == "max" or self.reduction == "sum":
+            return reduced(self.reduction)
+        counts = neighbour_counts(neighbours, len(supports))
+        if self.reduction == "mean":
+            return reduced("sum") / counts
+        columns = torch.arange(len(self.weight), device=projected.device).view(self.groups, -1)
+        first, second = columns.tensor_split([self.out_channels // 2], dim=1)
+        means = reduced("sum", second.flatten()) / counts
+        return torch.cat([reduced("max", first.flatten()), means], dim=1)
 
     @torch.no_grad()
     def spread(self, queries: Tensor, supports: Tensor, neighbours: Tensor) -> float:
