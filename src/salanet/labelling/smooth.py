@@ -12,7 +12,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,7 +41,7 @@ from salanet.labelling.scope import Scope, check, scope_of
 from salanet.labelling.settling import FILE, TYPE, Settling
 from salanet.labelling.sites import CODE, FIXED, Sites
 from salanet.labelling.tiling import gather
-from salanet.labelling.watch import Watch
+from salanet.labelling.watch import Watch, timed
 from salanet.labelling.workfolder import identity_of, work_folder
 from salanet.sampling.islands import SIZE
 from salanet.sampling.noise import FLAGS
@@ -176,7 +175,7 @@ class Work:
     def run(self) -> Report:
         begin = time.perf_counter()
         require_writable(self.to, self.path)
-        with self._phase("look"):
+        with timed(self.seconds, "look"):
             self._look()
         make_folder(self.to)
         identity = {"smooth": identity_of(self.path)}
@@ -229,16 +228,16 @@ class Work:
 
     def _work(self, folder: Path) -> tuple[dict[int, dict[int, int]], int]:
         pieces = Pieces(folder)
-        with self._phase("sort"):
+        with timed(self.seconds, "sort"):
             point_store = PointStore(folder / "points", pieces, self._cell, self._offset)
             codes = self._sort(point_store)
         sites = Sites(folder, point_store, codes)
-        with self._phase("cells"):
+        with timed(self.seconds, "cells"):
             if len(point_store):
                 for done, total in sites.make(self._plan.group):
                     self.watch.progress(self.path, "cells", done, total)
         store = sites.store()
-        with self._phase("smooth"):
+        with timed(self.seconds, "smooth"):
             settling = Settling(
                 folder,
                 pieces,
@@ -253,15 +252,9 @@ class Work:
             )
             for done, total in settling.run() if len(point_store) else ():
                 self.watch.progress(self.path, "smooth", done, total)
-        with self._phase("write"):
+        with timed(self.seconds, "write"):
             changes = self._write(point_store, codes, folder / FILE)
         return changes, len(store)
-
-    @contextmanager
-    def _phase(self, name: str) -> Iterator[None]:
-        begin = time.perf_counter()
-        yield
-        self.seconds[name] = time.perf_counter() - begin
 
     def _clouds(self) -> Iterator[PointCloud]:
         if self._seen.stream is not None:

@@ -17,7 +17,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +47,7 @@ from salanet.labelling.point_store import BUFFER, OWN, PointStore
 from salanet.labelling.report import Report
 from salanet.labelling.settling import Settling
 from salanet.labelling.tiling import Tiling
+from salanet.labelling.watch import timed
 from salanet.labelling.workfolder import (
     check_space,
     identity_of,
@@ -132,36 +132,30 @@ class Work:
 
     def _work(self, folder: Path, names: list[str]) -> tuple[Tally, int]:
         pieces = Pieces(folder)
-        with self._phase("summary"):
+        with timed(self.seconds, "summary"):
             summary = self._summary(folder / "facts.npz", pieces)
             known = self._decision.alignment(self.options.alignment)
             alignment = examine(self.model, summary, known, str(self.stream.path))
             self.remarks += [*strangers_in(self.stream), *alignment.remarks]
             out = 0 if alignment.noise else summary.flagged
             require_some(out, self.stream.count, str(self.stream.path))
-        with self._phase("sort"):
+        with timed(self.seconds, "sort"):
             point_store = self._sort(folder / "points", pieces, summary, alignment, names)
-        with self._phase("ground"):
+        with timed(self.seconds, "ground"):
             ground = self._ground(folder / "ground.npz", point_store, names)
-        with self._phase("cells"):
+        with timed(self.seconds, "cells"):
             store = self._cells(folder, point_store, alignment, names, ground)
-        with self._phase("network"):
+        with timed(self.seconds, "network"):
             tiling = self._tiling(folder, pieces, store, alignment, names)
         if self.options.regularise:
-            with self._phase("regularise"):
+            with timed(self.seconds, "regularise"):
                 self._settle(tiling)
-        with self._phase("write"):
+        with timed(self.seconds, "write"):
             tally = self._write(point_store, tiling)
         if pieces.damaged:
             count = len(pieces.damaged)
             self.remarks.append(f"{count} pieces of the earlier run were damaged: made again")
         return tally, len(store)
-
-    @contextmanager
-    def _phase(self, name: str) -> Iterator[None]:
-        begin = time.perf_counter()
-        yield
-        self.seconds[name] = time.perf_counter() - begin
 
     def _summary(self, path: Path, pieces: Pieces) -> Summary:
         """What was found before is read from a file; else what somebody has seen is kept."""

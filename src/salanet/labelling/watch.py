@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from salanet.labelling.report import Report
@@ -21,3 +24,11 @@ class Watch:
 
     def ends(self, report: Report) -> None:
         """A file is done, or has failed."""
+
+
+@contextmanager
+def timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
+    """Note how long what is inside takes, as so many seconds of a phase."""
+    begin = time.perf_counter()
+    yield
+    seconds[phase] = time.perf_counter() - begin
