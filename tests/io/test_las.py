@@ -327,7 +327,7 @@ def test_real_tiles(ign_tiles: Path, tmp_path: Path) -> None:
         cloud.attributes["confidence"] = np.linspace(0, 1, len(cloud), dtype=np.float32)
         cloud.label[0] = 256
         assert len(io.write(tmp_path / "c.laz", cloud)) == 1
-        back = io.io.read(tmp_path / "c.laz")
+        back = io.read(tmp_path / "c.laz")
         np.testing.assert_array_equal(back.xyz, cloud.xyz)
         np.testing.assert_array_equal(back.label, cloud.label)
         np.testing.assert_array_equal(back.attributes["confidence"], cloud.attributes["confidence"])
