@@ -46,8 +46,9 @@ function refineView() {
 
 function say(text, bad = false) { $("says").textContent = text; $("says").classList.toggle("bad", bad); }
 
-async function undo() { await act("undo"); }
-async function redo() { await act("redo"); }
+const undo = () => step("undo", "Undone.");
+const redo = () => step("redo", "Done again.");
+const step = (name, said) => inLine(async () => { taken(await post(name, { layers: layers() })); say(said); });
 
 function assign(index) {
   if (!edits.selected) { say("Select something first.", true); return; }
