@@ -33,6 +33,8 @@ def framed(sample: Sample, up: str = "auto", units: str = "auto") -> Sample:
         crs=sample.crs,
         upright=sample.upright,
         arrays={},
+        y_up=sample.y_up,
+        metric=sample.metric,
     )
     asked = AlignmentOptions(units=units, up=up)
     try:
