@@ -39,8 +39,8 @@ class Augmentation(BaseModel):
         intensity_drop: probability that all intensities of the sample become 0.
         returns_drop: probability that every point of the sample becomes an only return.
         terrain_error: probability that the heights of the sample are those above a wrong terrain,
-            off by a plane of up to 5 m and a slope of up to 1/2: what found it may have failed. On
-            level ground, where it seldom does, a tenth of it; all of it from a slope of 0.3.
+            off by a plane of up to 5 m and a slope of up to 1/2: what found it may have failed.
+            That is on terrain of a slope of 0.3 or more; on level ground it does not fail so.
         point_drop: largest share of the sample's points left out, for scans of other density.
     """
 
@@ -155,7 +155,7 @@ class Augmentation(BaseModel):
         if not self.terrain_error:
             return arrays
         steep = float(np.median(arrays["terrain_slope"])) if "terrain_slope" in arrays else STEEP
-        if rng.random() >= self.terrain_error * np.clip(steep / STEEP, LEVEL, 1):
+        if rng.random() >= self.terrain_error * np.clip((steep - LEVEL) / (STEEP - LEVEL), 0, 1):
             return arrays
         towards, slope, error = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.5), rng.uniform(-5, 5)
         along = arrays["xyz"][:, :2] @ np.array([np.cos(towards), np.sin(towards)]) / zoom
@@ -171,6 +171,6 @@ class Augmentation(BaseModel):
 
 
 STEEP = 0.3  # rise per metre of terrain that is found wrongly as often as it is said,
-LEVEL = 0.1  # and the share of that on level ground
+LEVEL = 0.05  # and that is hardly ever found wrongly
 
 NONE = Augmentation(rotation=0, scale=(1, 1), mirror_x=0, jitter=0, colour_drop=0)
