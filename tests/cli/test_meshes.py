@@ -11,7 +11,9 @@ from glb import Glb
 
 import salanet
 from salanet.cli.main import main
+from salanet.datasets.files import find_files
 from salanet.io.faces import triangles
+from salanet.io.find import expand
 from salanet.scenes import open_scenes
 from salanet.view import sample
 
@@ -138,6 +140,13 @@ def test_a_room_of_gltf_is_that_of_a_ply(
     assert "faces of the mesh are not kept" in said and "y stays up" in said
     assert main(["predict", str(path), "-m", "rooms", "-o", str(tmp_path / "a.glb")]) == 2
     assert "write to .ply, which keeps faces" in capsys.readouterr().err
+
+
+def test_folders_are_not_searched_for_meshes(tmp_path: Path) -> None:
+    grid_mesh(tmp_path / "scan.ply")
+    (tmp_path / "scan.obj").write_text("v 0 0 0\n")
+    assert expand([tmp_path]) == [tmp_path / "scan.ply"] == find_files([tmp_path])
+    assert expand([tmp_path / "*.obj"]) == [tmp_path / "scan.obj"]
 
 
 def test_what_is_said_of_a_gltf(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
