@@ -160,6 +160,8 @@ def test_what_is_said_of_a_gltf(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert main(["info", str(path), "--json"]) == 0
     (said,) = json.loads(capsys.readouterr().out)
     assert said["format"] == "GLB, 6 triangles" and said["points"] == 7
+    assert said["prediction"]["points_per_cell"] is None
+    assert said["prediction"]["remarks"][0].startswith("a mesh: points all over its faces")
     assert main(["view", str(path), "--png", str(tmp_path / "room.png")]) == 0
     assert "y is up" in capsys.readouterr().err
     command = ["prepare", "files", str(path), str(tmp_path / "scenes"), "--grid", "0.1"]
