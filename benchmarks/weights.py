@@ -42,6 +42,7 @@ ROOMS = {
     "without": {"without colour": ("rgb",)},
     "colours": [list(colour) for colour in PALETTE.values()],
 }
+TWENTY = {key: value for key, value in ROOMS.items() if key != "colours"}  # those of its scenes
 RETURNS = ("return_number", "number_of_returns")
 AERIAL = {
     "domain": "airborne",
@@ -54,7 +55,7 @@ AERIAL = {
     "without": {"without intensity and returns": ("intensity", *RETURNS)},
 }
 DOMAINS = {"indoor": "rooms", "airborne": "airborne LiDAR"}
-MODELS = {"rooms": ROOMS, "rooms-large": ROOMS, "aerial": AERIAL}
+MODELS = {"rooms": ROOMS, "rooms-large": ROOMS, "rooms-20": TWENTY, "aerial": AERIAL}
 
 
 def neutral(scene: Scene, names: tuple[str, ...]) -> Scene:

@@ -33,7 +33,8 @@ from salanet.cli.main import main
 
 folder, scan = sys.argv[1], sys.argv[2]
 assert main(["predict", scan, "-o", folder + "/whole.ply", "--confidence"]) == 0
-assert main(["predict", scan, "-m", "rooms", "-o", folder + "/stream.ply", "--memory", "100M"]) == 0
+streamed = ["-m", "rooms-large", "-o", folder + "/stream.ply", "--memory", "100M"]
+assert main(["predict", scan, *streamed]) == 0
 assert "PIL" not in sys.modules, "pictures alone need it"
 assert main(["view", scan, folder + "/whole.ply", "-m", "rooms", "--png", folder + "/v.png"]) == 0
 assert main(["info", scan]) == main(["models"]) == main(["models", "rooms"]) == 0

@@ -11,7 +11,9 @@ from glb import Glb
 
 import salanet
 from salanet.cli.main import main
+from salanet.datasets.files import find_files
 from salanet.io.faces import triangles
+from salanet.io.find import expand
 from salanet.scenes import open_scenes
 from salanet.view import sample
 
@@ -140,6 +142,13 @@ def test_a_room_of_gltf_is_that_of_a_ply(
     assert "write to .ply, which keeps faces" in capsys.readouterr().err
 
 
+def test_folders_are_not_searched_for_meshes(tmp_path: Path) -> None:
+    grid_mesh(tmp_path / "scan.ply")
+    (tmp_path / "scan.obj").write_text("v 0 0 0\n")
+    assert expand([tmp_path]) == [tmp_path / "scan.ply"] == find_files([tmp_path])
+    assert expand([tmp_path / "*.obj"]) == [tmp_path / "scan.obj"]
+
+
 def test_what_is_said_of_a_gltf(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("trimesh")
     xyz, faces = corner_room()
@@ -151,6 +160,8 @@ def test_what_is_said_of_a_gltf(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert main(["info", str(path), "--json"]) == 0
     (said,) = json.loads(capsys.readouterr().out)
     assert said["format"] == "GLB, 6 triangles" and said["points"] == 7
+    assert said["prediction"]["points_per_cell"] is None
+    assert said["prediction"]["remarks"][0].startswith("a mesh: points all over its faces")
     assert main(["view", str(path), "--png", str(tmp_path / "room.png")]) == 0
     assert "y is up" in capsys.readouterr().err
     command = ["prepare", "files", str(path), str(tmp_path / "scenes"), "--grid", "0.1"]

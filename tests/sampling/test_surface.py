@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 import salanet
 from salanet.cloud import PointCloud
 from salanet.errors import FileError
-from salanet.io.faces import has_faces, triangles
+from salanet.io.faces import promises_faces, triangles
 from salanet.sampling.surface import areas, sampled, spread_over_faces
 
 SQUARE = np.array([[0.0, 0, 1], [2, 0, 1], [2, 2, 1], [0, 2, 1], [9, 9, 9]])
@@ -151,10 +151,10 @@ def test_never_more_than_so_many() -> None:
 
 
 def test_faces_are_known_from_the_header(tmp_path: Path) -> None:
-    assert has_faces(ascii_mesh(tmp_path / "a.ply", ["3 0 1 2"]))
-    assert not has_faces(ascii_mesh(tmp_path / "b.ply", []))
+    assert promises_faces(ascii_mesh(tmp_path / "a.ply", ["3 0 1 2"]))
+    assert not promises_faces(ascii_mesh(tmp_path / "b.ply", []))
     salanet.write(tmp_path / "c.ply", PointCloud(SQUARE))
-    assert not has_faces(tmp_path / "c.ply") and not has_faces(tmp_path / "d.las")
+    assert not promises_faces(tmp_path / "c.ply") and not promises_faces(tmp_path / "d.las")
 
 
 def test_so_many_points_over_the_faces(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def _filled(spacing: float, grid: float, sizes: tuple[float, float]) -> tuple[fl
         return grid, []
     apart = f"points are about {spacing:.2g} m apart: cells of {size:.2g} m instead of {grid:g} m"
     scarce = ", the largest that the model was trained on: expect less"
-    return size, [apart + (scarce if wanted > sizes[1] else "")]
+    return size, [Remark(apart + (scarce if wanted > sizes[1] else ""), "filled", cells=size)]
 
 
 def _seen(radius: float, spacing: float) -> str:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from salanet.io.describe import Attribute, Description
 
 
+APART = ("sparse", "filled")  # codes of remarks on how far apart points lie
+
+
 EXAMPLES = (
     "info survey.laz",
     "info 'tiles/*.laz' --json",
@@ -50,6 +53,7 @@ def run(
     from salanet.errors import ConfigError
     from salanet.io import read
     from salanet.io.describe import describe
+    from salanet.io.faces import has_faces
     from salanet.io.find import expand
     from salanet.sampling.summary import summarise
 
@@ -62,6 +66,8 @@ def run(
         cloud = read(found[i], columns=columns)
         description = describe(found[i], cloud=cloud)
         meaning = findings(summarise(cloud), str(found[i]), AlignmentOptions(units=units, up=up))
+        if has_faces(cloud):
+            meaning = seen_all_over(meaning)
         meaning = replace(meaning, remarks=[*map(advised, meaning.remarks)])
         done.append(asdict(description) | {"prediction": asdict(meaning)})
         if not json:
@@ -69,6 +75,16 @@ def run(
 
     failed = for_each(found, work)
     return conclude(done, failed, "path", json)
+
+
+def seen_all_over(meaning: Findings) -> Findings:
+    """The findings of a mesh, of which its vertices do not tell how dense it is seen."""
+    from salanet.cli.advice import code_of
+    from salanet.remark import Remark
+
+    said = Remark("a mesh: points all over its faces are seen beside its vertices")
+    others = [remark for remark in meaning.remarks if code_of(remark) not in APART]
+    return replace(meaning, points_per_cell=None, remarks=[said, *others])
 
 
 def show(found: Description, meaning: Findings) -> None:

@@ -37,6 +37,8 @@ class Rooms(Output):
     """What scans them: drawn for each room, said by its name and its scene.json."""
     classes: Literal["s3dis", "scannet"] = "s3dis"
     """The thirteen classes of S3DIS or the twenty of ScanNet."""
+    storeys: float = 0.0
+    """Share of the scenes that are two to five rooms behind doors, of three times the points."""
 
 
 def rooms(argv: list[str]) -> int:
@@ -56,6 +58,7 @@ def rooms(argv: list[str]) -> int:
             test=options.test,
             sensors=options.sensors,
             labels=options.classes,
+            storeys=options.storeys,
         ),
         lambda _: [],
     )

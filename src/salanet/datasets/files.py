@@ -97,7 +97,7 @@ def find_files(sources: Iterable[str | Path]) -> list[Path]:
         if source.is_dir():
             inside = sorted(path for path in files_below(source) if _readable(path))
             if not inside:
-                known = ", ".join(sorted(io.SUFFIXES))
+                known = ", ".join(sorted(io.SEARCHED))
                 raise FileError(source, f"holds no point cloud ({known})")
             files += inside
         elif source.exists():
@@ -313,7 +313,7 @@ def clear_other_splits(jobs: Sequence[Job]) -> None:
 
 
 def _readable(path: Path) -> bool:
-    return path.suffix.lower() in io.SUFFIXES and not path.name.startswith(".") and path.is_file()
+    return path.suffix.lower() in io.SEARCHED and not path.name.startswith(".") and path.is_file()
 
 
 def _attribute_names(cloud: PointCloud) -> str:

@@ -32,10 +32,13 @@ FORMATS = {
     **dict.fromkeys([".xyz", ".csv", ".txt", ".asc", ".pts"], "text"),
 }
 SUFFIXES = tuple(FORMATS)
+# What folders are searched for: a mesh lies beside the cloud that it was made of, and is named.
+SEARCHED = tuple(suffix for suffix in SUFFIXES if suffix not in MESHES)
 WRITABLE = tuple(suffix for suffix in SUFFIXES if suffix not in (".e57", ".ptx", *MESHES))
 
 __all__ = [
     "MESHES",
+    "SEARCHED",
     "SUFFIXES",
     "WRITABLE",
     "atomic_path",

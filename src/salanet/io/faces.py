@@ -16,7 +16,13 @@ FACES = "face"
 CORNERS = ("vertex_indices", "vertex_index")
 
 
-def has_faces(path: Path) -> bool:
+def has_faces(cloud: PointCloud) -> bool:
+    """Whether a cloud was read with faces of its points."""
+    header = cloud.source.header if isinstance(cloud.source, PlySource) else []
+    return any(line.split()[:2] == ["element", FACES] for line in header)
+
+
+def promises_faces(path: Path) -> bool:
     """Whether a file is a PLY whose header promises faces of its points."""
     if path.suffix.lower() != ".ply":
         return False
@@ -51,11 +57,9 @@ def triangles(cloud: PointCloud, where: Path | str = "mesh") -> NDArray[np.int64
 
 def unkept(cloud: PointCloud, to: Path) -> list[str]:
     """What a mesh loses in a file that is no PLY, one line each."""
-    source, suffix = cloud.source, to.suffix.lower()
-    if not isinstance(source, PlySource) or suffix == ".ply":
-        return []
+    suffix = to.suffix.lower()
     said = []
-    if any(line.split()[:2] == ["element", FACES] for line in source.header):
+    if has_faces(cloud) and suffix != ".ply":
         said.append(f"the faces of the mesh are not kept: {suffix} has no place for them, .ply has")
     if cloud.y_up and suffix in (".las", ".laz"):
         said.append("y stays up, though programs take z to be up in a LAS file")

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from salanet.errors import FileError
-from salanet.io import SUFFIXES
+from salanet.io import SEARCHED, SUFFIXES
 from salanet.io.walk import files_below
 
 
 def expand(paths: Sequence[Path], skip: str = "") -> list[Path]:
     """The files meant: folders searched recursively, patterns such as 'tiles/*.laz' matched.
+
+    A folder is not searched for OBJ and glTF (`salanet.io.SEARCHED`); patterns find them.
 
     Args:
         paths: files, folders, and patterns that the shell has not matched.
@@ -24,8 +26,9 @@ def expand(paths: Sequence[Path], skip: str = "") -> list[Path]:
     """
     found: list[Path] = []
     for path in paths:
+        known = SUFFIXES
         if path.is_dir():
-            inside = sorted(files_below(path))
+            inside, known = sorted(files_below(path)), SEARCHED
         elif not path.exists() and glob.has_magic(str(path)):
             inside = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207
         else:
@@ -34,12 +37,12 @@ def expand(paths: Sequence[Path], skip: str = "") -> list[Path]:
         clouds = [
             file
             for file in inside
-            if file.suffix.lower() in SUFFIXES
+            if file.suffix.lower() in known
             and not file.name.startswith(".")
             and not (skip and skip in file.name)
             and file.is_file()
         ]
         if not clouds:
-            raise FileError(path, f"no point cloud here ({' '.join(SUFFIXES)})")
+            raise FileError(path, f"no point cloud here ({' '.join(known)})")
         found += clouds
     return list(dict.fromkeys(found))

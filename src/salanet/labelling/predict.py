@@ -18,7 +18,7 @@ from salanet.engine.segmentation import cloud_input, segment
 from salanet.errors import FileError
 from salanet.io import read, require_writable, write
 from salanet.io.describe import remarks as reading_remarks
-from salanet.io.faces import has_faces, unkept
+from salanet.io.faces import promises_faces, unkept
 from salanet.io.stream import Stream, open_stream
 from salanet.io.unchanged import require_unchanged, states
 from salanet.labelling.changes import Tally
@@ -168,7 +168,7 @@ def _stream(path: Path, to: Path, options: PredictOptions) -> Stream | None:
     """The file as a stream; None if it has to be read at once. Raises as `open_stream`."""
     if options.columns is not None or options.scan is not None:
         return None
-    if not options.vertices and path.is_file() and has_faces(path):
+    if not options.vertices and path.is_file() and promises_faces(path):
         return None
     return open_stream(path, to)
 

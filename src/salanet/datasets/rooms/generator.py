@@ -9,24 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet.cloud import PointCloud
-from salanet.datasets.rooms.arrange import furnish
-from salanet.datasets.rooms.hangings import add_columns, hang
-from salanet.datasets.rooms.layout import KINDS, Room, shell
+from salanet.datasets.rooms.layout import KINDS, OFTEN, Room, shell
 from salanet.datasets.rooms.materials import Rng
 from salanet.datasets.rooms.primitives import Array, turn_z
 from salanet.datasets.rooms.sensors import HANDHELD, MOBILE, SENSORS, VIEW
+from salanet.datasets.rooms.storey import STOREY, fitted_out, storey
 from salanet.datasets.rooms.survey import survey
 from salanet.datasets.rooms.things import S3DIS, SCANNET, THING_OF
-from salanet.datasets.rooms.walls import build_walls, open_walls
 from salanet.datasets.s3dis import BENCHMARK
 from salanet.errors import ConfigError
 
 CLASSES = BENCHMARK.classes
 COLOURS = BENCHMARK.colours
-OFTEN: dict[str, float] = {
-    "office": 5, "living": 4, "bedroom": 4, "kitchen": 2, "bathroom": 2, "meeting": 2,
-    "corridor": 2,
-}  # fmt: skip
 # How often a sensor is drawn where none is asked for.
 USUAL = {"tripod": 3, "mobile": 1.5, "handheld": 4, "photogrammetry": 1.5, "view": 1}
 BEYOND = 12.0  # metres from the room's middle: what is seen farther off through windows goes
@@ -38,7 +32,7 @@ class Scanned:
 
     Attributes:
         cloud: as `generate` gives it.
-        kind: of the room, one of `KINDS`.
+        kind: of the room, one of `KINDS`, or `STOREY`.
         sensor: one of `SENSORS`.
         camera: (4, 4), takes the cloud's points to the coordinates of a single view's camera: x
             right, y down, z forward; None for other scans.
@@ -64,7 +58,7 @@ def generate(
     Args:
         seed: decides everything.
         points: the most it has; a room has about as many, a hand-held scan fewer.
-        kind: one of `KINDS`; None = a random one.
+        kind: one of `KINDS`, None = a random one; `STOREY`: two to five of them behind doors.
         sensor: one of `SENSORS`; None = a random one.
 
     Returns xyz in metres with z up, rgb, label (index into `CLASSES`), and the attributes "scan"
@@ -81,8 +75,10 @@ def scan_room(
     seed: int, points: int = 1_000_000, kind: str | None = None, sensor: str | None = None
 ) -> Scanned:
     """As `generate`, with what was scanned and how."""
-    if kind is not None and kind not in KINDS:
-        raise ConfigError(f"there is no room kind '{kind}'; there are {', '.join(KINDS)}")
+    if kind is not None and kind not in (*KINDS, STOREY):
+        raise ConfigError(
+            f"there is no room kind '{kind}'; there are {', '.join((*KINDS, STOREY))}"
+        )
     if sensor is not None and sensor not in SENSORS:
         raise ConfigError(f"there is no sensor '{sensor}'; there are {', '.join(SENSORS)}")
     if points < 1000:
@@ -129,14 +125,10 @@ def any_sensor(rng: Rng, among: Iterable[str] = SENSORS) -> str:
 
 
 def build(kind: str, rng: Rng) -> Room:
-    """A furnished room of a kind, its floor's middle near the origin."""
-    room = shell(kind, rng)
-    add_columns(room, rng)
-    holes = open_walls(room, rng)
-    furnish(room, rng)
-    hang(room, rng)
-    build_walls(room, holes, rng)
-    return room
+    """A furnished room of a kind, or a storey, its floor's middle near the origin."""
+    if kind == STOREY:
+        return storey(rng)
+    return fitted_out(shell(kind, rng), [], rng)
 
 
 def _any(often: Mapping[str, float], rng: Rng) -> str:

@@ -14,6 +14,10 @@ KINDS = (
     "office", "meeting", "corridor", "lobby", "living", "classroom", "storage", "hall",
     "kitchen", "bedroom", "bathroom",
 )  # fmt: skip
+OFTEN: dict[str, float] = {
+    "office": 5, "living": 4, "bedroom": 4, "kitchen": 2, "bathroom": 2, "meeting": 2,
+    "corridor": 2,
+}  # fmt: skip
 SIDES = {  # metres, shorter and longer
     "office": ((2.6, 5), (3.2, 8)),
     "meeting": ((3.5, 6.5), (4.5, 10)),
@@ -38,6 +42,7 @@ class Edge:
     Attributes:
         outer: the whole room lies on one side of it, so what is behind can be seen by doors.
         corners: whether the room is convex at its start and at its end.
+        shared: another room of a storey is behind it.
     """
 
     start: Array
@@ -46,6 +51,7 @@ class Edge:
     length: float
     outer: bool
     corners: tuple[bool, bool]
+    shared: bool = False
 
     @property
     def yaw(self) -> float:
@@ -67,6 +73,9 @@ class Room:
         used: stretches of walls that hold something: (edge, start, stop, bottom, top).
         lights: (3,) places of lamps and windows.
         tops: where things may lie: corners (3,) of a level rectangle, its model's place and yaw.
+        margin: how far floor and ceiling go on below and above the walls, in metres.
+        rooms, doors: of a storey: its rooms, and the ways between them: the numbers of two and the
+            middle (2,) of the door.
     """
 
     kind: str
@@ -80,6 +89,9 @@ class Room:
     used: list[tuple[int, float, float, float, float]] = field(default_factory=list)
     lights: list[Array] = field(default_factory=list)
     tops: list[tuple[Array, Array, Array, float]] = field(default_factory=list)
+    margin: float = 0.4
+    rooms: list[Room] = field(default_factory=list)
+    doors: list[tuple[int, int, Array]] = field(default_factory=list)
 
     @property
     def area(self) -> float:
@@ -103,6 +115,11 @@ def shell(kind: str, rng: Rng) -> Room:
     """The empty room: outline, floor and ceiling; walls come last, when the openings are known."""
     shorter, longer = SIDES[kind]
     outline = _outline(kind, rng.uniform(*longer), rng.uniform(*shorter), rng)
+    return raised(kind, outline, rng)
+
+
+def raised(kind: str, outline: Array, rng: Rng, margin: float = 0.4) -> Room:
+    """The empty room over an outline (n, 2)."""
     height = rng.uniform(*HEIGHTS.get(kind, (2.4, 3.4)))
     room = Room(
         kind=kind,
@@ -111,8 +128,9 @@ def shell(kind: str, rng: Rng) -> Room:
         edges=_edges(outline),
         wall=materials.wall(rng),
         floor=materials.floor(rng),
+        margin=margin,
     )
-    low, high = outline.min(axis=0) - 0.4, outline.max(axis=0) + 0.4
+    low, high = outline.min(axis=0) - margin, outline.max(axis=0) + margin
     room.model.box("floor", room.floor, [*low, -0.2], [*high, 0])
     _ceiling(room, rng)
     return room
@@ -164,8 +182,9 @@ def _edges(outline: Array) -> list[Edge]:
 
 def _ceiling(room: Room, rng: Rng) -> None:
     paint = materials.ceiling(rng)
-    low, high = room.outline.min(axis=0) - 0.4, room.outline.max(axis=0) + 0.4
+    low, high = room.outline.min(axis=0) - room.margin, room.outline.max(axis=0) + room.margin
     sloped = rng.random() < 0.1 and len(room.outline) == 4 and room.kind != "corridor"
+    sloped &= room.margin == Room.margin  # no room of a storey, whose neighbours it would reach
     if sloped:
         # Turned about its lower edge, it rises along y from `height`.
         depth = high[1] - low[1]

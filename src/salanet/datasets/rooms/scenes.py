@@ -21,6 +21,7 @@ from salanet.datasets.rooms.generator import (
     scan_room,
 )
 from salanet.datasets.rooms.sensors import SENSORS
+from salanet.datasets.rooms.storey import STOREY
 from salanet.errors import ConfigError
 
 Labels = Literal["s3dis", "scannet"]
@@ -45,6 +46,8 @@ TWENTY = Benchmark(
 # Most of the twenty are of homes: a bathtub is in one of twenty rooms as `scan_room` draws them.
 HOMES = {"bathroom": 5, "kitchen": 4, "bedroom": 4, "living": 3, "office": 3, "meeting": 2}
 VERSION = 6  # of the generator: other rooms from the same seed make the scenes again
+LARGER = 3  # times as many points for a storey as for a room
+STOREYS = 0x57A1  # keeps the draw of storeys apart
 DRAWN = 0x5E45  # keeps the draws of a sensor and a kind apart from those of its room
 
 
@@ -60,6 +63,7 @@ def plan(
     test: int = 8,
     sensors: Sequence[str] = SENSORS,
     labels: Labels = "s3dis",
+    storeys: float = 0.0,
 ) -> Plan:
     """One job per room, to ``destination/train/room_00012_handheld``: its number and its sensor.
 
@@ -72,6 +76,8 @@ def plan(
         sensors: those of `SENSORS` to draw from. Training with some and testing with others tells
             how a model does on sensors that it has not seen.
         labels: the thirteen classes of S3DIS, or the twenty of ScanNet.
+        storeys: share of the scenes that are several rooms behind doors, with three times the
+            points.
 
     Raises ConfigError: a size that makes no sense, nothing left to train on, no such sensor.
     """
@@ -82,6 +88,8 @@ def plan(
     unknown = [name for name in sensors if name not in SENSORS]
     if unknown or not sensors:
         raise ConfigError(f"--sensors {' '.join(unknown)}: choose some of {', '.join(SENSORS)}")
+    if not 0 <= storeys <= 1:
+        raise ConfigError(f"--storeys {storeys:g}: a share is from 0 to 1")
     known = [name for name in SENSORS if name in sensors]
     splits = ["test"] * test + ["val"] * val + ["train"] * (rooms - val - test)
     names = [
@@ -97,6 +105,7 @@ def plan(
         "seed": seed,
         "grid": check_grid(grid),
         "test_grid": check_grid(test_grid),
+        **({"storeys": storeys} if storeys else {}),
     }
     work = partial(prepare_room, benchmark=benchmark, settings=settings, labels=labels)
     return Plan(benchmark, settings, jobs, work, kinds={n: sensor_of(n) for n in names})
@@ -110,15 +119,27 @@ def prepare_room(
         job,
         benchmark=benchmark,
         settings=settings,
-        read=partial(read_room, seed=settings["seed"], points=settings["points"], labels=labels),
+        read=partial(
+            read_room,
+            seed=settings["seed"],
+            points=settings["points"],
+            labels=labels,
+            storeys=settings.get("storeys", 0.0),
+        ),
         grid=settings["grid" if job.split == "train" else "test_grid"],
     )
 
 
-def read_room(job: Job, *, seed: int, points: int, labels: Labels = "s3dis") -> Raw:
+def read_room(
+    job: Job, *, seed: int, points: int, labels: Labels = "s3dis", storeys: float = 0.0
+) -> Raw:
     """Generate the room a job is named after; its header says which room and which sensor."""
     _, number, sensor = job.folder.name.split("_")
-    found = scan(room_seed(seed, int(number)), points, sensor, labels)
+    one = room_seed(seed, int(number))
+    if np.random.default_rng([one, STOREYS]).random() < storeys:
+        found = scan_room(one, LARGER * points, STOREY, sensor)
+    else:
+        found = scan(one, points, sensor, labels)
     label = found.cloud.label if labels == "s3dis" else found.scannet
     assert label is not None
     meta: dict[str, Any] = {"room": int(number), "kind": found.kind, "sensor": sensor}

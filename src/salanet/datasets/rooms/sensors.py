@@ -17,6 +17,8 @@ TRIPOD, MOBILE, HANDHELD = "tripod", "mobile", "handheld"
 PHOTOGRAMMETRY, VIEW = "photogrammetry", "view"
 SENSORS = (TRIPOD, MOBILE, HANDHELD, PHOTOGRAMMETRY, VIEW)
 
+NEAR_A_DOOR = 0.7  # metres: there a walk leads through the wall
+
 
 @dataclass(frozen=True)
 class Errors:
@@ -104,7 +106,7 @@ def sensors_of(kind: str, room: Room, rays: int, rng: Rng) -> list[Sensor]:
 
 def _tripod(room: Room, rays: int, rng: Rng) -> list[Sensor]:
     least = 1 + int(room.area / 25)
-    spots = free_spots(room, int(rng.integers(least, least + 3)), rng)
+    spots = _stations(room, int(rng.integers(least, least + 3)), rng)
     height = rng.uniform(1.2, 1.8)
     low = rng.uniform(-68, -55)
     each = rays // len(spots)
@@ -112,37 +114,39 @@ def _tripod(room: Room, rays: int, rng: Rng) -> list[Sensor]:
 
 
 def _mobile(room: Room, rays: int, rng: Rng) -> list[Sensor]:
-    path = _path(room, int(rng.integers(8, 25)), rng)
+    path = _path(room, int(rng.integers(8, 25)) * _count(room), rng)
     each = rays // len(path)
     return [panorama(place, each, -75, 80, reach=30) for place in path]
 
 
 def _handheld(room: Room, rays: int, rng: Rng) -> list[Sensor]:
     """A depth camera carried along, turning; mostly it looks down, so that ceilings are missing."""
-    count = int(np.clip(room.area * rng.uniform(3, 6), 40, 140))
+    count = int(np.clip(room.area * rng.uniform(3, 6), 40, 140 * _count(room)))
     path = _path(room, count, rng)
     wide = max(int(np.sqrt(rays / count * 4 / 3)), 8)
     angle, reach = rng.uniform(55, 70), rng.uniform(3.5, 7)
     tilt = rng.choice([-30, -20, -12, 0], p=[0.3, 0.35, 0.2, 0.15])
     swing = rng.uniform(5, 25) if tilt > -25 else rng.uniform(5, 12)
-    turns = rng.uniform(2, 4)
+    turns = rng.uniform(2, 4) * _count(room)
     looks = [_look(i, count, rng, tilt, swing, turns) for i in range(count)]
     pairs = zip(path, looks, strict=True)
     return [camera(at, pose, wide, wide * 3 // 4, angle, reach) for at, pose in pairs]
 
 
 def _photographs(room: Room, rays: int, rng: Rng) -> list[Sensor]:
-    count = int(rng.integers(24, 60))
+    count = int(rng.integers(24, 60)) * _count(room)
     path = _path(room, count, rng)
     wide = max(int(np.sqrt(rays / count * 3 / 2)), 8)
     angle = rng.uniform(60, 95)
-    looks = [_look(i, count, rng, -6, 22, rng.uniform(2, 4)) for i in range(count)]
+    looks = [_look(i, count, rng, -6, 22, rng.uniform(2, 4) * _count(room)) for i in range(count)]
     pairs = zip(path, looks, strict=True)
     return [camera(at, pose, wide, wide * 2 // 3, angle, 12) for at, pose in pairs]
 
 
 def _view(room: Room, rays: int, rng: Rng) -> list[Sensor]:
     """A single picture with depth, from a free place towards the room's far parts."""
+    if room.rooms:
+        room = room.rooms[int(rng.integers(len(room.rooms)))]
     spots = free_spots(room, 12, rng)
     spot = spots[int(rng.integers(len(spots)))]
     far = spots[int(np.argmax([np.linalg.norm(other - spot) for other in spots]))]
@@ -153,6 +157,19 @@ def _view(room: Room, rays: int, rng: Rng) -> list[Sensor]:
     place = np.array([*spot, rng.uniform(0.7, 1.8)])
     angle, reach = rng.uniform(50, 85), rng.uniform(5, 10)
     return [camera(place, _axes(turn, pitch), wide, wide * 3 // 4, angle, reach)]
+
+
+def _count(room: Room) -> int:
+    """How many rooms there are."""
+    return max(len(room.rooms), 1)
+
+
+def _stations(room: Room, count: int, rng: Rng) -> list[Array]:
+    """Free places, in each room of a storey one at least."""
+    if not room.rooms:
+        return free_spots(room, count, rng)
+    each = -(-count // len(room.rooms))
+    return [spot for one in room.rooms for spot in free_spots(one, each, rng)]
 
 
 def free_spots(room: Room, count: int, rng: Rng) -> list[Array]:
@@ -181,18 +198,42 @@ def _blocked(spot: Array, room: Room) -> bool:
 
 def _path(room: Room, count: int, rng: Rng) -> list[Array]:
     """A walk (count, 3) through free places at the height of a hand or a head."""
-    spots = free_spots(room, int(rng.integers(3, 7)), rng)
+    spots = _round(room, rng) if room.rooms else free_spots(room, int(rng.integers(3, 7)), rng)
     height = rng.uniform(1.1, 1.7)
     corners = [np.array([*spot, height]) for spot in spots]
     where = np.linspace(0, len(corners) - 1, count)
+    if room.rooms:  # ways between rooms are of all lengths
+        along = np.cumsum([0, *np.linalg.norm(np.diff(corners, axis=0), axis=1)])
+        where = np.interp(np.linspace(0, along[-1], count), along, np.arange(len(corners)))
     path = []
     for share in where:
         k = min(int(share), max(len(corners) - 2, 0))
         after = corners[min(k + 1, len(corners) - 1)]
         place = corners[k] + (after - corners[k]) * (share - k)
-        free = inside(place[:2], room.outline, 0.15) and not _blocked(place[:2], room)
+        free = _walkable(place[:2], room)
         path.append((place if free else corners[round(share)]) + rng.normal(0, 0.06, 3))
     return path
+
+
+def _walkable(place: Array, room: Room) -> bool:
+    near = [door for _, _, door in room.doors if np.linalg.norm(door - place) < NEAR_A_DOOR]
+    there = any(inside(place, one.outline, 0.15) for one in room.rooms or [room])
+    return bool(near) or (there and not _blocked(place, room))
+
+
+def _round(room: Room, rng: Rng) -> list[Array]:
+    """A walk through all rooms of a storey and their doors, back to where it starts."""
+
+    def visit(number: int, come_from: int) -> list[Array]:
+        spots = free_spots(room.rooms[number], int(rng.integers(2, 5)), rng)
+        walk = spots[:-1]
+        for one, other, door in room.doors:
+            following = other if one == number else one
+            if number in (one, other) and following != come_from:
+                walk += [door, *visit(following, number), door, spots[0]]
+        return [*walk, spots[-1]]
+
+    return visit(0, -1)
 
 
 def _look(index: int, count: int, rng: Rng, tilt: float, swing: float, turns: float) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 from salanet.datasets.rooms import materials, soft
 from salanet.datasets.rooms.layout import TALL, Edge, Room
 from salanet.datasets.rooms.materials import Rng
-from salanet.datasets.rooms.primitives import Model, Paint
+from salanet.datasets.rooms.primitives import Array, Model, Paint
 
 Opening = tuple[float, float, float, float]  # start, stop, bottom, top on a wall
 
@@ -37,7 +37,8 @@ def build_walls(room: Room, holes: list[Opened], rng: Rng) -> None:
     for index, edge in enumerate(room.edges):
         paint = other if index == accent else room.wall
         mine = sorted(hole for which, hole in holes if which == index)
-        wall = _wall(edge, mine, paint, skirting, rng.uniform(0.12, 0.32))
+        thick = rng.uniform(0.12, 0.32)
+        wall = _wall(edge, mine, paint, skirting, room.margin if edge.shared else thick)
         room.model.add(wall, [*edge.start, 0], edge.yaw)
 
 
@@ -55,19 +56,19 @@ def _wall(
     stop = -extra[0]
     for hole in [*holes, (edge.length + extra[1],) * 2 + (0.0, 0.0)]:
         if hole[0] > stop:
-            model.box("wall", paint, *_across(stop, hole[0], -thick, 0, 0, TALL))
+            model.box("wall", paint, *across(stop, hole[0], -thick, 0, 0, TALL))
             if skirting and hole[0] > 0:
-                border = _across(max(stop, 0), min(hole[0], edge.length), 0, 0.012, 0, 0.08)
+                border = across(max(stop, 0), min(hole[0], edge.length), 0, 0.012, 0, 0.08)
                 model.box("wall", skirting, *border)
         start, stop, bottom, top = hole
         if stop > start:
             if bottom > 0:
-                model.box("wall", paint, *_across(start, stop, -thick, 0, 0, bottom))
-            model.box("wall", paint, *_across(start, stop, -thick, 0, top, TALL))
+                model.box("wall", paint, *across(start, stop, -thick, 0, 0, bottom))
+            model.box("wall", paint, *across(start, stop, -thick, 0, top, TALL))
     return model
 
 
-def _across(
+def across(
     start: float, stop: float, back: float, front: float, low: float, high: float
 ) -> tuple[list[float], list[float]]:
     """Corners of a box in the frame of an edge."""
@@ -86,7 +87,7 @@ def _doors(room: Room, rng: Rng) -> list[Opened]:
         edge = room.edges[index]
         double = rng.random() < (0.25 if room.area > 30 else 0.05)
         width = rng.uniform(1.3, 1.9) if double else rng.uniform(0.7, 1.05)
-        if edge.length < width + 0.4:
+        if edge.shared or edge.length < width + 0.4:
             continue
         s = rng.uniform(0.15, edge.length - width - 0.15)
         if not room.free_wall(index, s - 0.15, s + width + 0.15):
@@ -94,12 +95,17 @@ def _doors(room: Room, rng: Rng) -> list[Opened]:
         model = _door(room, edge, width, height, paint, frame, rng, double=double)
         room.model.add(model, *wall_frame(edge, s))
         room.use_wall(index, s - 0.12, s + width + 0.12, 0, height + 0.15)
-        corners = [edge.at(s), edge.at(s + width), edge.at(s + width, 1.0), edge.at(s, 1.0)]
-        room.taken.append(np.array(corners))
+        room.taken.append(before(edge, s, width))
         holes.append(Opened(index, (s, s + width, 0, height)))
         if len(holes) == count:
             break
     return holes
+
+
+def before(edge: Edge, s: float, width: float) -> Array:
+    """The floor (4, 2) before a door, which stays free."""
+    corners = [edge.at(s), edge.at(s + width), edge.at(s + width, 1.0), edge.at(s, 1.0)]
+    return np.array(corners)
 
 
 def _door(
@@ -109,9 +115,9 @@ def _door(
     """Frame, leaves and handles; an open one shows a corridor behind it."""
     model = Model()
     f, out, back = rng.uniform(0.03, 0.09), rng.uniform(0.005, 0.04), rng.uniform(0.06, 0.2)
-    model.box("door", frame, *_across(-f, 0.02, -back, out, 0, height + f))
-    model.box("door", frame, *_across(width - 0.02, width + f, -back, out, 0, height + f))
-    model.box("door", frame, *_across(0.02, width - 0.02, -back, out, height - 0.02, height + f))
+    model.box("door", frame, *across(-f, 0.02, -back, out, 0, height + f))
+    model.box("door", frame, *across(width - 0.02, width + f, -back, out, 0, height + f))
+    model.box("door", frame, *across(0.02, width - 0.02, -back, out, height - 0.02, height + f))
     state = rng.random()
     if not edge.outer:
         angles = [0.0, 0.0]
@@ -131,7 +137,7 @@ def _door(
     leaf_width = width / 2 if double else width
     left = rng.random() < 0.5
     for k in range(2 if double else 1):
-        leaf = _leaf(leaf_width - 0.02, height - 0.02, paint, rng, pane=pane)
+        leaf = hinged(leaf_width - 0.02, height - 0.02, paint, rng, pane=pane)
         if k == 0 if double else left:
             model.add(leaf, [0.01, depth, 0], inwards * angles[k])
         else:
@@ -141,7 +147,7 @@ def _door(
     return model
 
 
-def _leaf(width: float, height: float, paint: Paint, rng: Rng, *, pane: bool) -> Model:
+def hinged(width: float, height: float, paint: Paint, rng: Rng, *, pane: bool) -> Model:
     """A leaf hinged at x = 0 that reaches to x = width, y from -4 cm to 0."""
     model, x0, x1 = Model(), 0.0, width
     if pane:
@@ -175,9 +181,9 @@ def _beyond(model: Model, width: float, room: Room, rng: Rng) -> None:
     paint = materials.wall(rng)
     start, stop = -side, width + side
     floor = room.floor if rng.random() < 0.5 else materials.floor(rng)
-    model.box("floor", floor, *_across(start, stop, -deep - 0.4, -0.33, -0.2, 0))
-    model.box("wall", paint, *_across(start, stop, -deep - 0.5, -deep - 0.35, 0, TALL))
-    model.box("ceiling", materials.ceiling(rng), *_across(start, stop, -deep, -0.33, 2.5, 2.6))
+    model.box("floor", floor, *across(start, stop, -deep - 0.4, -0.33, -0.2, 0))
+    model.box("wall", paint, *across(start, stop, -deep - 0.5, -deep - 0.35, 0, TALL))
+    model.box("ceiling", materials.ceiling(rng), *across(start, stop, -deep, -0.33, 2.5, 2.6))
 
 
 def _windows(room: Room, rng: Rng) -> list[Opened]:
@@ -226,18 +232,18 @@ def _window(
     model, d = Model(), -back
     pane = materials.glass(rng, opacity)
     for z in (bottom, top - thick):
-        model.box("window", frame, *_across(0, wide, d - 0.05, d, z, z + thick))
+        model.box("window", frame, *across(0, wide, d - 0.05, d, z, z + thick))
     split = max(1, round(wide / rng.uniform(0.7, 1.8)))
     for k in range(split + 1):
         x = k * (wide - thick) / split
-        model.box("window", frame, *_across(x, x + thick, d - 0.05, d, bottom, top))
+        model.box("window", frame, *across(x, x + thick, d - 0.05, d, bottom, top))
     if rng.random() < 0.3:
         z = bottom + (top - bottom) * rng.choice([0.3, 0.5, 0.7])
-        model.box("window", frame, *_across(0, wide, d - 0.05, d, z, z + thick))
-    glass = _across(0.01, wide - 0.01, d - 0.03, d - 0.02, bottom + 0.01, top - 0.01)
+        model.box("window", frame, *across(0, wide, d - 0.05, d, z, z + thick))
+    glass = across(0.01, wide - 0.01, d - 0.03, d - 0.02, bottom + 0.01, top - 0.01)
     model.box("window", pane, *glass)
     if bottom > 0.3 and rng.random() < 0.5:
-        sill = _across(-0.04, wide + 0.04, d, rng.uniform(0.0, 0.2), bottom - 0.03, bottom)
+        sill = across(-0.04, wide + 0.04, d, rng.uniform(0.0, 0.2), bottom - 0.03, bottom)
         model.box("window", frame, *sill)
     return model
 
@@ -246,11 +252,11 @@ def _blind(model: Model, kind: str, wide: float, bottom: float, top: float, rng:
     """A blind covers a part of the window."""
     paint, low = materials.fabric(rng), top - (top - bottom) * rng.uniform(0.2, 1)
     if kind == "roller":
-        model.box("blind", paint, *_across(0.02, wide - 0.02, -0.03, -0.02, low, top))
+        model.box("blind", paint, *across(0.02, wide - 0.02, -0.03, -0.02, low, top))
     elif kind == "slats":
         tilt = rng.uniform(0.01, 0.03)
         for z in np.arange(low, top, rng.uniform(0.04, 0.08)):
-            model.box("blind", paint, *_across(0.02, wide - 0.02, -0.04, -0.01, z, z + tilt))
+            model.box("blind", paint, *across(0.02, wide - 0.02, -0.04, -0.01, z, z + tilt))
 
 
 def _drapes(
@@ -281,10 +287,10 @@ def _outside(room: Room, edge: Edge, rng: Rng) -> None:
     """Something that is seen through the windows: ground, a facade, bushes."""
     model, paint = Model(), materials.leaves(rng)
     low, far = rng.uniform(-4, -0.1), rng.uniform(3, 8)
-    ground = _across(-6, edge.length + 6, -far, -0.5, low - 0.2, low)
+    ground = across(-6, edge.length + 6, -far, -0.5, low - 0.2, low)
     model.box("floor", materials.floor(rng), *ground)
     if rng.random() < 0.5:
-        facade = _across(-4, edge.length + 4, -far - 1, -far, low, 5)
+        facade = across(-4, edge.length + 4, -far - 1, -far, low, 5)
         model.box("wall", materials.wall(rng), *facade)
     for _ in range(int(rng.integers(0, 25))):
         x, r = rng.uniform(-2, edge.length + 2), rng.uniform(0.15, 0.5)
@@ -304,8 +310,8 @@ def _radiators(room: Room, index: int, holes: list[Opening], top: float, rng: Rn
         a, b = start + 0.08, stop - 0.08
         if ribs:
             for s in np.arange(a, b, 0.08):
-                model.box("radiator", paint, *_across(s, s + 0.05, 0.03, 0.03 + deep, 0.12, high))
+                model.box("radiator", paint, *across(s, s + 0.05, 0.03, 0.03 + deep, 0.12, high))
         else:
-            model.box("radiator", paint, *_across(a, b, 0.03, 0.03 + deep, 0.12, high))
+            model.box("radiator", paint, *across(a, b, 0.03, 0.03 + deep, 0.12, high))
         room.model.add(model, *wall_frame(edge, 0))
         room.use_wall(index, a, b, 0.1, high)
