@@ -3,9 +3,10 @@
     python benchmarks/aerial.py FILES --model aerial [--model MODEL …] [--json OUT] [--temperature]
 
 Every point counts that the file's own class says something about; sites know different classes,
-see `SITES`. Confidence is the largest probability; ECE its expected calibration error in 15 bins
-(Guo et al. 2017, eq. 3). With `--temperature` the one is found that makes the truth of the files
-likeliest, each file counting alike; for a model that has none and has not learned from them.
+see `SITES`. Confidence is the probability of what is said: of the class, or where several of the
+model's classes are one of the site's, of all of them. ECE is its expected calibration error in 15
+bins (Guo et al. 2017, eq. 3). With `--temperature` the one is found that makes the truth of the
+files likeliest, each file counting alike; for a model that has none and has not learned from them.
 """
 
 from __future__ import annotations
@@ -133,11 +134,14 @@ def run(model: Any, path: Path, votes: int, grid: str | None) -> Found:
     known = truth >= 0
     assert found.probabilities is not None
     known &= found.labels >= 0
+    prediction = of_class[found.labels[known]]
+    # Of "rest" the model is as sure as of all its classes together that are called so.
+    sure = (found.probabilities[known] * (of_class == prediction[:, None])).sum(1)
     return Found(
         names,
         truth[known],
-        of_class[found.labels[known]],
-        found.probabilities.max(1)[known],
+        prediction,
+        np.minimum(sure, 1),
         cloud.xyz[known],
         found.probabilities[known],
         of_class,

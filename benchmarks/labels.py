@@ -2,8 +2,8 @@
 
     python benchmarks/labels.py FILES --model MODEL … [--memory 400MB]
 
-MODELs are scene models that the native kernels run, files or names of shipped ones. Writes
-benchmarks/results/labels.md: points with the same label, in percent, and the least of the files.
+MODELs are scene models that the native kernels run, files or names of shipped ones. Appends to
+benchmarks/results/labels.md: points with the same label in percent, on average and at least.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from salanet.models import load
 from salanet.models.runner import TorchRunner
 
 RESULTS = Path(__file__).parent / "results"
+HEAD = """| model | operator | files | PyTorch | least | streamed | least |
+|---|---|---:|---:|---:|---:|---:|
+"""
 
 
 def equal(model: str, path: Path, memory: str) -> tuple[float, float]:
@@ -49,10 +52,9 @@ def main() -> None:
     parser.add_argument("--memory", default="400MB")
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
-    lines = [
-        "| model | operator | PyTorch | least | streamed | least |",
-        "|---|---|---:|---:|---:|---:|",
-    ]
+    table = RESULTS / "labels.md"
+    if not table.is_file():
+        table.write_text(HEAD)
     for model in asked.model:
         found = []
         for path in asked.files:
@@ -61,12 +63,11 @@ def main() -> None:
         torch, streamed = np.array(found).T
         name = model if "/" not in model else ""
         operator = open_runner(model).config.operator
-        lines.append(
-            f"| {name} | {operator} | {torch.mean():.3f} | {torch.min():.3f} "
-            f"| {streamed.mean():.3f} | {streamed.min():.3f} |"
-        )
-    text = f"{len(asked.files)} files; streamed with `--memory {asked.memory}`."
-    (RESULTS / "labels.md").write_text("\n".join([*lines, "", text]) + "\n")
+        with table.open("a") as file:
+            file.write(
+                f"| {name} | {operator} | {len(found)} | {torch.mean():.3f} | {torch.min():.3f} "
+                f"| {streamed.mean():.3f} | {streamed.min():.3f} |\n"
+            )
 
 
 if __name__ == "__main__":

@@ -109,6 +109,11 @@ class PointCloud:
         """Whether the file's format itself says that z points up, as LAS does."""
         return bool(getattr(self.source, "upright", False))
 
+    @property
+    def y_up(self) -> bool:
+        """Whether the file's format itself says that y points up, as glTF does."""
+        return bool(getattr(self.source, "y_up", False))
+
     @classmethod
     def of_arrays(
         cls,
@@ -148,7 +153,7 @@ class PointCloud:
         )
         first = clouds[0]
         if all(cloud.crs == first.crs for cloud in clouds):
-            found.source = first._source_of_others()
+            found.source = first.source_of_others()
         return found
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -177,11 +182,11 @@ class PointCloud:
             intensity=None if self.intensity is None else self.intensity[chosen],
             label=None if self.label is None else self.label[chosen],
             attributes={name: array[chosen] for name, array in self.attributes.items()},
-            source=self._source_of_others(),
+            source=self.source_of_others(),
             class_names=self.class_names,
         )
 
-    def _source_of_others(self) -> Any:
+    def source_of_others(self) -> Any:
         """What the source says of any points; None if there is no such source."""
         without_points = getattr(self.source, "without_points", None)
         return None if without_points is None else without_points()

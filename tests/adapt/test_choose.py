@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,8 +45,9 @@ MODELS = [AERIAL, LARGE, ROOMS]
 def test_rooms(y_up: bool, scale: float) -> None:
     cloud = room(y_up=y_up, scale=scale, size=(9, 8, 2.6))
     found, why = choose(summarise(cloud), "a.ply", MODELS)
-    assert found is ROOMS
-    assert why.startswith("taking the model rooms: this looks like rooms (points above one another")
+    assert found is LARGE
+    assert why.startswith("taking the model rooms-large: this looks like rooms (points above one")
+    assert why.endswith("; there is rooms (quicker), too")
 
 
 @pytest.mark.parametrize("size, spacing", [((4, 3), 0.06), ((14, 13), 0.06), ((14, 13), 0.09)])
@@ -62,7 +64,7 @@ def test_meshes_of_rooms_without_ceilings(size: tuple[float, float], spacing: fl
     parts[-1] += [1, 1, 0.7]  # a table
     xyz = np.concatenate(parts)
     cloud = PointCloud(xyz, rgb=np.full(xyz.shape, 99, np.uint8))
-    assert choose(summarise(cloud), "scene0000_00_vh_clean_2.ply", MODELS)[0] is ROOMS
+    assert choose(summarise(cloud), "scene0000_00_vh_clean_2.ply", MODELS)[0] is LARGE
 
 
 def test_surveys_from_the_air() -> None:
@@ -78,10 +80,23 @@ def test_what_a_model_needs() -> None:
         ConfigError, match=r"a\.ply: .* lacks attributes \(aerial needs intensity\)"
     ):
         choose(of(bare, Crs("x", None, "metre")), "a.ply", MODELS)
-    assert choose(summarise(PointCloud(room(size=(9, 8, 2.6)).xyz)), "a.ply", MODELS)[0] is ROOMS
+    assert choose(summarise(PointCloud(room(size=(9, 8, 2.6)).xyz)), "a.ply", MODELS)[0] is LARGE
     strict = entry("strict", "indoor", ("one", "rgb"))
     with pytest.raises(ConfigError, match="strict needs rgb"):
         choose(summarise(PointCloud(room().xyz)), "a.ply", [strict])
+
+
+def test_others_are_named() -> None:
+    bare = entry("bare", "indoor", ("one",), 12)
+    twenty = replace(
+        ROOMS, name="twenty", config=ROOMS.config.model_copy(update={"classes": ("c",)})
+    )
+    seen = summarise(room(size=(9, 8, 2.6)))
+    found, why = choose(seen, "a.ply", [ROOMS, bare, twenty])
+    assert found is bare
+    assert why.endswith("; there is rooms (quicker) and twenty (other classes), too")
+    found, why = choose(seen, "a.ply", [ROOMS])
+    assert found is ROOMS and "there is" not in why
 
 
 def test_doubt_lists_the_models() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from test_alignment import room
-from test_choose import AERIAL, MODELS, ROOMS
+from test_choose import AERIAL, LARGE, MODELS, ROOMS
 
 from salanet.adapt.alignment import AlignmentOptions, examine
 from salanet.adapt.choose import choose
@@ -46,7 +46,7 @@ def test_rooms_that_stand_are_left_standing(kind: str) -> None:
     xyz = whole_room(1000 + KINDS.index(kind), points, kind)
     for unit, metres in UNITS.items():
         cloud = summarise(PointCloud(xyz / metres))
-        assert choose(cloud, "a.ply", MODELS)[0] is ROOMS, unit
+        assert choose(cloud, "a.ply", MODELS)[0] is LARGE, unit
         alignment = examine(ROOMS, cloud)
         assert alignment.scale[0] == pytest.approx(metres) and alignment.up == "z", unit
         alignment = examine(
@@ -62,7 +62,7 @@ def test_a_room_in_small_units_with_y_up(metres: float) -> None:
     """Its walls follow no axis."""
     xyz = lying(WIDE) / metres
     model, why = choose(summarise(PointCloud(xyz)), "a.ply", MODELS)
-    assert model is ROOMS and "looks like rooms" in why
+    assert model is LARGE and "looks like rooms" in why
     alignment = examine(ROOMS, summarise(PointCloud(xyz)))
     assert alignment.up == "y" and alignment.scale[0] == pytest.approx(metres)
     assert any("y is up: most planes" in remark for remark in alignment.remarks)
@@ -121,7 +121,7 @@ def test_the_users_word_decides_the_model() -> None:
         AlignmentOptions(up="y"),
         AlignmentOptions("mm"),
     ):
-        assert choose(summarise(PointCloud(xyz)), "a.ply", MODELS, options)[0] is ROOMS
+        assert choose(summarise(PointCloud(xyz)), "a.ply", MODELS, options)[0] is LARGE
 
 
 def test_a_model_for_other_scans() -> None:
@@ -189,7 +189,7 @@ def test_what_a_camera_sees(corner: tuple[float, float], pitch: float, metres: f
         floor, ceiling = np.percentile(upright[:, 2], [1, 99])
         assert floor < 0 and ceiling > -0.5 and ceiling - floor < 4
         model, _ = choose(summarise(PointCloud(xyz)), "a.ply", MODELS)
-        assert model is ROOMS
+        assert model is LARGE
     asked = examine(ROOMS, summarise(PointCloud(xyz)), AlignmentOptions(up="z"))
     assert asked.up == "z"
     down = examine(ROOMS, summarise(PointCloud(xyz)), AlignmentOptions(up="-y"))

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from glb import Glb
 
 import salanet
 from salanet.cli.main import main
+from salanet.io.faces import triangles
 from salanet.scenes import open_scenes
 from salanet.view import sample
 
@@ -94,3 +96,69 @@ def test_the_surface_is_shown(tmp_path: Path) -> None:
     assert len(sample.load(path, 5000)) == 5000
     assert len(sample.load(path, 5000, vertices=True)) == 144
     assert len(sample.load(path, 100)) == 100
+
+
+def corner_room() -> tuple[np.ndarray, np.ndarray]:
+    """A floor of 4 m by 3 m and two walls 2.5 m high: corners with z up, triangles."""
+    xyz = np.array(
+        [[0, 0, 0], [4, 0, 0], [4, 3, 0], [0, 3, 0], [0, 0, 2.5], [4, 0, 2.5], [0, 3, 2.5]]
+    )
+    faces = [[0, 1, 2], [0, 2, 3], [0, 1, 5], [0, 5, 4], [0, 3, 6], [0, 6, 4]]
+    return xyz.astype(np.float32), np.array(faces, np.uint16)
+
+
+def test_a_room_of_gltf_is_that_of_a_ply(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("trimesh")
+    xyz, faces = corner_room()
+    made = Glb()
+    lying = np.stack([xyz[:, 0], xyz[:, 2], -xyz[:, 1]], axis=1)  # y up
+    made.node(mesh=made.mesh(lying, faces.ravel()), translation=[0, 1, 0])
+    path = made.write(tmp_path / "room.glb")
+    head = f"ply\nformat ascii 1.0\nelement vertex {len(xyz)}\nproperty float x\nproperty float y\n"
+    head += f"property float z\nelement face {len(faces)}\nproperty list uchar int vertex_indices\n"
+    rows = [" ".join(map(str, row)) for row in (xyz + [0, 0, 1]).tolist()]
+    rows += [" ".join(map(str, [3, *face])) for face in faces.tolist()]
+    plain = tmp_path / "room.ply"
+    plain.write_text(head + "end_header\n" + "\n".join(rows) + "\n")
+    standing = predict(plain, tmp_path / "standing.ply", capsys, "--up", "z", "--units", "m")
+    assert main(["predict", str(path), "-m", "rooms", "--json"]) == 0
+    (report,) = json.loads(capsys.readouterr().out)
+    assert report["output"].endswith("room.labelled.ply") and report["points"] == len(xyz)
+    said = " ".join(report["remarks"])
+    assert "y is up, as the file's format has it" in said and "taken to be" not in said
+    assert report["cells"] == standing["cells"]
+    found, other = salanet.read(report["output"]), salanet.read(tmp_path / "standing.ply")
+    assert np.array_equal(found.label, other.label)
+    assert np.allclose(found.xyz, lying + [0, 1, 0])  # the axes of the file
+    assert np.array_equal(triangles(found), faces)
+    assert main(["predict", str(path), "-m", "rooms", "-o", str(tmp_path / "a.laz"), "--json"]) == 0
+    said = " ".join(json.loads(capsys.readouterr().out)[0]["remarks"])
+    assert "faces of the mesh are not kept" in said and "y stays up" in said
+    assert main(["predict", str(path), "-m", "rooms", "-o", str(tmp_path / "a.glb")]) == 2
+    assert "write to .ply, which keeps faces" in capsys.readouterr().err
+
+
+def test_what_is_said_of_a_gltf(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("trimesh")
+    xyz, faces = corner_room()
+    made = Glb()
+    lying = np.stack([xyz[:, 0], xyz[:, 2], -xyz[:, 1]], axis=1)
+    label = np.array([0, 0, 0, 0, 1, 1, 1], np.float32)
+    made.node(mesh=made.mesh(lying, faces.ravel(), _LABEL=label))
+    path = made.write(tmp_path / "room.glb")
+    assert main(["info", str(path), "--json"]) == 0
+    (said,) = json.loads(capsys.readouterr().out)
+    assert said["format"] == "GLB, 6 triangles" and said["points"] == 7
+    assert main(["view", str(path), "--png", str(tmp_path / "room.png")]) == 0
+    assert "y is up" in capsys.readouterr().err
+    command = ["prepare", "files", str(path), str(tmp_path / "scenes"), "--grid", "0.1"]
+    assert main([*command, "--classes", "floor=0,wall=1"]) == 0
+    assert "1 file has y up, as the format has it" in "".join(capsys.readouterr())
+    (scene,) = open_scenes(tmp_path / "scenes", "train")
+    height = scene.coord[:, 2] + scene.offset[2]
+    assert height.min() == pytest.approx(0, abs=1e-6) and height.max() == pytest.approx(2.5)
+    assert scene.segment is not None
+    assert (scene.segment[height > 2] == 1).all()
+    assert (scene.segment[height < 0.01] == 0).mean() > 0.9

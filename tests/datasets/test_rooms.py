@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -13,15 +14,16 @@ from hypothesis import strategies as st
 
 from salanet.cli.main import main
 from salanet.datasets import scannet
-from salanet.datasets.rooms import CLASSES, KINDS, generate, raycast
-from salanet.datasets.rooms.generator import build, scan_room
+from salanet.datasets.rooms import CLASSES, KINDS, furniture, generate, raycast
+from salanet.datasets.rooms.generator import any_kind, build, scan_room
 from salanet.datasets.rooms.layout import inside, shell
 from salanet.datasets.rooms.placing import at_wall, footprint, overlaps
 from salanet.datasets.rooms.primitives import BALL, BOX, Model, Paint, Parts, turn_x, turn_z
 from salanet.datasets.rooms.raycast import Sensor, camera, cast, panorama
-from salanet.datasets.rooms.scenes import plan, room_seed, sensor_of
+from salanet.datasets.rooms.scenes import HOMES, plan, room_seed, sensor_of
 from salanet.datasets.rooms.sensors import Errors
 from salanet.datasets.rooms.survey import survey
+from salanet.datasets.rooms.things import S3DIS, SCANNET, THING_OF
 from salanet.datasets.rooms.walls import build_walls
 from salanet.errors import ConfigError
 from salanet.scenes import open_scenes
@@ -254,9 +256,56 @@ def test_scenes_with_the_classes_of_scannet(
     assert "test: 1 tripod\ntrain: 1 tripod" in capsys.readouterr().out
     (scene,) = open_scenes(out, "test")
     assert tuple(scene.classes) == tuple(scannet.CLASSES)
+    assert tuple(scene.meta["codes"]) == scannet.BENCHMARK.codes
     number = int(scene.name.split("_")[1])
-    room = scan_room(room_seed(0, number), 4000, sensor="tripod")
+    room = scan_room(room_seed(0, number), 4000, scene.meta["kind"], sensor="tripod")
     assert np.array_equal(np.load(scene.folder / "raw_segment.npy"), room.scannet)
+
+
+def test_rooms_for_the_classes_of_scannet_hold_them() -> None:
+    found = [any_kind(random(seed), HOMES) for seed in range(300)]
+    assert set(found) == set(KINDS)
+    assert min(found.count("bathroom"), found.count("kitchen")) > 30
+    usual = [any_kind(random(seed)) for seed in range(300)]
+    assert found.count("bathroom") > 1.5 * usual.count("bathroom")
+    seen: set[int] = set()
+    for kind in ("bathroom", "kitchen", "bedroom"):
+        for seed in range(6):
+            room = build(kind, random(seed))
+            seen |= set(SCANNET[room.model.pack().thing].tolist())
+    assert seen == set(range(-1, len(scannet.CLASSES)))
+
+
+# Kinds: parts, digest of their labels and places to a millimetre, what the generator draws next.
+BUILT = {
+    "office": (222, "d6ac474dd9e4", 1140507509),
+    "lobby": (623, "0320c33d2e9e", 3559796989),
+    "living": (232, "10a8e1dd0279", 390718127),
+    "kitchen": (171, "050bc2934b5a", 875259604),
+    "bedroom": (261, "e493f6f162ac", 3999600568),
+    "bathroom": (66, "4c3011e72d91", 2573594329),
+}
+
+
+@pytest.mark.parametrize("kind", BUILT)
+def test_rooms_stay_what_they_are(kind: str) -> None:
+    """The thirteen classes of a seed do not change with finer things or other draws of rooms."""
+    rng = random(3)
+    parts = build(kind, rng).model.pack()
+    places = np.rint(parts.centre * 1000).astype("<i8")
+    found = hashlib.sha256(parts.label.astype("<i4").tobytes() + places.tobytes()).hexdigest()
+    assert (len(parts.label), found[:12], int(rng.integers(2**32))) == BUILT[kind]
+
+
+def test_things_that_the_two_benchmarks_call_differently() -> None:
+    armchair = furniture.sofa(random(0), 1).pack()
+    assert set(armchair.label) == {CLASSES.index("sofa")}
+    assert {list(scannet.CLASSES)[i] for i in SCANNET[armchair.thing]} == {"chair"}
+    sofa = furniture.sofa(random(0), 2).pack()
+    assert {list(scannet.CLASSES)[i] for i in SCANNET[sofa.thing]} == {"sofa"}
+    poster = THING_OF["poster"]
+    assert CLASSES[S3DIS[poster]] == "wall"
+    assert list(scannet.CLASSES)[SCANNET[poster]] == "picture"
 
 
 def test_nothing_left_to_train_on(tmp_path: Path) -> None:

@@ -25,10 +25,11 @@ property uchar blue
 property float scalar_Classification
 property float scalar_Intensity
 property float scalar_Return_Number
+property float scalar_Number_Of_Returns
 property float scalar_Planarity_(0.5)
 end_header
 """
-KINDS = ["<f8"] * 3 + ["u1"] * 3 + ["<f4"] * 4
+KINDS = ["<f8"] * 3 + ["u1"] * 3 + ["<f4"] * 5
 
 
 @pytest.fixture
@@ -41,6 +42,7 @@ def exported(tmp_path: Path) -> Path:
     rows["scalar_Classification"] = np.where(np.arange(len(cloud)) % 50 == 0, np.nan, 1)
     rows["scalar_Intensity"] = cloud.intensity
     rows["scalar_Return_Number"] = cloud.attributes["return_number"]
+    rows["scalar_Number_Of_Returns"] = cloud.attributes["number_of_returns"]
     rows["scalar_Planarity_(0.5)"] = np.linspace(0, 1, len(cloud))
     path = tmp_path / "from_cc.ply"
     path.write_bytes(HEADER.format(count=len(cloud)).encode() + rows.tobytes())
@@ -60,8 +62,8 @@ def test_there_and_back(exported: Path, tmp_path: Path) -> None:
     assert info.label is not None and info.intensity is not None
     assert {*np.unique(info.label).tolist()} == {-1, 1}
     to = tmp_path / "to_cc.ply"
-    model = "aerial"  # does without the returns, whose names here are others
-    salanet.label(exported, to, model, confidence=True, units="m")
+    (report,) = salanet.label(exported, to, "aerial", confidence=True, units="m")
+    assert not [remark for remark in report.remarks if "return" in remark]
     (before_lines, before), (lines, after) = rows_of(exported), rows_of(to)
     assert {*before_lines} <= {*lines}
     names = list(before.dtype.names or ())
@@ -75,6 +77,42 @@ def test_there_and_back(exported: Path, tmp_path: Path) -> None:
     assert len(np.unique(found)) > 2 and "confidence" in (after.dtype.names or ())
     again = salanet.read(to)
     assert again.label is not None and (again.label == found).all()
+
+
+def test_piece_by_piece(exported: Path, tmp_path: Path) -> None:
+    """The same file, with classes that are floats, in any memory."""
+    whole, pieces = tmp_path / "whole.ply", tmp_path / "pieces.ply"
+    salanet.label(exported, whole, "aerial", units="m")
+    salanet.label(exported, pieces, "aerial", units="m", memory="400MB")
+    assert whole.read_bytes() == pieces.read_bytes()
+
+
+def test_classes_that_are_no_whole_numbers_are_no_classes(exported: Path) -> None:
+    head, mark, body = exported.read_bytes().partition(b"end_header\n")
+    rows = np.frombuffer(body, rows_of(exported)[1].dtype).copy()
+    rows["scalar_Classification"][-1] = 1.5
+    exported.write_bytes(head + mark + rows.tobytes())
+    cloud = salanet.read(exported)
+    assert cloud.label is None and "scalar_Classification" in cloud.attributes
+    to = exported.with_name("out.ply")
+    salanet.label(exported, to, "aerial", units="m", memory="400MB")
+    after = salanet.read(to)
+    np.testing.assert_array_equal(
+        after.attributes["scalar_Classification"], cloud.attributes["scalar_Classification"]
+    )
+    assert after.label is not None and len(np.unique(after.label)) > 2
+
+
+def test_returns_are_found_by_other_names(exported: Path, tmp_path: Path) -> None:
+    cloud = salanet.read(exported)
+    made = town(5, size=24)
+    for name in ("return_number", "number_of_returns"):
+        np.testing.assert_array_equal(cloud.attributes[name], made.attributes[name])
+    salanet.write(tmp_path / "same.ply", cloud)
+    assert (tmp_path / "same.ply").read_bytes() == exported.read_bytes()
+    salanet.write(tmp_path / "a.laz", cloud)
+    found = salanet.read(tmp_path / "a.laz").attributes
+    np.testing.assert_array_equal(found["number_of_returns"], made.attributes["number_of_returns"])
 
 
 def test_smoothed(exported: Path, tmp_path: Path) -> None:

@@ -130,3 +130,29 @@ def test_left_out_points() -> None:
     assert (np.diff(rows) > 0).all()
     assert len(Augmentation(point_drop=0.99).kept(1, rng)) == 1
     assert len(Augmentation(point_drop=0.5).kept(0, rng)) == 0
+
+
+@pytest.mark.parametrize(("slope", "share"), [(0.175, 0.25), (0.6, 0.5), (None, 0.5)])
+def test_heights_are_wrong_where_terrain_is_hard_to_find(slope: float | None, share: float) -> None:
+    augmentation = Augmentation(terrain_error=0.5)
+    rng = np.random.default_rng(3)
+    arrays = {"xyz": rng.normal(0, 5, (50, 3)), "height_above_ground": np.zeros(50, np.float32)}
+    if slope is not None:
+        arrays["terrain_slope"] = np.full(50, slope, np.float32)
+    drawn = [augmentation.terrain(arrays, 1.0, rng)["height_above_ground"] for _ in range(2000)]
+    wrong = [heights for heights in drawn if heights.any()]
+    assert abs(len(wrong) / 2000 - share) < 0.03
+    off = np.concatenate(wrong)
+    assert off.dtype == np.float32 and 3 < abs(off).max() < 5 + 0.5 * 30
+
+
+def test_heights_are_right_on_level_ground() -> None:
+    arrays = {
+        "xyz": XYZ,
+        "height_above_ground": XYZ[:, 2],
+        "terrain_slope": np.full(50, 0.04, np.float32),
+    }
+    rng = np.random.default_rng(4)
+    assert all(
+        Augmentation(terrain_error=1).terrain(arrays, 1.0, rng) is arrays for _ in range(100)
+    )

@@ -50,6 +50,34 @@ def test_a_wide_building_is_removed(wide: float) -> None:
     np.testing.assert_allclose(height[~hall], 0, atol=0.3)
 
 
+def wide(sides: tuple[float, float], rise: float, ramp: bool = False) -> tuple[np.ndarray, ...]:
+    """A square of 260 m with a level place on top of walls; a ramp may lead up to it."""
+    rng = np.random.default_rng(2)
+    xy = rng.uniform(0, 260, (270_000, 2))
+    on = (abs(xy - 130) < np.array(sides) / 2).all(axis=1)
+    z = 0.02 * xy[:, 0] + np.where(on, rise, 0)
+    if ramp:
+        way = (abs(xy[:, 1] - 130) < 15) & (xy[:, 0] < 130) & ~on
+        z[way] += np.clip((xy[way, 0] - 130 + sides[0] / 2 + 50) / 50, 0, 1) * rise
+        on |= way
+    return np.column_stack([xy, z + rng.normal(0, 0.03, len(xy))]), on
+
+
+@pytest.mark.parametrize("sides", [(100, 120), (110, 200), (150, 150)])
+def test_a_hall_wider_than_any_window_is_removed(sides: tuple[float, float]) -> None:
+    xyz, hall = wide(sides, 8)
+    height = height_above_ground(xyz)
+    np.testing.assert_allclose(height[hall], 8, atol=1.5)
+    np.testing.assert_allclose(height[~hall], 0, atol=0.5)
+
+
+@pytest.mark.parametrize(("rise", "ramp"), [(2.5, False), (8, True)], ids=["quay", "ramp"])
+def test_a_wide_quay_and_a_mound_with_a_ramp_stay_ground(rise: float, ramp: bool) -> None:
+    xyz, _ = wide((110, 160), rise, ramp)
+    height = height_above_ground(xyz)
+    assert np.mean(abs(height) < 0.5) > 0.97
+
+
 def test_returns_below_the_ground_do_not_pull_it_down() -> None:
     xyz, height = site()
     xyz[::2000, 2] -= 40

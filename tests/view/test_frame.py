@@ -11,6 +11,7 @@ import pytest
 
 from salanet.cloud import PointCloud
 from salanet.datasets.rooms import generate
+from salanet.datasets.town import town
 from salanet.errors import ConfigError
 from salanet.io import write
 from salanet.view import Sample, load
@@ -95,3 +96,12 @@ def test_degrees_can_be_looked_at() -> None:
     one = sample(room().xyz)
     one.crs = Crs("WGS 84", unit="degree")
     assert (framed(one).up == "y", framed(one).unit) == (False, 1.0)
+
+
+def test_a_survey_in_feet_that_nothing_says() -> None:
+    """As `predict` takes it, so that bars of scale and measures are not metres."""
+    metres = town(3, size=170).xyz * [1, 1, 2.3]
+    assert framed(sample(metres)).unit == 1
+    one = framed(sample(metres / 0.3048))
+    assert one.unit == 0.3048 and said(one, "auto", "auto") == ["a: coordinates are in feet"]
+    assert framed(sample(metres / 0.3048), units="m").unit == 1

@@ -21,7 +21,10 @@ def choose(
     models: Sequence[Entry] | None = None,
     options: AlignmentOptions | None = None,
 ) -> tuple[Entry, str]:
-    """The smallest model that is for such a file and can do with its attributes, and why.
+    """The largest model that is for such a file and can do with its attributes, and why.
+
+    A large one is right more often, and of what smaller ones save only the time is missed: who
+    would rather have that is told their names.
 
     Args:
         summary: what the file looks like.
@@ -51,8 +54,16 @@ def choose(
     if not able:
         missing = ", ".join(f"{m.name} needs {lacking(m, summary.arrays)[0]}" for m in fitting)
         raise ConfigError(f"{where}: looks like {DOMAINS[kind]}, but lacks attributes ({missing})")
-    best = min(able, key=lambda m: m.parameters)
-    return best, f"taking the model {best.name}: this looks like {DOMAINS[kind]} ({reason})"
+    best = max(able, key=lambda m: m.parameters)
+    others = [_beside(best, m) for m in able if m is not best]
+    said = f"; there is {' and '.join(others)}, too" if others else ""
+    return best, f"taking the model {best.name}: this looks like {DOMAINS[kind]} ({reason}){said}"
+
+
+def _beside(best: Entry, other: Entry) -> str:
+    """A model that was not taken, and what speaks for it."""
+    same = set(other.config.classes) == set(best.config.classes)
+    return f"{other.name} ({'quicker' if same else 'other classes'})"
 
 
 @dataclass(frozen=True)

@@ -134,6 +134,8 @@ def _aside(size: float) -> str:
 def _likeliest(summary: Summary, grid: float, trained: float) -> Units:
     """Metres, unless they make no sense and another unit does."""
     unknown = "has no reference system" if summary.crs is None else "names no unit"
+    if summary.metric:
+        unknown = "should be in metres, as its format is"
     height = float(summary.size[2])
     room = _room(summary, grid, trained)
     if room is not None:
@@ -149,6 +151,8 @@ def _likeliest(summary: Summary, grid: float, trained: float) -> Units:
                 )
             ],
         )
+    if summary.metric:
+        return Units((1.0, 1.0, 1.0), [])
     feet = _feet(summary, grid, trained)
     if feet == 2:
         return Units(

@@ -49,6 +49,7 @@ LEVEL, SOME = 0.7, 0.03  # cosine between y and the normal of floors and tables,
 SEEN = "the network sees z up, the output keeps its axes"
 CAMERA = f"one surface in every direction, as from a camera in the origin; {SEEN}"
 SAID = {
+    "format": Remark(f"y is up, as the file's format has it; {SEEN}", "up-said"),
     "y": Remark(f"y is up: most planes lie across y or along it; {SEEN}", "up-guessed"),
     "ahead": Remark(f"y points down, z ahead: {CAMERA}", "up-guessed"),
     "back": Remark(f"y is up, z points back: {CAMERA}", "up-guessed"),
@@ -92,6 +93,8 @@ def decide(option: str, summary: Summary, scale: float = 1.0) -> tuple[str, list
     """
     if option in ("y", "-y"):
         return option, [f"{WORDS[option]}, as asked; {SEEN}"]
+    if summary.y_up and option == "auto":
+        return "y", [SAID["format"]]
     if option == "z" or said_by(summary) or not summary.size[1] > 0:
         return "z", []
     view, certain = _view(summary, scale)

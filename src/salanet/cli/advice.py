@@ -23,6 +23,7 @@ ADVICE = {
     "units-guessed": " (--units m if this is wrong)",
     "up-doubtful": ": look at the result, or say --up y or --up z",
     "up-guessed": " (--up z if this is wrong)",
+    "up-said": " (--up z if this is wrong)",
     "mesh": " (--vertices: without them)",
     "view-doubtful": ": --up=-y if it does, else --up z",
 }

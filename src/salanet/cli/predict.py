@@ -66,7 +66,7 @@ def run(
         model: model file (.safetensors), or the name of one that comes with the package (`salanet
             models`). Default: the one of these that a file looks made for.
         output: file for one input, folder for several. Default: NAME.labelled.SUFFIX beside each
-            (.laz for E57, which is read only).
+            (.laz for E57, .ply for OBJ and glTF, which are read only).
         probabilities: add the probability of each class as attributes p_CLASS.
         confidence: add the largest of the probabilities.
         entropy: add the entropy of the probabilities, from 0 (certain) to 1 (all as likely).
@@ -80,7 +80,7 @@ def run(
             where the points are much sparser than in training.
         noise: label points too that the file flags as noise or withholds. By default they keep
             their codes, and nothing rests on them.
-        vertices: of a mesh (PLY with faces), see the vertices alone. By default points all over
+        vertices: of a mesh (PLY, OBJ, glTF), see the vertices alone. By default points all over
             its faces are seen too; those labelled are the vertices either way.
         keep: classes whose points keep them: codes, ranges and names such as 7,64-67,water; none:
             every point gets a new one; all: only points without a class do. Default (auto): in

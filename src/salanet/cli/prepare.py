@@ -70,7 +70,7 @@ class Files:
     columns: str | None = None
     """What the columns of text files are, such as 'x,y,z,intensity,label'; _ skips one."""
     vertices: bool = False
-    """Of meshes (PLY with faces), take the vertices alone, not points all over their faces."""
+    """Of meshes (PLY, OBJ, glTF), take the vertices alone, not points all over their faces."""
     licence: str = ""
     """Origin and licence of the data, carried into the models trained on it."""
     workers: int = field(default_factory=lambda: min(os.cpu_count() or 1, 8))

@@ -15,7 +15,7 @@ from salanet.datasets.balance import Counted, balance, warnings
 from salanet.datasets.blocks import Contents
 from salanet.datasets.files import Settings
 from salanet.datasets.jobs import SPLITS, Job, Prepared, is_current
-from salanet.datasets.usable import foreign_units, left_out
+from salanet.datasets.usable import foreign_units, left_out, turned
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,7 @@ def show_report(
     """What was prepared."""
     names = settings.classes.names
     found = warnings(prepared, names) + foreign_units(prepared) + left_out(prepared)
+    found += turned(prepared)
     found += _strangers(prepared, destination)
     parts = expected(plan, names) if plan.contents else []
     if as_json:

@@ -75,7 +75,7 @@ def run(
         units: of the coordinates, to know rooms, whose ceiling is cut. By default what the file's
             reference system says, else found out.
         columns: what the columns of text files are, such as 'x,y,z,intensity'; _ skips one.
-        vertices: of a mesh (PLY with faces), show the vertices alone. By default points all over
+        vertices: of a mesh (PLY, OBJ, glTF), show the vertices alone. By default points all over
             its faces are shown too, with the labels of the nearest corners.
         browser: open the browser.
         port: of the server. Default: any that is free.

@@ -29,6 +29,7 @@ from salanet.datasets.splits import select
 from salanet.datasets.usable import usable
 from salanet.errors import ConfigError, DataError, FileError, NoLabelsError
 from salanet.io.las.asprs import ASPRS
+from salanet.io.mesh import with_z_up
 from salanet.io.walk import files_below
 from salanet.sampling.cells import KEPT, Cells, to_cells
 from salanet.sampling.surface import of_mesh
@@ -78,8 +79,8 @@ class Settings:
         }
 
     def read(self, source: Path) -> PointCloud:
-        """The points of a file; of a mesh, its surface (`salanet.sampling.surface`)."""
-        cloud = io.read(source, columns=self.columns)
+        """The points of a file, z up; of a mesh, its surface (`salanet.sampling.surface`)."""
+        cloud = with_z_up(io.read(source, columns=self.columns))
         surface = None if self.vertices else of_mesh(cloud, self.grid, source)
         return cloud if surface is None else surface
 
@@ -199,7 +200,7 @@ def _subsample(source: Path, settings: Settings) -> tuple[Cells, NDArray[np.int1
     """The cells of a file, the class of each of their points, and what to note of the file."""
     where = str(source)
     cloud = settings.read(source)
-    system = cloud.crs
+    system, turned = cloud.crs, cloud.y_up
     cloud, others = usable(cloud, settings, where)
     missing = sorted(set(settings.keep) - set(cloud.attributes))
     if missing:
@@ -212,7 +213,7 @@ def _subsample(source: Path, settings: Settings) -> tuple[Cells, NDArray[np.int1
     keep = (*KEPT, *settings.keep)
     cells = to_cells(cloud, settings.grid, segment=segment, keep=keep, where=where)
     foreign = system.foreign if system is not None else ""
-    return cells, segment, {"unit": foreign, "left_out": others}
+    return cells, segment, {"unit": foreign, "left_out": others, "turned": turned}
 
 
 def _write(

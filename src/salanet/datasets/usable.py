@@ -65,3 +65,10 @@ def foreign_units(results: Iterable[Prepared]) -> list[str]:
         "`salanet predict` gives the network"
         for unit, count in units.items()
     ]
+
+
+def turned(results: Iterable[Prepared]) -> list[str]:
+    """A remark on files whose format has y up, as glTF has: their scenes have z up."""
+    count = sum(bool(result.meta.get("turned")) for result in results)
+    who = f"{count} files have" if count > 1 else "1 file has"
+    return [f"{who} y up, as the format has it: the scenes have z up"] if count else []

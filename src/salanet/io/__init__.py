@@ -20,19 +20,22 @@ from salanet.errors import DataError, FileError, SalaNetError
 from salanet.io.atomic import atomic_path
 from salanet.io.unchanged import require_unchanged, states
 
+MESHES = (".obj", ".glb", ".gltf")
 FORMATS = {
     **dict.fromkeys([".las", ".laz"], "las.clouds"),
     ".ply": "ply",
     ".pcd": "pcd",
     ".e57": "e57",
     ".ptx": "ptx",
+    **dict.fromkeys(MESHES, "mesh"),
     **dict.fromkeys([".npy", ".npz"], "npz"),
     **dict.fromkeys([".xyz", ".csv", ".txt", ".asc", ".pts"], "text"),
 }
 SUFFIXES = tuple(FORMATS)
-WRITABLE = tuple(suffix for suffix in SUFFIXES if suffix not in (".e57", ".ptx"))
+WRITABLE = tuple(suffix for suffix in SUFFIXES if suffix not in (".e57", ".ptx", *MESHES))
 
 __all__ = [
+    "MESHES",
     "SUFFIXES",
     "WRITABLE",
     "atomic_path",
@@ -174,7 +177,8 @@ def require_writable(path: Path, source: Path | None = None) -> None:
     """
     _module(path)
     if path.suffix.lower() not in WRITABLE:
-        raise FileError(path, f"{path.suffix} is read only; write to .laz or .ply instead")
+        better = ".ply, which keeps faces," if path.suffix.lower() in MESHES else ".laz or .ply"
+        raise FileError(path, f"{path.suffix} is read only; write to {better} instead")
     if source is not None and source.suffix.lower() in (".las", ".laz"):
         from salanet.io.las import binary, copc
 

@@ -131,7 +131,7 @@ def _lost_beside(before: Any, after: Any) -> list[str]:
     system: Crs | None = getattr(before, "crs", None)
     if system is not None and getattr(after, "crs", None) is None:
         found.append(f"the reference system ({system.name}) is not kept")
-    if type(before) is type(after):
+    if isinstance(before, type(after)):  # a mesh is written as a PLY
         return found
     if hasattr(before, "record"):
         others = {*before.file.records()} - DESCRIBED
@@ -144,7 +144,7 @@ def _lost_beside(before: Any, after: Any) -> list[str]:
             if red.max() > 255 and not np.isin(red & 255, (0, 255)).all():
                 found.append("colours of 16 bits became 8 bits")
     if hasattr(before, "before") and before.before + before.after:
-        found.append("the other elements of the PLY (faces) are not kept")
+        found.append("the faces, and what else is beside its points, are not kept")
     rest = getattr(before, "rest", None)
     if isinstance(rest, dict):
         found += [f"'{name}' is not per point: left out" for name in rest]

@@ -175,6 +175,9 @@ def _format(path: Path, source: Any) -> str:
             return f"{name} 1.{source.file.get(binary.MINOR)}, point format {source.file.format}"
         case "PlySource" | "PcdSource":
             return f"{name} {source.encoding.replace('_', ' ')}"
+        case "MeshSource":
+            parts = f" in {source.parts:,} parts" if source.parts > 1 else ""
+            return f"{name}, {source.triangles:,} triangles{parts}"
         case "E57Source" | "PtxSource":
             count = len(source.scans)
             return f"{name}, {count} scan{'s' if count > 1 else ''}"

@@ -49,6 +49,19 @@ def triangles(cloud: PointCloud, where: Path | str = "mesh") -> NDArray[np.int64
     return found
 
 
+def unkept(cloud: PointCloud, to: Path) -> list[str]:
+    """What a mesh loses in a file that is no PLY, one line each."""
+    source, suffix = cloud.source, to.suffix.lower()
+    if not isinstance(source, PlySource) or suffix == ".ply":
+        return []
+    said = []
+    if any(line.split()[:2] == ["element", FACES] for line in source.header):
+        said.append(f"the faces of the mesh are not kept: {suffix} has no place for them, .ply has")
+    if cloud.y_up and suffix in (".las", ".laz"):
+        said.append("y stays up, though programs take z to be up in a LAS file")
+    return said
+
+
 def _corners(path: Path, source: PlySource, elements: list[Element]) -> Lists | None:
     """The corners of all faces; None if there are no faces."""
     names = [element.name for element in elements]

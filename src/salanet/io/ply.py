@@ -343,7 +343,7 @@ def _with_properties(header: list[str], columns: dict[str, Any], element: str) -
 
     A property that stays as it was keeps its line, spelling of the type included.
     """
-    properties = {name: _declared(name, column) for name, column in columns.items()}
+    properties = {name: declared(name, column) for name, column in columns.items()}
     result: list[str] = []
     at, inside, first = 0, False, True
     for line in header:
@@ -362,7 +362,8 @@ def _with_properties(header: list[str], columns: dict[str, Any], element: str) -
     return [*result[:at], *properties.values(), *result[at:]]
 
 
-def _declared(name: str, column: Any) -> str:
+def declared(name: str, column: Any) -> str:
+    """The header's line of a property."""
     if isinstance(column, Lists):
         kinds = " ".join(NAMES[part.dtype.str[1:]] for part in column)
         return f"property list {kinds} {name}"

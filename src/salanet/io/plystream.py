@@ -1,7 +1,7 @@
 """Binary PLY files of any size; see `salanet.io.stream`.
 
-Those whose points come first and have no lists, and whose colours have 8 bits and labels are
-integers, where they have any: then nothing depends on points that are not there yet.
+Those whose points come first and have no lists, and whose colours have 8 bits and labels are whole
+numbers, where they have any: then nothing depends on points that are not there yet.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from salanet.io.las.octree import Tree
 from salanet.io.names import from_latin
 from salanet.io.streams import Labelled
 
-COLOUR, LABELS = "u1", ("u1", "i1", "u2", "i2", "i4")
+COLOUR, LABELS, FLOATS = "u1", ("u1", "i1", "u2", "i2", "i4"), ("f4", "f8")
+AT_ONCE = 1 << 20  # rows looked at for labels
 
 
 class PlyStream:
@@ -48,7 +49,18 @@ class PlyStream:
             raise FileError(path, f"cut short: no room for the {self.count} points promised")
         _, columns = self._cloud(np.empty(0, self._row))
         kinds = {role: columns.stored(role).dtype.str[1:] for role in columns.roles}
-        self.streamable = kinds.get("rgb", COLOUR) == COLOUR and kinds.get("label", "u1") in LABELS
+        self.streamable = kinds.get("rgb", COLOUR) == COLOUR
+        if self.streamable and kinds.get("label") in FLOATS:
+            self.streamable = self._whole(columns.roles["label"][0])
+        else:
+            self.streamable &= kinds.get("label", "u1") in LABELS
+
+    def _whole(self, name: str) -> bool:
+        """Whether all of a column are classes; CloudCompare writes them as floats."""
+        return all(
+            table.field_of(table.Table({name: rows[name]}, {"label": (name,)}), "label") is not None
+            for rows in self._rows(AT_ONCE)
+        )
 
     @property
     def names(self) -> list[str]:

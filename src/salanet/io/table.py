@@ -11,7 +11,9 @@ Names are matched without regard to case:
 | intensity | intensity, scalar_Intensity                                                    |
 | label     | label, class, classification, scalar_Label, scalar_Classification; NaN gives −1 |
 
-The first match of a row is taken; every other column is an attribute under its own name, also one
+The first match of a row is taken. Return numbers are the attributes `return_number` and
+`number_of_returns`, however other programs spell them (`scalar_Return_Number`, `NumberOfReturns`);
+their columns keep the file's names. Every other column is an attribute under its own name, also one
 that has the name of a field and is of another kind: labels that are no whole numbers of 32 bits,
 several values a point, text. Colours that are NaN are black.
 """
@@ -45,16 +47,25 @@ NAMES: dict[str, list[tuple[str, ...]]] = {
 }
 
 
+# Attributes that models use, and how their columns are spelt: in lower case, letters alone.
+SPELT = {
+    "return_number": ("returnnumber",),
+    "number_of_returns": ("numberofreturns", "numreturns"),
+}
 PACKED = [("rgb",), ("rgba",)]  # colours in one column of 32 bits
 FOURTH = np.uint32(0xFF000000)  # the bits beside the colours: 0, or an opacity
 
 
 @dataclass
 class Table:
-    """The columns of a file, in its order and its number types, and which are which field."""
+    """The columns of a file, in its order and its number types, and which are which field.
+
+    `spelt` are columns of attributes that have another name in the cloud.
+    """
 
     columns: dict[str, Column]
     roles: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    spelt: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()))) if self.columns else 0
@@ -85,14 +96,28 @@ def to_cloud(path: Path, columns: dict[str, Column]) -> tuple[PointCloud, Table]
     if "xyz" not in table.roles:
         raise FileError(path, f"no x, y and z among its columns: {', '.join(columns) or 'none'}")
     taken = {name for names in table.roles.values() for name in names}
+    table.spelt = _spelt(columns, taken)
+    known = {column: name for name, column in table.spelt.items()}
     cloud = PointCloud(
         xyz=np.asarray(table.stored("xyz"), dtype=np.float64),
         rgb=field_of(table, "rgb"),
         intensity=field_of(table, "intensity"),
         label=field_of(table, "label"),
-        attributes={name: column for name, column in columns.items() if name not in taken},
+        attributes={known.get(n, n): column for n, column in columns.items() if n not in taken},
     )
     return cloud, table
+
+
+def _spelt(columns: dict[str, Column], taken: set[str]) -> dict[str, str]:
+    """Attributes whose column has another name; none of a name that a column has."""
+    numbers = [name for name, c in columns.items() if c.ndim == 1 and c.dtype.kind in "iuf"]
+    found: dict[str, str] = {}
+    for name in numbers:
+        plain = "".join(filter(str.isalpha, name.lower().removeprefix("scalar_")))
+        for attribute, spellings in SPELT.items():
+            if plain in spellings and attribute not in columns and name not in taken:
+                found.setdefault(attribute, name)
+    return found
 
 
 def field_of(table: Table, role: str) -> Column | None:
@@ -166,14 +191,15 @@ def to_columns(cloud: PointCloud, table: Table | None, flatten: bool = True) -> 
     another length than the cloud only lends its order. With `flatten`, attributes of shape
     (N, K) become K columns called name_0, name_1, ...
     """
+    old = table if table is not None else Table({})
     flat: dict[str, Column] = {}
-    for name, array in cloud.attributes.items():
+    for attribute, array in cloud.attributes.items():
+        name = old.spelt.get(attribute, attribute)
         if np.ndim(array) == 1 or not flatten:
             flat[name] = np.asarray(array)
         else:
             wide = np.asarray(array).reshape(len(cloud), -1)
             flat.update({f"{name}_{i}": wide[:, i] for i in range(wide.shape[1])})
-    old = table if table is not None else Table({})
     same_length = len(old) == len(cloud)
     columns: dict[str, Column] = {}
     changed: dict[str, Column] = {}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from salanet.cloud import NO_LABEL, PointCloud, usable_names
 from salanet.errors import ConfigError, FileError
-from salanet.io import SUFFIXES, WRITABLE, require_writable
+from salanet.io import MESHES, SUFFIXES, WRITABLE, require_writable
 from salanet.io.atomic import require_folder
 from salanet.io.las import copc
 from salanet.io.las.asprs import ASPRS, is_standard
@@ -23,7 +23,7 @@ from salanet.sampling.noise import flagged
 
 # Before the suffix of an output whose name was not given.
 MARK = ".labelled"
-# Nothing is written in these formats; their points go to LAZ.
+# Nothing is written in these formats; their points go to LAZ, meshes to PLY.
 READ_ONLY = {*SUFFIXES} - {*WRITABLE}
 # LAS allows no longer names, in bytes.
 LONGEST_NAME = 32
@@ -195,7 +195,7 @@ def class_names(model: Described) -> dict[int, str]:
 def _output(path: Path, output: Path | None, count: int, mark: str) -> Path:
     suffix = path.suffix
     if suffix.lower() in READ_ONLY:
-        suffix = ".laz"
+        suffix = ".ply" if suffix.lower() in MESHES else ".laz"
     stem = path.stem
     if copc.named(path) and is_copc(path):
         stem, suffix = path.name[: -len(copc.SUFFIX)], copc.SUFFIX

@@ -18,7 +18,7 @@ from salanet.engine.segmentation import cloud_input, segment
 from salanet.errors import FileError
 from salanet.io import read, require_writable, write
 from salanet.io.describe import remarks as reading_remarks
-from salanet.io.faces import has_faces
+from salanet.io.faces import has_faces, unkept
 from salanet.io.stream import Stream, open_stream
 from salanet.io.unchanged import require_unchanged, states
 from salanet.labelling.changes import Tally
@@ -274,7 +274,8 @@ def _whole(
     tally, renamed = label_cloud(cloud, found, model, decision, **extras)
     make_folder(to)
     require_unchanged(before)
-    remarks = [*reading_remarks(cloud), *alignment.remarks, *renamed, *write(to, cloud)]
+    said = [*reading_remarks(cloud), *alignment.remarks, *renamed, *unkept(cloud, to)]
+    remarks = [*said, *write(to, cloud)]
     clock.append(time.perf_counter())
     spent = np.diff(clock).tolist()
     report = Report(

@@ -10,7 +10,9 @@
    around it along part of its border, and stays ground.
 4. A wide, low hall sticks out by less than a hill of its width may. It is found by its border
    alone: a step down wherever it does not touch something higher.
-5. A headland or a rock is enclosed by steps as a building is, but climbs further than any roof,
+5. Roofs wider than any window are smooth surfaces that nothing joins to the rest: a high step
+   down on all sides that are in view. Quays and terraces are lower, or have a ramp.
+6. A headland or a rock is enclosed by steps as a building is, but climbs further than any roof,
    and nearly everywhere: such a surface stays ground.
 """
 
@@ -37,10 +39,15 @@ ROUNDS = 3  # terrain found again is a border for what lies behind it
 
 LOW_SLOPE = 0.05  # for wide and low halls
 LOW_MOST = 2.0  # metres
-LOW_SMOOTH = 0.05  # share of their border that may be without a step
+LOW_SMOOTH = 0.05  # share of a roof's border that may be without a step
 LOW_STEPS = 0.5  # share of it that must be a step down: no tall wall, no edge of the cloud
 LOW_STEP = 1.5  # metres, their mean step
 LOW_FEWEST = 30  # cells
+
+WIDE_STEP = 4.0  # metres, the mean step of a roof wider than the window; quays are lower
+WIDE_AREA = 1000.0  # m², the least of it
+WIDE_STEPS = 0.15  # share of the border with such a step; most may touch crowns and other roofs
+WIDE_EDGE = 0.4  # times as much of its border as has a step down may be the edge of the cloud
 
 CLIMB = 3.0  # metres between neighbouring cells of one rock face
 RELIEF = 12.0  # metres that a rock climbs, more than roofs do
@@ -102,9 +109,11 @@ def _objects(heights: Raster, cell: float, window: float, rocks: bool) -> Mask:
         candidates &= ~border.cells(terrain)
     high = candidates | small
     border = _Border.of(heights, low & ~high, level, high)
-    hall = (border.smooth <= LOW_SMOOTH * border.steps) & (border.size >= LOW_FEWEST)
-    hall &= (border.steps > LOW_STEPS * border.length) & (border.drop > LOW_STEP * border.steps)
-    objects = high | border.cells(hall)
+    low_halls = border.alone(LOW_STEPS, LOW_STEP) & (border.size >= LOW_FEWEST)
+    objects = high | border.cells(low_halls)
+    border = _Border.of(heights, ~objects, level, objects)
+    wide = border.alone(WIDE_STEPS, WIDE_STEP) & (border.size * cell**2 >= WIDE_AREA)
+    objects |= border.cells(wide & (border.edge <= WIDE_EDGE * border.steps))
     return objects & ~_rocks(heights, high, level) if rocks else objects
 
 
@@ -185,6 +194,7 @@ class _Border:
         label: raster of the segment's number, 0 outside.
         size: cells of each segment; what follows counts sides of cells along its border.
         length: all of them.
+        edge: at the edge of the raster.
         smooth: without a step, to ground.
         steps: with a step down.
         drop: sum of the steps down in metres.
@@ -193,6 +203,7 @@ class _Border:
     label: NDArray[np.int32]
     size: NDArray[np.int64]
     length: Raster
+    edge: Raster
     smooth: Raster
     steps: Raster
     drop: Raster
@@ -202,7 +213,7 @@ class _Border:
         """Of the chosen cells; `level` says where neighbours have no step between them."""
         label = _segments(chosen, level)
         size = np.bincount(label.reshape(-1))
-        length, smooth, steps, drop = np.zeros((4, len(size)))
+        length, edge, smooth, steps, drop = np.zeros((5, len(size)))
         for (a, b), flat in zip(_PAIRS, level, strict=True):
             for inside, outside in ((a, b), (b, a)):
                 at = (label[inside] > 0) & (label[inside] != label[outside])
@@ -215,8 +226,16 @@ class _Border:
                 steps += np.bincount(segment[down], minlength=len(size))
                 drop += np.bincount(segment[down], fall[down], minlength=len(size))
         for side in (label[0], label[-1], label[:, 0], label[:, -1]):
-            length += np.bincount(side, minlength=len(size))
-        return cls(label, size, length, smooth, steps, drop)
+            edge += np.bincount(side, minlength=len(size))
+        return cls(label, size, length + edge, edge, smooth, steps, drop)
+
+    def alone(self, share: float, step: float) -> Mask:
+        """Segments that nothing joins to the ground: a share of the border has steps down.
+
+        Their mean is more than `step`.
+        """
+        apart: Mask = self.smooth <= LOW_SMOOTH * self.steps
+        return apart & (self.steps > share * self.length) & (self.drop > step * self.steps)
 
     def cells(self, segments: Mask) -> Mask:
         """The cells of some segments."""

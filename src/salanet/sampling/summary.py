@@ -46,6 +46,7 @@ class Summary:
         upright: the format itself says that z points up (LAS).
         arrays: n values of every attribute, by name; what features are made of is of their kind.
         company: where the points of the whole have company; None if nobody looked.
+        y_up, metric: the format itself says that y points up, that coordinates are metres (glTF).
         flagged: how many points the file itself flags as noise; they are not in the sample.
         not_finite: how many others have NaN or infinite coordinates; nor are they.
     """
@@ -58,6 +59,8 @@ class Summary:
     company: Company | None = None
     flagged: int = 0
     not_finite: int = 0
+    y_up: bool = False
+    metric: bool = False
 
     @cached_property
     def spacing(self) -> float:
@@ -229,4 +232,6 @@ def restored(arrays: Mapping[str, NDArray[Any]], source: Any, points: int | None
         company=company,
         flagged=int(arrays["flagged"]),
         not_finite=int(arrays["not_finite"]),
+        y_up=getattr(source, "y_up", False),
+        metric=getattr(source, "metric", False),
     )

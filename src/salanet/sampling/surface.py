@@ -59,9 +59,9 @@ def sampled(
         spacing: in the cloud's units; larger where there would be more than `most` points.
 
     Returns:
-        N + M points without a source. Colours, intensities and fractions of attributes go evenly
-        from corner to corner; labels and what else is whole numbers are those of the nearest
-        corner. The same arguments give the same points.
+        N + M points, with what the source says of any points. Colours, intensities and fractions of
+        attributes go evenly from corner to corner; labels and what else is whole numbers are those
+        of the nearest corner. The same arguments give the same points.
     """
     size = areas(cloud.xyz, corners_of)
     total = float(size.sum())
@@ -113,4 +113,5 @@ def _parts(
         for name, array in cloud.attributes.items()
     }
     given["class_names"] = cloud.class_names
+    given["source"] = cloud.source_of_others()
     return given

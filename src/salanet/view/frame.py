@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from salanet.adapt.alignment import AlignmentOptions, strays
-from salanet.adapt.kind import USUAL_GRIDS, find_axes
+from salanet.adapt.kind import USUAL_GRIDS, domain, find_axes
 from salanet.adapt.units import NAMES, SIZES, plural
 from salanet.adapt.upright import WORDS
 from salanet.errors import DataError
 from salanet.remark import Remark
 from salanet.sampling.summary import SAMPLE, Summary
 from salanet.view.sample import Sample, picked
-
-GRID = USUAL_GRIDS["indoor"]  # units and axes only matter to rooms
 
 
 def framed(sample: Sample, up: str = "auto", units: str = "auto") -> Sample:
@@ -35,10 +33,14 @@ def framed(sample: Sample, up: str = "auto", units: str = "auto") -> Sample:
         crs=sample.crs,
         upright=sample.upright,
         arrays={},
+        y_up=sample.y_up,
+        metric=sample.metric,
     )
     asked = AlignmentOptions(units=units, up=up)
     try:
-        found = find_axes(asked.units, asked.up, summary, GRID, GRID, sample.name)
+        kind, _ = domain(summary, asked.units, asked.up, sample.name)
+        grid = USUAL_GRIDS.get(kind, USUAL_GRIDS["indoor"])
+        found = find_axes(asked.units, asked.up, summary, grid, grid, sample.name)
     except DataError:  # in degrees, which need not stop anybody from looking
         return replace(sample, up="z" if up == "auto" else up)
     return replace(sample, up=found.up, unit=found.scale[0])

@@ -44,6 +44,7 @@ class Sample:
         names: names of codes that the file itself gives.
         crs: the file's reference system, if it names one.
         upright: the format itself says that z points up.
+        y_up, metric: the format itself says that y points up, that coordinates are metres.
         up: what points up in the file, "z", "y" or "-y" (see `salanet.view.frame`).
         unit: metres that a unit of the coordinates is long.
         company: of these points and the strays that were left out; None if nobody looked.
@@ -61,6 +62,8 @@ class Sample:
     names: dict[int, str] = field(default_factory=dict)
     crs: Crs | None = None
     upright: bool = False
+    y_up: bool = False
+    metric: bool = False
     up: str = "z"
     unit: float = 1.0
     company: Company | None = None
@@ -181,7 +184,9 @@ def together(samples: Sequence[Sample], name: str) -> Sample:
     first = samples[0]
     alike = [n for n in first.further if all(n in s.further for s in samples)]
     further = {n: np.concatenate([s.further[n] for s in samples]) for n in alike}
-    about: dict[str, Any] = {n: getattr(first, n) for n in ("crs", "upright", "up", "unit")}
+    about: dict[str, Any] = {
+        n: getattr(first, n) for n in ("crs", "upright", "y_up", "metric", "up", "unit")
+    }
     return Sample(
         name, sum(s.total for s in samples), names=names, further=further, **arrays, **about
     )
@@ -255,6 +260,8 @@ def _of_rows(cloud: PointCloud, name: str, truth: NDArray[np.integer] | None = N
         names=dict(cloud.class_names),
         crs=cloud.crs,
         upright=cloud.upright,
+        y_up=cloud.y_up,
+        metric=bool(getattr(cloud.source, "metric", False)),
         further={n: v for n, v in cloud.attributes.items() if _shown(n, v)},
     )
 

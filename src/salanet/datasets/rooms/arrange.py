@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from salanet.datasets.rooms import clutter, furniture, soft, storage
+from salanet.datasets.rooms import clutter, furniture, kitchens, soft, storage
 from salanet.datasets.rooms.groups import (
     Maker,
     choose,
@@ -31,7 +31,7 @@ from salanet.datasets.rooms.primitives import turn_z
 
 AT_WALLS: tuple[Maker, ...] = (
     *clutter.AT_WALLS, storage.cabinet, storage.cabinet, storage.cabinet, storage.wardrobe,
-    storage.fridge,
+    kitchens.fridge,
 )  # fmt: skip
 EXTRAS: tuple[Maker, ...] = (
     furniture.any_chair, furniture.any_chair, furniture.table, furniture.bookcase,
@@ -193,7 +193,7 @@ def _classroom(room: Room, rng: Rng) -> None:
 def _storage(room: Room, rng: Rng) -> None:
     several(room, furniture.bookcase, rng, 1, 5)
     several(room, storage.lockers, rng, 0, 1)
-    several(room, storage.washer, rng, 0, 2)
+    several(room, kitchens.washer, rng, 0, 2)
     several(room, clutter.box, rng, 1, 8)
     several(room, clutter.heap, rng, 0, 3)
     if rng.random() < 0.5:
@@ -219,11 +219,11 @@ def _hall(room: Room, rng: Rng) -> None:
 def _kitchen(room: Room, rng: Rng) -> None:
     kitchen_rows(room, rng)
     if room.area > 12 and rng.random() < 0.4:
-        anywhere(room, storage.island(rng), rng, straight=True)
+        anywhere(room, kitchens.island(rng), rng, straight=True)
     if rng.random() < 0.5:
-        at_wall(room, storage.fridge(rng), rng)
+        at_wall(room, kitchens.fridge(rng), rng)
     several(room, storage.cabinet, rng, 0, 2)
-    several(room, storage.washer, rng, 0, 1)
+    several(room, kitchens.washer, rng, 0, 1)
     make = furniture.table if rng.random() < 0.6 else furniture.round_table
     group(room, make(rng), furniture.chair(rng), rng)
     if rng.random() < 0.3:
@@ -251,7 +251,7 @@ def _bathroom(room: Room, rng: Rng) -> None:
         if rng.random() < 0.8:
             several(room, maker, rng, 1, 3 if room.area > 8 else 1)
     several(room, storage.cabinet, rng, 0, 2)
-    several(room, storage.washer, rng, 0, 1)
+    several(room, kitchens.washer, rng, 0, 1)
     for _ in range(int(rng.integers(0, 4))):
         on_wall(room, soft.towel, rng.uniform(0.6, 1.2), rng)
     if rng.random() < 0.3:

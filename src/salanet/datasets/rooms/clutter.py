@@ -1,4 +1,4 @@
-"""Everything that stands about and has no class of its own."""
+"""Everything that stands about and has no class of its own among the thirteen of S3DIS."""
 
 from __future__ import annotations
 
@@ -107,10 +107,10 @@ def bin_(rng: Rng) -> Model:
     model, paint = Model(), materials.plastic(rng)
     r, h = rng.uniform(0.1, 0.22), rng.uniform(0.25, 0.65)
     if rng.random() < 0.6:
-        model.rod(C, paint, [0, 0, 0], [0, 0, h], r * 0.8, r, tube=True)
-        model.rod(C, paint, [0, 0, 0], [0, 0, h * rng.uniform(0.02, 0.5)], r * 0.79)
+        model.rod("bin", paint, [0, 0, 0], [0, 0, h], r * 0.8, r, tube=True)
+        model.rod("bin", paint, [0, 0, 0], [0, 0, h * rng.uniform(0.02, 0.5)], r * 0.79)
     else:
-        model.box(C, paint, [-r, -r, 0], [r, r * 0.8, h])
+        model.box("bin", paint, [-r, -r, 0], [r, r * 0.8, h])
     return model
 
 

@@ -256,6 +256,8 @@ def sofa(rng: Rng, seats: int | None = None) -> Model:
         centre = np.array([x, -d + 0.35, seat + 0.19])
         half = np.array([0.2, 0.06, 0.18])
         model.box("sofa", materials.fabric(rng), centre - half, centre + half, tilt)
+    if count == 1:
+        model.call("sofa", "armchair")
     return model
 
 

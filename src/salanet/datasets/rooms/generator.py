@@ -23,7 +23,7 @@ from salanet.errors import ConfigError
 
 CLASSES = BENCHMARK.classes
 COLOURS = BENCHMARK.colours
-OFTEN = {
+OFTEN: dict[str, float] = {
     "office": 5, "living": 4, "bedroom": 4, "kitchen": 2, "bathroom": 2, "meeting": 2,
     "corridor": 2,
 }  # fmt: skip
@@ -88,7 +88,7 @@ def scan_room(
     if points < 1000:
         raise ConfigError(f"a room needs at least 1,000 points, not {points}")
     rng = np.random.default_rng([seed, 0x5A1A])
-    kind = kind or _any(dict.fromkeys(KINDS, 1) | OFTEN, rng)
+    kind = kind or any_kind(rng)
     room = build(kind, rng)
     drawn = any_sensor(rng)  # whatever is asked for, so that the room is the same
     sensor = sensor or drawn
@@ -116,6 +116,11 @@ def scan_room(
         back[:3, :3], back[:3, 3] = turn.T, -turn.T @ shift
         camera = camera @ back
     return Scanned(cloud, kind, sensor, camera)
+
+
+def any_kind(rng: Rng, often: Mapping[str, float] = OFTEN) -> str:
+    """A random kind of room; those that `often` does not name have a weight of 1."""
+    return _any({kind: often.get(kind, 1) for kind in KINDS}, rng)
 
 
 def any_sensor(rng: Rng, among: Iterable[str] = SENSORS) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from salanet.datasets.rooms import clutter, furniture, materials, storage
+from salanet.datasets.rooms import clutter, furniture, kitchens, materials, storage
 from salanet.datasets.rooms.layout import Room
 from salanet.datasets.rooms.materials import Rng
 from salanet.datasets.rooms.placing import anywhere, at_wall, footprint, put, within
@@ -178,7 +178,7 @@ def kitchen_rows(room: Room, rng: Rng) -> None:
         length = min(edge.length - 0.15, rng.uniform(1.5, 4.5))
         if length < 1.2:
             continue
-        model = storage.kitchen(rng, length)
+        model = kitchens.kitchen(rng, length)
         low, high = model.bounds()
         for _ in range(6):
             s = rng.uniform(0.05 - low[0], max(edge.length - high[0] - 0.05, 0.06 - low[0]))

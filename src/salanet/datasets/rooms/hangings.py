@@ -102,9 +102,9 @@ def _board(wide: float, high: float, rng: Rng) -> Model:
 
 
 def _picture(wide: float, high: float, rng: Rng) -> Model:
-    """In a frame it is clutter; a poster as thin as paint is the wall itself."""
+    """On canvas or in a frame, or a poster as thin as paint."""
     model, w, deep = Model(), wide / 2, rng.uniform(0.015, 0.06)
-    label, deep = ("wall", 0.003) if rng.random() < 0.3 else ("picture", deep)
+    label, deep = ("poster", 0.003) if rng.random() < 0.3 else ("picture", deep)
     model.box(label, materials.thing(rng), [-w, 0, 0], [w, deep, high])
     if label == "picture" and rng.random() < 0.5:
         frame, f = materials.furniture(rng), rng.uniform(0.01, 0.04)

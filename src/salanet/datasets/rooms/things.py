@@ -1,6 +1,8 @@
 """What parts of a room are called, and what S3DIS and ScanNet call them.
 
-A thing is finer than the classes of either, so one room gives the labels of both.
+A thing is finer than the classes of either, so one room gives the labels of both. What ScanNet
+calls a thing follows its table of labels: an armchair is a chair, a poster a picture, wardrobes,
+radiators and bins are other furniture. New things go to the end: scans keep their numbers.
 """
 
 from __future__ import annotations
@@ -38,6 +40,11 @@ THINGS: dict[str, tuple[str, str]] = {
     "bathtub": ("clutter", "bathtub"),
     "furniture": ("clutter", "otherfurniture"),
     "clutter": ("clutter", ""),
+    "armchair": ("sofa", "chair"),
+    "poster": ("wall", "picture"),  # as thin as paint
+    "wardrobe": ("clutter", "otherfurniture"),
+    "radiator": ("clutter", "otherfurniture"),
+    "bin": ("clutter", "otherfurniture"),
 }
 NAMES = tuple(THINGS)
 THING_OF = {name: index for index, name in enumerate(NAMES)}

@@ -304,8 +304,8 @@ def _radiators(room: Room, index: int, holes: list[Opening], top: float, rng: Rn
         a, b = start + 0.08, stop - 0.08
         if ribs:
             for s in np.arange(a, b, 0.08):
-                model.box("clutter", paint, *_across(s, s + 0.05, 0.03, 0.03 + deep, 0.12, high))
+                model.box("radiator", paint, *_across(s, s + 0.05, 0.03, 0.03 + deep, 0.12, high))
         else:
-            model.box("clutter", paint, *_across(a, b, 0.03, 0.03 + deep, 0.12, high))
+            model.box("radiator", paint, *_across(a, b, 0.03, 0.03 + deep, 0.12, high))
         room.model.add(model, *wall_frame(edge, 0))
         room.use_wall(index, a, b, 0.1, high)
