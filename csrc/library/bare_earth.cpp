@@ -17,6 +17,7 @@ constexpr int kRounds = 3;
 constexpr double kLowSlope = 0.05, kLowMost = 2.0, kLowSmooth = 0.05, kLowSteps = 0.5,
                  kLowStep = 1.5;
 constexpr int64_t kLowFewest = 30;
+constexpr double kWideStep = 4.0, kWideArea = 1000.0, kWideSteps = 0.15, kWideEdge = 0.4;
 constexpr double kClimb = 3.0, kRelief = 12.0, kSteep = 0.5;
 constexpr int64_t kRockFewest = 150;
 
@@ -65,11 +66,16 @@ Labels segments(const Raster& heights, const Mask& chosen, double step, int64_t&
   return label;
 }
 
-// What the border of a segment is like, in sides of cells: all of them; without a step, to ground;
-// with a step down, and the sum of those in metres.
+// What the border of a segment is like, in sides of cells: all of them; at the edge of the raster;
+// without a step, to ground; with a step down, and the sum of those in metres.
 struct Border {
   int64_t size = 0;
-  double length = 0, smooth = 0, steps = 0, drop = 0;
+  double length = 0, edge = 0, smooth = 0, steps = 0, drop = 0;
+
+  // Nothing joins it to the ground: a share of it has steps down, whose mean is more than `step`.
+  bool alone(double share, double step) const {
+    return smooth <= kLowSmooth * steps && steps > share * length && drop > step * steps;
+  }
 };
 
 std::vector<Border> borders(const Raster& heights, const Labels& label, int64_t count,
@@ -91,10 +97,11 @@ std::vector<Border> borders(const Raster& heights, const Labels& label, int64_t 
   const int64_t rows = heights.rows, columns = heights.columns;
   for (int64_t i = 0; i < rows; ++i)
     for (const int64_t j : {int64_t{0}, columns - 1})
-      found[static_cast<size_t>(label[i * columns + j])].length += 1;
+      found[static_cast<size_t>(label[i * columns + j])].edge += 1;
   for (int64_t j = 0; j < columns; ++j)
     for (const int64_t i : {int64_t{0}, rows - 1})
-      found[static_cast<size_t>(label[i * columns + j])].length += 1;
+      found[static_cast<size_t>(label[i * columns + j])].edge += 1;
+  for (Border& border : found) border.length += border.edge;
   return found;
 }
 
@@ -200,16 +207,25 @@ Mask bare(const Raster& lowest, const Mask& known, double cell, double window, b
     high[i] |= found.small[i];
     if (high[i]) found.low[i] = 0;
   }
-  const Labels label = segments(heights, found.low, kJump, count);
-  const std::vector<Border> around = borders(heights, label, count, high);
   Mask objects = high;
-  for (int64_t i = 0; i < heights.size(); ++i) {
-    if (label[i] == 0) continue;
-    const Border& border = around[static_cast<size_t>(label[i])];
-    if (border.smooth <= kLowSmooth * border.steps && border.size >= kLowFewest &&
-        border.steps > kLowSteps * border.length && border.drop > kLowStep * border.steps)
-      objects[i] = 1;
-  }
+  // Adds the segments of some cells that are roofs.
+  const auto add_roofs = [&](const Mask& chosen, const Mask& others, auto&& roof) {
+    const Labels label = segments(heights, chosen, kJump, count);
+    const std::vector<Border> around = borders(heights, label, count, others);
+    for (int64_t i = 0; i < heights.size(); ++i)
+      if (label[i] != 0 && roof(around[static_cast<size_t>(label[i])])) objects[i] = 1;
+  };
+  add_roofs(found.low, high, [](const Border& border) {
+    return border.alone(kLowSteps, kLowStep) && border.size >= kLowFewest;
+  });
+  Mask rest = objects;
+  for (uint8_t& chosen : rest.values) chosen = !chosen;
+  const Mask others = objects;
+  add_roofs(rest, others, [cell](const Border& border) {
+    return border.alone(kWideSteps, kWideStep) &&
+           static_cast<double>(border.size) * cell * cell >= kWideArea &&
+           border.edge <= kWideEdge * border.steps;
+  });
   if (rocks) leave_rocks(heights, objects, high);
   Mask ground = known;
   for (int64_t i = 0; i < ground.size(); ++i)
