@@ -15,6 +15,7 @@ from salanet.adapt.alignment import Alignment
 from salanet.engine.confidence import confidence, levels, probabilities
 from salanet.engine.runner import Levels, Runner
 from salanet.engine.votes import turned
+from salanet.freed import release_memory
 from salanet.io.ahead import ahead
 from salanet.labelling.cell_store import CellStore
 from salanet.labelling.memory import cell_bytes
@@ -83,6 +84,7 @@ class Tiling:
                 continue
             self._put(tiles[piece.number], total / np.float32(self.votes))
             self.pieces.add(f"tile-{piece.number}", parts[piece.number])
+            release_memory()  # tiles differ in size: what one leaves hardly fits the next
             finished += sizes[piece.number]
             yield finished, sum(sizes)
 
