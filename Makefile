@@ -54,6 +54,8 @@ sanitize: $(VENV)/.dependencies
 	OMP_NUM_THREADS=2 $(SANITIZE) address $(KERNEL_TESTS) tests/engine \
 	  tests/training/test_engine.py tests/labelling tests/io
 	OMP_NUM_THREADS=4 $(SANITIZE) thread $(KERNEL_TESTS)
+	csrc/sanitize_library.sh address
+	csrc/sanitize_library.sh thread
 
 # What a change of the kernels must pass.
 sanitize-quick: $(VENV)/.dependencies

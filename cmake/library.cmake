@@ -9,7 +9,8 @@ string(REGEX REPLACE "^version = \"(.*)\"$" "\\1" SALANET_VERSION "${SALANET_VER
 
 function(salanet_library target kind)
   add_library(${target} ${kind} csrc/library/salanet.cpp csrc/library/cells.cpp
-              csrc/library/tiles.cpp)
+              csrc/library/tiles.cpp csrc/library/terrain.cpp csrc/library/raster.cpp
+              csrc/library/bare_earth.cpp)
   salanet_core_objects(${target})
   add_library(salanet::${target} ALIAS ${target})
   target_include_directories(${target} PRIVATE csrc PUBLIC
@@ -31,6 +32,12 @@ if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
   # Nothing but the interface is visible; worker threads outlive a dlclose, so the code must too.
   target_link_options(salanet PRIVATE -Wl,-z,nodelete -Wl,--gc-sections
     "-Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/exports.map")
+endif()
+
+if(SALANET_SANITIZE)  # see csrc/sanitize_library.sh
+  add_executable(two_threads tests/engine/two_threads.cpp)
+  target_include_directories(two_threads PRIVATE examples/c)
+  target_link_libraries(two_threads PRIVATE salanet_static Threads::Threads)
 endif()
 
 install(TARGETS salanet salanet_static EXPORT salanet

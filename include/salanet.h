@@ -59,7 +59,8 @@ typedef struct salanet_options {
   int32_t threads;        /* 0: one for each processor; the labels are the same for any number */
   int32_t reserved;       /* 0 */
   size_t tile_points;     /* most cells of one pass, which bounds the memory; 0: 250,000 */
-  double intensity_scale; /* the intensity that becomes 1; 0: that of the model's training */
+  double intensity_scale; /* the intensity that becomes 1; 0: that of the model's training, or for a
+                             model that was trained on each cloud's own, that of the cloud */
 } salanet_options;
 
 /* The library's version, such as "0.1.0". */
@@ -97,8 +98,9 @@ SALANET_API double salanet_cell_size(const salanet_model *model) SALANET_NOTHROW
  *
  * Points are averaged over cells of salanet_cell_size, the network labels the cells, and every point
  * takes the result of its cell. A model that cannot do without colours or intensities fails without
- * them, and one that needs heights above the terrain fails always: label those with the Python
- * package. Points far from all others are labelled like the rest: leave them out beforehand. */
+ * them. Heights above the terrain, where a model takes them, come from the points of the call: give it
+ * the surroundings too. Points far from all others are labelled like the rest, and pull the terrain to
+ * them: leave them out beforehand. */
 SALANET_API salanet_status salanet_segment(const salanet_model *model, const double *points,
                                            const uint8_t *rgb, const float *intensity, size_t n,
                                            const salanet_options *options, int32_t *labels,

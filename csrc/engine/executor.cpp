@@ -5,20 +5,21 @@
 // offers again. So features are written to memory only where other points need them. Each point's
 // result depends on its own row and those it gathers alone, whatever the chunks and threads.
 //
-// Passes: 0 input; 1 the first aggregation; 2 the first residual block; 3 what that offers to the
-// first strided block; 4 + 3s the strided block from level s, 5 + 3s what it offers to the residual
-// block after it, 6 + 3s that block; 19 - s the decoder at level s. At the finest levels what is
-// offered has a pass of its own: the largest arrays of a network should not meet. Elsewhere it is
-// offered in the pass before, while its features are in the cache.
+// Passes: 0 input; 1 the first aggregation; 2 the first residual block; 4 + 3s the strided block from
+// level s, 5 + 3s what it offers to the residual block after it, 6 + 3s that block; 19 - s the decoder
+// at level s. What is offered is made in the pass before, while its features are in the cache, but at
+// the finest levels, and where a level is large, alone: the largest arrays of a network should not
+// meet. Of a large level it is never whole in memory: it is made for half of the queries, gathered, and
+// made for the other half in the same place.
 #include <algorithm>
+#include <array>
 #include <atomic>
-#include <chrono>
 #include <cstring>
-#include <ctime>
 
 #include "common/parallel.h"
 #include "engine/arena.h"
 #include "engine/network.h"
+#include "engine/work.h"
 
 namespace salanet {
 namespace {
@@ -39,58 +40,6 @@ int64_t chunk_rows(int64_t rows, int64_t channels) {
   return std::min(few, fair) / kPanelRows * kPanelRows;
 }
 
-// Pieces of scratch memory, one for each thread at work.
-class Slots {
- public:
-  explicit Slots(int count) : taken_(static_cast<size_t>(count)) {}
-
-  class Lease {
-   public:
-    explicit Lease(Slots& slots) : slots_(slots) {
-      while (slots_.taken_[slot_].exchange(true, std::memory_order_acquire))
-        slot_ = (slot_ + 1) % slots_.taken_.size();
-    }
-    ~Lease() { slots_.taken_[slot_].store(false, std::memory_order_release); }
-    Lease(const Lease&) = delete;
-    Lease& operator=(const Lease&) = delete;
-    int64_t number() const { return static_cast<int64_t>(slot_); }
-
-   private:
-    Slots& slots_;
-    size_t slot_ = 0;
-  };
-
- private:
-  std::vector<std::atomic<bool>> taken_;
-};
-
-// Nanoseconds that the calling thread has worked; where the system does not tell, of the clock.
-int64_t worked() {
-#if defined(CLOCK_THREAD_CPUTIME_ID)
-  timespec time;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return int64_t{time.tv_sec} * 1000000000 + time.tv_nsec;
-#else
-  const auto time = std::chrono::steady_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(time).count();
-#endif
-}
-
-// Adds up what it sees of its life, where a profile is wanted.
-class Clock {
- public:
-  explicit Clock(std::atomic<int64_t>* total) : total_(total), start_(total ? worked() : 0) {}
-  ~Clock() {
-    if (total_ != nullptr) *total_ += worked() - start_;
-  }
-  Clock(const Clock&) = delete;
-  Clock& operator=(const Clock&) = delete;
-
- private:
-  std::atomic<int64_t>* total_;
-  int64_t start_;
-};
-
 struct Chunk {
   int64_t begin, count;
   int64_t panels() const { return panels_of(count); }
@@ -106,6 +55,13 @@ class Run {
  public:
   Run(const Network& network, const Pyramid& pyramid, int threads)
       : net_(network), pyramid_(pyramid), threads_(std::max(threads, 1)), slots_(threads_) {
+    const PyramidLevel& finest = level(0);
+    around_ = parts_of(finest.neighbours.data(), finest.count, finest.k, finest.count,
+                       panel_width(), threads_);
+    for (int s = 0; s < kDeepest; ++s)
+      pooled_[static_cast<size_t>(s)] =
+          parts_of(level(s).pool.data(), level(s + 1).count, level(s).k, level(s).count,
+                   panel_width(), threads_);
     plan();
   }
 
@@ -124,16 +80,23 @@ class Run {
 
   // Tables of `consumed`, the pyramid or null, are freed after the last pass that reads them.
   void all(const float* features, float* logits, Pyramid* consumed) {
-    enter(features);
-    first();
-    residual(0);
+    for (const Part& part : around_) {
+      enter(features, part);
+      first(part);
+    }
+    for (const Part& part : around_) {
+      if (split()) offer_first_residual(part);
+      residual(0, part);
+    }
     if (consumed != nullptr) consumed->levels[0].neighbours.drop();
-    offer_first_strided();
     for (int s = 0; s < kDeepest; ++s) {
-      strided(s);
+      for (const Part& part : pooled(s)) {
+        if (alone(s)) offer_strided(s, part);
+        strided(s, part);
+      }
       if (consumed != nullptr) consumed->levels[s].pool.drop();
       if (s == 0) offer_second_residual();
-      residual(s + 1);
+      residual(s + 1, whole(s + 1, s + 1));
       if (consumed != nullptr) consumed->levels[s + 1].neighbours.drop();
     }
     for (int s = kDeepest - 1; s >= 0; --s) decode(s, logits);
@@ -146,6 +109,17 @@ class Run {
   }
 
  private:
+  bool split() const { return around_.size() > 1; }
+  const std::vector<Part>& pooled(int s) const { return pooled_[static_cast<size_t>(s)]; }
+  // Whether what level s offers to its strided block is made in a pass of its own.
+  bool alone(int s) const { return s == 0 || pooled(s).size() > 1; }
+
+  // All points of a level as queries, and all of the level whose rows they gather.
+  Part whole(int queries, int rows) const {
+    return {{0, level(queries).count}, {0, level(rows).count}};
+  }
+  Range rows_of(int s) const { return {0, level(s).count}; }
+
   const PyramidLevel& level(int s) const { return pyramid_.levels[static_cast<size_t>(s)]; }
 
   // ---- What lies where ------------------------------------------------------------------------
@@ -153,17 +127,25 @@ class Run {
   int rows_array(int s, int64_t stride, int from, int to) {
     return arena_.add(level(s).count * stride, from, to);
   }
+  // Of the rows that a part needs, whichever needs most.
+  int offers_array(const std::vector<Part>& parts, int64_t stride, int from, int to) {
+    int64_t most = 0;
+    for (const Part& part : parts) most = std::max(most, part.rows.count());
+    return arena_.add(most * stride, from, to);
+  }
   int panels_array(int s, int64_t channels, int from, int to) {
     return arena_.add(panels_of(level(s).count) * panel_floats(channels), from, to);
   }
 
   void plan() {
-    offers_[0] = rows_array(0, net_.first->stride(), 0, 1);
-    offers_[1] = rows_array(0, net_.residual[0].aggregation->stride(), 1, 2);
+    offers_[0] = offers_array(around_, net_.first->stride(), 0, 1);
+    offers_[1] =
+        offers_array(around_, net_.residual[0].aggregation->stride(), split() ? 2 : 1, 2);
     entered_ = panels_array(0, net_.width / 2, 1, 2);
     for (int s = 0; s < kDeepest; ++s) {
       const int now = strided_pass(s), after = residual_pass(s + 1);
-      offers_[2 + 2 * s] = rows_array(s, net_.strided[s].aggregation->stride(), now - 1, now);
+      const int64_t stride = net_.strided[s].aggregation->stride();
+      offers_[2 + 2 * s] = offers_array(pooled(s), stride, alone(s) ? now : now - 1, now);
       offers_[3 + 2 * s] = rows_array(s + 1, net_.residual[s + 1].aggregation->stride(),
                                       s == 0 ? now + 1 : now, after);
       reached_[s + 1] = panels_array(s + 1, net_.channels(s + 1), now, after);
@@ -188,21 +170,21 @@ class Run {
 
   // ---- How a pass runs ------------------------------------------------------------------------
 
-  // body(chunk, scratch) for all rows. While measuring, bodies only carve: for one chunk.
+  // body(chunk, scratch) for some rows. While measuring, bodies only carve: for one chunk.
   template <typename Body>
-  void pass(int64_t rows, int64_t channels, Body&& body) {
-    const int64_t grain = chunk_rows(rows, channels);
+  void pass(Range rows, int64_t channels, Body&& body) {
+    const int64_t grain = chunk_rows(rows.count(), channels);
     if (measuring_) {
       Carver carver = Carver::measuring();
-      body(Chunk{0, std::min(grain, rows)}, carver);
+      body(Chunk{rows.begin, std::min(grain, rows.count())}, carver);
       scratch_floats_ = std::max(scratch_floats_, carver.used() / 4);
       return;
     }
-    parallel_for(rows, grain, threads_, [&](int64_t begin, int64_t end, int64_t) {
+    parallel_for(rows.count(), grain, threads_, [&](int64_t begin, int64_t end, int64_t) {
       const Clock clock(profiled_ ? &whole_ : nullptr);
       const Slots::Lease slot(slots_);
       Carver carver(memory_.data() + arena_.size() + slot.number() * scratch_floats_);
-      body(Chunk{begin, end - begin}, carver);
+      body(Chunk{rows.begin + begin, end - begin}, carver);
     });
   }
 
@@ -213,17 +195,20 @@ class Run {
     dense.run(in, out, chunk.panels(), addend);
   }
 
-  void gather(const Aggregation& aggregation, int array, const Around& around, Panels out,
-              const Chunk& chunk, Carver& scratch) {
+  // From an array of offers whose first row is `first`.
+  void gather(const Aggregation& aggregation, int array, int64_t first, const Around& around,
+              Panels out, const Chunk& chunk, Carver& scratch) {
     const int64_t bytes = aggregation.scratch_bytes(chunk.count, around.K);
     char* memory = scratch.take<char>(bytes);
     if (measuring_) return;
     const Clock clock(profiled_ ? &aggregations_ : nullptr);
-    aggregation.run(around.part(chunk.begin, chunk.count), at(array), out, Carver(memory));
+    const float* rows = at(array) - first * aggregation.stride();
+    aggregation.run(around.part(chunk.begin, chunk.count), rows, out, Carver(memory));
   }
 
-  // Offers features, in panels with room for three channels more, to an aggregation.
-  void offer(const Aggregation& to, int array, const PyramidLevel& level, Panels x,
+  // Offers features, in panels with room for three channels more, to an aggregation: in an array
+  // whose first row is `first`.
+  void offer(const Aggregation& to, int array, int64_t first, const PyramidLevel& level, Panels x,
              int64_t channels, const Chunk& chunk, Carver& scratch) {
     const int64_t wide = to.row_channels();
     Panels rows = x;
@@ -236,15 +221,16 @@ class Run {
                 &centred);
     }
     if (to.offer() != nullptr) multiply(*to.offer(), x, rows, chunk);
-    store_rows(rows, chunk.count, wide, at(array) + chunk.begin * to.stride(), to.stride());
+    store_rows(rows, chunk.count, wide, at(array) + (chunk.begin - first) * to.stride(),
+               to.stride());
   }
 
-  void reduce_and_offer(const Residual& to, int array, const PyramidLevel& level, Panels x,
-                        const Chunk& chunk, Carver& scratch) {
+  void reduce_and_offer(const Residual& to, int array, int64_t first, const PyramidLevel& level,
+                        Panels x, const Chunk& chunk, Carver& scratch) {
     const int64_t inner = to.reduce.outputs();
     const Panels reduced = take_panels(scratch, inner + 3, chunk.count);
     multiply(to.reduce, x, reduced, chunk);
-    offer(*to.aggregation, array, level, reduced, inner, chunk, scratch);
+    offer(*to.aggregation, array, first, level, reduced, inner, chunk, scratch);
   }
 
   static Around around(const PyramidLevel& level) {
@@ -258,35 +244,44 @@ class Run {
 
   // ---- The passes -----------------------------------------------------------------------------
 
-  void enter(const float* features) {
+  void enter(const float* features, const Part& part) {
     const int64_t d = net_.in_channels, half = net_.width / 2;
-    pass(level(0).count, d + 4 * half, [&](const Chunk& chunk, Carver& scratch) {
+    pass(part.rows, d + 4 * half, [&](const Chunk& chunk, Carver& scratch) {
       const Panels seen = take_panels(scratch, d, chunk.count);
       const Panels x = take_panels(scratch, half + 3, chunk.count);
       if (!measuring_) load_rows({features + chunk.begin * d, d}, chunk.count, d, seen);
       multiply(net_.input, seen, x, chunk);
-      offer(*net_.first, offers_[0], level(0), x, half, chunk, scratch);
+      offer(*net_.first, offers_[0], part.rows.begin, level(0), x, half, chunk, scratch);
     });
   }
 
-  void first() {
+  void first(const Part& part) {
     const int64_t half = net_.width / 2;
-    pass(level(0).count, 6 * half, [&](const Chunk& chunk, Carver& scratch) {
+    pass(part.queries, 6 * half, [&](const Chunk& chunk, Carver& scratch) {
       const Panels x = panels_at(entered_, half, chunk);
-      gather(*net_.first, offers_[0], around(level(0)), x, chunk, scratch);
-      reduce_and_offer(net_.residual[0], offers_[1], level(0), x, chunk, scratch);
+      gather(*net_.first, offers_[0], part.rows.begin, around(level(0)), x, chunk, scratch);
+      if (!split())
+        reduce_and_offer(net_.residual[0], offers_[1], 0, level(0), x, chunk, scratch);
     });
   }
 
-  void residual(int s) {
+  void offer_first_residual(const Part& part) {
+    const int64_t half = net_.width / 2;
+    pass(part.rows, 5 * half, [&](const Chunk& chunk, Carver& scratch) {
+      reduce_and_offer(net_.residual[0], offers_[1], part.rows.begin, level(0),
+                       panels_at(entered_, half, chunk), chunk, scratch);
+    });
+  }
+
+  void residual(int s, const Part& part) {
     const Residual& block = net_.residual[s];
     const int64_t inner = block.reduce.outputs(), wide = net_.channels(s);
     const int64_t beside = s == 0 ? net_.width / 2 : 0;  // the shortcut's input
-    pass(level(s).count, inner + beside + 4 * wide, [&](const Chunk& chunk, Carver& scratch) {
+    pass(part.queries, inner + beside + 4 * wide, [&](const Chunk& chunk, Carver& scratch) {
       const Panels in = take_panels(scratch, inner + beside, chunk.count);
       const Panels x = take_panels(scratch, wide, chunk.count);
-      gather(*block.aggregation, offers_[s == 0 ? 1 : 1 + 2 * s], around(level(s)), in, chunk,
-             scratch);
+      gather(*block.aggregation, offers_[s == 0 ? 1 : 1 + 2 * s], part.rows.begin,
+             around(level(s)), in, chunk, scratch);
       if (s == 0) {
         copy(panels_at(entered_, beside, chunk), from_channel(in, inner), beside, chunk);
         multiply(block.expand, in, x, chunk);
@@ -297,28 +292,29 @@ class Run {
       if (s < kDeepest) keep(s, x, chunk);
       if (s == kDeepest)
         spread(s, x, chunk, scratch);
-      else if (s > 0)
-        reduce_and_offer(net_.strided[s], offers_[2 + 2 * s], level(s), x, chunk, scratch);
+      else if (!alone(s))
+        reduce_and_offer(net_.strided[s], offers_[2 + 2 * s], 0, level(s), x, chunk, scratch);
     });
   }
 
-  void offer_first_strided() {
-    const int64_t wide = net_.channels(0);
-    pass(level(0).count, 4 * wide, [&](const Chunk& chunk, Carver& scratch) {
+  void offer_strided(int s, const Part& part) {
+    const int64_t wide = net_.channels(s);
+    pass(part.rows, 4 * wide, [&](const Chunk& chunk, Carver& scratch) {
       const Panels x = take_panels(scratch, wide, chunk.count);
-      load_kept(0, x, chunk);
-      reduce_and_offer(net_.strided[0], offers_[2], level(0), x, chunk, scratch);
+      load_kept(s, x, chunk);
+      reduce_and_offer(net_.strided[s], offers_[2 + 2 * s], part.rows.begin, level(s), x, chunk,
+                       scratch);
     });
   }
 
-  void strided(int s) {
+  void strided(int s, const Part& part) {
     const Residual& block = net_.strided[s];
     const int64_t inner = block.reduce.outputs(), fine = net_.channels(s);
     const Around near = around(level(s), level(s + 1));
     const int64_t wide = net_.channels(s + 1);
-    pass(level(s + 1).count, inner + 2 * fine + 3 * wide, [&](const Chunk& chunk, Carver& scratch) {
+    pass(part.queries, inner + 2 * fine + 3 * wide, [&](const Chunk& chunk, Carver& scratch) {
       const Panels in = take_panels(scratch, inner + fine, chunk.count);
-      gather(*block.aggregation, offers_[2 + 2 * s], near, in, chunk, scratch);
+      gather(*block.aggregation, offers_[2 + 2 * s], part.rows.begin, near, in, chunk, scratch);
       float* maxima = scratch.take<float>(chunk.count * fine);
       char* memory = scratch.take<char>(block.maximum->scratch_bytes(near.K));
       if (!measuring_) {
@@ -331,21 +327,22 @@ class Run {
       const Panels x = panels_at(reached_[s + 1], wide, chunk);
       multiply(block.expand, in, x, chunk);
       if (s > 0)
-        reduce_and_offer(net_.residual[s + 1], offers_[3 + 2 * s], level(s + 1), x, chunk, scratch);
+        reduce_and_offer(net_.residual[s + 1], offers_[3 + 2 * s], 0, level(s + 1), x, chunk,
+                         scratch);
     });
   }
 
   void offer_second_residual() {
     const int64_t wide = net_.channels(1);
-    pass(level(1).count, 3 * wide, [&](const Chunk& chunk, Carver& scratch) {
-      reduce_and_offer(net_.residual[1], offers_[3], level(1), panels_at(reached_[1], wide, chunk),
-                       chunk, scratch);
+    pass(rows_of(1), 3 * wide, [&](const Chunk& chunk, Carver& scratch) {
+      reduce_and_offer(net_.residual[1], offers_[3], 0, level(1),
+                       panels_at(reached_[1], wide, chunk), chunk, scratch);
     });
   }
 
   void decode(int s, float* logits) {
     const int64_t wide = net_.channels(s), out = net_.decoded(s);
-    pass(level(s).count, wide + 4 * out, [&](const Chunk& chunk, Carver& scratch) {
+    pass(rows_of(s), wide + 4 * out, [&](const Chunk& chunk, Carver& scratch) {
       const Panels own = take_panels(scratch, wide, chunk.count);
       const Panels x = take_panels(scratch, out, chunk.count);
       load_kept(s, own, chunk);
@@ -404,6 +401,9 @@ class Run {
   const Pyramid& pyramid_;
   const int threads_;
   Slots slots_;
+  // Parts of the finest level's points, and of the points that pool each level.
+  std::vector<Part> around_;
+  std::array<std::vector<Part>, kDeepest> pooled_;
   Arena arena_;
   FloatArray memory_;
   int64_t scratch_floats_ = 0;

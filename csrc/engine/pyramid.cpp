@@ -3,6 +3,7 @@
 #include <cmath>
 #include <string>
 
+#include "common/release.h"
 #include "geometry/grid.h"
 #include "geometry/point_index.h"
 #include "geometry/search.h"
@@ -50,6 +51,8 @@ Pyramid Pyramid::build(const float* points, int64_t count, const PyramidOptions&
     nearest(*index, *coarse, level.upsample.own(), threads);
     index = std::move(coarse);
   }
+  index.reset();
+  if (count > kLarge) release_free_memory();  // of the indices; the network's run takes its place
   return pyramid;
 }
 

@@ -12,6 +12,9 @@ namespace salanet {
 
 constexpr int kLevels = 5;
 
+// Levels of more points than this are worked on with less memory, though not in less time.
+constexpr int64_t kLarge = int64_t{1} << 17;
+
 // A table of rows: its own memory or somebody else's.
 class Table {
  public:

@@ -4,9 +4,11 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <utility>
 
 #include "common/parallel.h"
 #include "geometry/grid.h"
+#include "library/terrain.h"
 
 namespace salanet {
 namespace {
@@ -14,7 +16,8 @@ namespace {
 constexpr double kCoarsest = 16, kBelow = 1e-3;  // of salanet.scenes.choose_offset
 constexpr double kFloorShare = 0.005;            // of salanet.scenes.lowest
 constexpr float kIntensityClip = 2.0f, kReturnsAlone = 1.0f;
-constexpr double kUsualCell = 0.25;
+constexpr double kUsualCell = 0.25, kBright = 0.95;
+constexpr float kHeightScales[] = {0.5f, 3.0f}, kSteepest = 2.0f;
 constexpr int64_t kGrain = 1 << 15;
 
 struct Feature {
@@ -22,7 +25,9 @@ struct Feature {
   int64_t channels;
 };
 constexpr Feature kFeatures[] = {{"one", 1}, {"rgb", 3},       {"height", 1},  {"z", 1},
-                                 {"xyz", 3}, {"intensity", 1}, {"returns", 2}, {"cell_size", 1}};
+                                 {"xyz", 3}, {"intensity", 1}, {"returns", 2}, {"cell_size", 1},
+                                 {"height_above_ground", 2},      {"height_above_lowest", 2},
+                                 {"terrain_slope", 1}};
 
 bool contains(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
@@ -76,6 +81,21 @@ std::vector<float> colours(const Grid& grid, const std::vector<uint8_t>& rgb, in
   return means;
 }
 
+// The intensity that 95 of 100 do not exceed, as salanet.sampling.features has it; 1 if there is none.
+double scale_of(std::vector<float> values) {
+  std::erase_if(values, [](float value) { return !std::isfinite(value); });
+  if (values.empty()) return 1;
+  const double place = kBright * static_cast<double>(values.size() - 1);
+  const auto at = static_cast<std::ptrdiff_t>(place);
+  std::nth_element(values.begin(), values.begin() + at, values.end());
+  const double low = values[static_cast<size_t>(at)];
+  const double high = static_cast<size_t>(at) + 1 == values.size()
+                          ? low
+                          : *std::min_element(values.begin() + at + 1, values.end());
+  const double scale = low + (high - low) * (place - static_cast<double>(at));
+  return scale > 0 ? scale : 1;
+}
+
 // Points without a value do not count; cells of them alone have none, which is 0.
 std::vector<float> intensities(const Grid& grid, std::vector<float> values, double scale,
                                int threads) {
@@ -125,11 +145,7 @@ void require_features(const Model& model) {
     const auto known = std::find_if(std::begin(kFeatures), std::end(kFeatures),
                                     [&](const Feature& feature) { return name == feature.name; });
     if (known == std::end(kFeatures))
-      throw DataError(
-          name.starts_with("height_above") || name == "terrain_slope"
-              ? "the model's feature '" + name +
-                    "' needs the terrain, which this library does not model: use the Python package"
-              : "the model has an unknown feature '" + name + "'");
+      throw DataError("the model has an unknown feature '" + name + "'");
     channels += known->channels;
   }
   if (channels != model.config.in_channels)
@@ -147,8 +163,9 @@ Cells make_cells(const Model& model, const CloudView& cloud, double intensity_sc
     require_given(model, false, "return_number");
     require_given(model, false, "number_of_returns");
   }
-  const double scale = intensity_scale > 0 ? intensity_scale : model.card.intensity_scale;
-  if (intensity && !(scale > 0))
+  const bool own = model.card.own_intensity && cloud.intensity != nullptr;
+  double scale = intensity_scale > 0 ? intensity_scale : model.card.intensity_scale;
+  if (intensity && !own && !(scale > 0))
     throw DataError("the model does not tell its intensity scale: give one");
 
   Cells cells;
@@ -164,6 +181,13 @@ Cells make_cells(const Model& model, const CloudView& cloud, double intensity_sc
 
   std::vector<double> points = rows(cloud.points, 3, cloud.count, kept);
   const auto count = static_cast<int64_t>(points.size() / 3);
+  std::vector<std::pair<std::string, std::vector<float>>> told;  // of each point by its terrain
+  if (std::any_of(names.begin(), names.end(), Terrain::tells)) {
+    const Terrain terrain = Terrain::find(points.data(), count, threads);
+    for (const std::string& name : names)
+      if (Terrain::tells(name))
+        told.emplace_back(name, terrain.told(name, points.data(), count, threads));
+  }
   const double cell = model.config.grid();
   double offset[3];
   choose_offset(points, cell, offset);
@@ -180,12 +204,13 @@ Cells make_cells(const Model& model, const CloudView& cloud, double intensity_sc
   if (kept.empty()) {
     grid.cells(cells.of_point.data(), threads);
   } else {
-    std::vector<int32_t> own(kept.size());
-    grid.cells(own.data(), threads);
+    std::vector<int32_t> among(kept.size());
+    grid.cells(among.data(), threads);
     std::fill(cells.of_point.begin(), cells.of_point.end(), -1);
-    for (size_t i = 0; i < kept.size(); ++i) cells.of_point[static_cast<size_t>(kept[i])] = own[i];
+    for (size_t i = 0; i < kept.size(); ++i) cells.of_point[static_cast<size_t>(kept[i])] = among[i];
   }
 
+  if (own && !(intensity_scale > 0)) scale = scale_of(rows(cloud.intensity, 1, cloud.count, kept));
   std::vector<float> red, bright;
   if (rgb)
     red = colours(grid, cloud.rgb ? rows(cloud.rgb, 3, cloud.count, kept) : std::vector<uint8_t>(),
@@ -214,6 +239,16 @@ Cells make_cells(const Model& model, const CloudView& cloud, double intensity_sc
       table.column([](int64_t) { return kReturnsAlone / 4; });
     }
     if (name == "cell_size") table.column([&](int64_t) { return octave; });
+    for (const auto& [feature, values] : told) {
+      if (feature != name) continue;
+      std::vector<float> mean(static_cast<size_t>(grid.count()));
+      grid.mean(values.data(), 1, mean.data(), threads);
+      if (name == "terrain_slope")
+        table.column([&](int64_t i) { return std::clamp(mean[i], 0.0f, kSteepest); });
+      else
+        for (const float scale : kHeightScales)
+          table.column([&](int64_t i) { return std::clamp(mean[i] / scale, -1.0f, 1.0f); });
+    }
   }
   cells.features = std::move(table.values);
   return cells;

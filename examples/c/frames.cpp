@@ -2,15 +2,15 @@
 //   frames MODEL.safetensors [FRAMES [COLUMNS [THREADS]]]
 //
 // The frames are those of a sensor of 64 lines that drives through a hall: 131,072 points of 2,048
-// columns. A robot's node does the same with the frames that it receives.
-#include <salanet.h>
+// columns. A robot's node does the same with the frames that it receives: see ../ros2.
+#include "frame_segmenter.h"
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <memory>
+#include <exception>
 #include <vector>
 
 namespace {
@@ -30,10 +30,10 @@ double range(const double* place, const double* ray) {
   return reach;
 }
 
-std::vector<double> frame(int number, int columns) {
+Frame frame(int number, int columns) {
   const double place[3] = {-4.0 + 0.1 * number, 0.5, 1.2};
-  std::vector<double> points;
-  points.reserve(static_cast<std::size_t>(3 * kLines * columns));
+  Frame seen;
+  seen.points.reserve(static_cast<std::size_t>(3 * kLines * columns));
   for (int column = 0; column < columns; ++column) {
     const double azimuth = 2 * kPi * column / columns;
     for (int line = 0; line < kLines; ++line) {
@@ -41,15 +41,33 @@ std::vector<double> frame(int number, int columns) {
       const double ray[3] = {std::cos(elevation) * std::cos(azimuth),
                              std::cos(elevation) * std::sin(azimuth), std::sin(elevation)};
       const double reach = range(place, ray);
-      for (int axis = 0; axis < 3; ++axis) points.push_back(place[axis] + reach * ray[axis]);
+      for (int axis = 0; axis < 3; ++axis) seen.points.push_back(place[axis] + reach * ray[axis]);
     }
   }
-  return points;
+  return seen;
 }
 
-struct Close {
-  void operator()(salanet_model* model) const { salanet_close(model); }
-};
+void run(const char* model, int frames, int columns, int threads) {
+  const FrameSegmenter segmenter(model, threads);
+  std::vector<double> latencies;
+  for (int number = 0; number < frames; ++number) {
+    const Frame seen = frame(number, columns);
+    const auto start = std::chrono::steady_clock::now();
+    const std::vector<std::int32_t> labels = segmenter.labels(seen);
+    const std::chrono::duration<double, std::milli> spent = std::chrono::steady_clock::now() - start;
+    latencies.push_back(spent.count());
+    std::vector<std::size_t> sizes(segmenter.classes());
+    for (const std::int32_t label : labels)
+      if (label >= 0) ++sizes[static_cast<std::size_t>(label)];
+    const auto most = std::max_element(sizes.begin(), sizes.end()) - sizes.begin();
+    std::printf("frame %d: %zu points, %.1f ms, most of them %s\n", number, labels.size(),
+                spent.count(), segmenter.name(static_cast<std::size_t>(most)).c_str());
+  }
+  if (latencies.empty()) return;
+  std::sort(latencies.begin(), latencies.end());
+  std::printf("median %.1f ms, slowest %.1f ms\n", latencies[latencies.size() / 2],
+              latencies.back());
+}
 
 }  // namespace
 
@@ -60,38 +78,11 @@ int main(int count, char** arguments) {
   }
   const int frames = count > 2 ? std::atoi(arguments[2]) : 20;
   const int columns = count > 3 ? std::atoi(arguments[3]) : 2048;
-  salanet_options options{};
-  options.threads = count > 4 ? std::atoi(arguments[4]) : 1;
-
-  salanet_error error;
-  salanet_model* opened = nullptr;
-  if (salanet_open(arguments[1], &opened, &error) != SALANET_OK) {
-    std::fprintf(stderr, "frames: %s\n", error.text);
+  try {
+    run(arguments[1], frames, columns, count > 4 ? std::atoi(arguments[4]) : 1);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "frames: %s\n", error.what());
     return 2;
   }
-  const std::unique_ptr<salanet_model, Close> model(opened);
-  std::vector<double> latencies;
-  for (int number = 0; number < frames; ++number) {
-    const std::vector<double> points = frame(number, columns);
-    std::vector<int32_t> labels(points.size() / 3);
-    const auto start = std::chrono::steady_clock::now();
-    if (salanet_segment(model.get(), points.data(), nullptr, nullptr, labels.size(), &options,
-                        labels.data(), nullptr, &error) != SALANET_OK) {
-      std::fprintf(stderr, "frames: %s\n", error.text);
-      return 2;
-    }
-    const std::chrono::duration<double, std::milli> spent = std::chrono::steady_clock::now() - start;
-    latencies.push_back(spent.count());
-    std::vector<std::size_t> sizes(salanet_class_count(model.get()));
-    for (const int32_t label : labels)
-      if (label >= 0) ++sizes[static_cast<std::size_t>(label)];
-    const auto most = std::max_element(sizes.begin(), sizes.end()) - sizes.begin();
-    std::printf("frame %d: %zu points, %.1f ms, most of them %s\n", number, labels.size(),
-                spent.count(), salanet_class_name(model.get(), static_cast<std::size_t>(most)));
-  }
-  if (latencies.empty()) return 0;
-  std::sort(latencies.begin(), latencies.end());
-  std::printf("median %.1f ms, slowest %.1f ms\n", latencies[latencies.size() / 2],
-              latencies.back());
   return 0;
 }

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 import salanet._geometry as _geometry
 
 Array = NDArray[Any]
-AT_ONCE = 1 << 22  # queries; bounds the memory beside them
+AT_ONCE = 1 << 18  # queries; bounds the memory beside them
 MEAN_DTYPES = (np.uint8, np.float32, np.float64)
 
 

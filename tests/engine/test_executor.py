@@ -114,6 +114,24 @@ def assert_close(found: Array, wanted: Array) -> None:
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
 
 
+def test_large_levels_are_offered_in_parts(tmp_path: Path) -> None:
+    """A sheet of more points than are offered at once, in the order of its cells and in none."""
+    rng = np.random.default_rng(0)
+    side = 400  # cells
+    places = np.stack(np.meshgrid(np.arange(side), np.arange(side)), axis=-1).reshape(-1, 2)
+    points = np.zeros((side * side, 3), np.float32)
+    points[:, :2] = (places + rng.uniform(0.05, 0.95, places.shape)) * 0.04
+    model = network("sala", {"centre": True}, 8)
+    runs, taken = opened(model, tmp_path), []
+    for ordered in (points, rng.permutation(points)):
+        seen = features(len(points), 1)
+        found = segment(runs, ordered, seen)
+        assert_close(found, expected(model, seen, pyramid(model, ordered)))
+        assert np.array_equal(segment(runs, ordered, seen, threads=1), found)
+        taken.append(runs.run_bytes(runs.pyramid(ordered, 1), 1))
+    assert taken[0] < taken[1]  # half of what is offered is there at once, or all of it
+
+
 @pytest.mark.parametrize("width", [4, 18])
 @pytest.mark.parametrize(("operator", "options"), OPERATORS)
 def test_logits_are_those_of_pytorch(

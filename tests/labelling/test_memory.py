@@ -6,12 +6,23 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from salanet.engine.native_runner import NativeRunner
+from salanet.engine.opening import as_runner
 from salanet.errors import ConfigError
-from salanet.labelling.memory import Plan, cell_bytes, default_memory, fits, parse_memory
+from salanet.labelling.memory import (
+    EXECUTED_SHARE,
+    Plan,
+    cell_bytes,
+    default_memory,
+    fits,
+    parse_memory,
+    too_little,
+)
 from salanet.models import create_model
 
 
@@ -47,6 +58,21 @@ def test_coarse_levels_have_more_channels() -> None:
     model = create_model(width=18, in_channels=4, classes=("a", "b"), grid=0.2)
     costs = cell_bytes(model)
     assert len(costs) == 5 and (costs[1:] > costs[:-1]).all()
+
+
+def test_too_little_memory_is_said() -> None:
+    assert too_little(None) == too_little(2 * 10**8) == []
+    (said,) = too_little(1, overhead=5 * 10**7)
+    assert said == "0 MB of memory are too few: up to 250 MB are taken"
+    assert said.code == "memory" and said.values["least"] == 250_000_000
+    assert Plan.of(1, 34) == Plan.of(2 * 10**8, 34)
+
+
+def test_the_executor_takes_less() -> None:
+    model = as_runner("aerial")
+    assert isinstance(model, NativeRunner) and model.executed
+    numpy_alone = SimpleNamespace(config=model.config)
+    assert cell_bytes(model) == pytest.approx(EXECUTED_SHARE * cell_bytes(numpy_alone))
 
 
 def test_more_memory_larger_pieces() -> None:

@@ -336,10 +336,12 @@ def test_a_dry_run_says_how(
 ) -> None:
     arguments = ["predict", str(scan), "-m", str(town_model), "-o", str(tmp_path / "o.laz")]
     assert main([*arguments, "--memory", "100MB", "--dry-run"]) == 0
-    assert "piece by piece with about 100 MB of memory" in capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
+    assert "piece by piece with about 200 MB of memory" in said
+    assert "100 MB of memory are too few: up to 200 MB are taken" in said
     assert main([*arguments, "--memory", "100MB", "--dry-run", "--json"]) == 0
     (report,) = json.loads(capsys.readouterr().out)
-    assert report["plan"]["tile"] == 16_000_000 and report["disk_bytes"] > 1e6
+    assert report["plan"]["tile"] == 100_000_000 and report["disk_bytes"] > 1e6
     assert not [*tmp_path.iterdir()]
 
 

@@ -84,6 +84,11 @@ class NativeRunner:
         ) as e:
             raise FileError(self.path, f"its weights do not fit its architecture ({e})") from e
 
+    @property
+    def executed(self) -> bool:
+        """Whether the executor runs it, which takes less memory than NumPy does."""
+        return self._model is not None
+
     def levels(self, points: NDArray[np.float32], parts: Superpoints | None = None) -> Any:
         del parts
         if self._model is not None:

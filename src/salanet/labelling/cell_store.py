@@ -17,7 +17,7 @@ from salanet.labelling.pieces import Part
 from salanet.labelling.point_store import OWN, PointStore
 from salanet.labelling.workfolder import put
 from salanet.sampling import features
-from salanet.sampling.blocks import EDGE, Keys, block_keys
+from salanet.sampling.blocks import EDGE, Blocks, Keys, block_keys
 from salanet.sampling.cells import Cells, cell_features, to_cells
 from salanet.sampling.ground import Ground
 from salanet.sampling.terrain import terrain_arrays
@@ -31,7 +31,7 @@ class CellStore:
     Attributes:
         path: the file.
         width: numbers of a row.
-        blocks: keys, ascending.
+        blocks: where they lie.
         starts: row of the first cell of each block, and the number of all rows: (B + 1,).
         own: blocks with points of the file itself.
         levels: how many cells each block has at every level of the network: (B, levels).
@@ -39,7 +39,7 @@ class CellStore:
 
     path: Path
     width: int
-    blocks: Keys
+    blocks: Blocks
     starts: NDArray[np.int64]
     own: NDArray[np.bool_]
     levels: NDArray[np.int64]
@@ -101,12 +101,12 @@ class CellWriter:
         """
         blocks, counts, own = self.point_store.blocks()
         ends = cuts(counts, points)
-        places = [self._places(run, blocks[ends[:-1]]) for run in self.point_store.runs]
+        places = [self._places(run, blocks.keys[ends[:-1]]) for run in self.point_store.runs]
         found = np.zeros((len(blocks), self.depth), np.int64)
         done, base = 0, 0
         for g, (first, last) in enumerate(pairwise(ends)):
             spans = [at[g : g + 2] for at in places]
-            found[first:last] = self._held(g, blocks[first:last], spans, base)
+            found[first:last] = self._held(g, blocks.part(first, last), spans, base)
             base += int(found[first:last, 0].sum())
             done += int(counts[first:last].sum())
             store = None
@@ -116,7 +116,7 @@ class CellWriter:
             yield done, int(counts.sum()), store
 
     def _held(
-        self, g: int, blocks: Keys, spans: list[NDArray[np.int64]], base: int
+        self, g: int, blocks: Blocks, spans: list[NDArray[np.int64]], base: int
     ) -> NDArray[np.int64]:
         """See to it that a group is done; how many cells each block has at every level."""
         pieces, name = self.point_store.pieces, f"cells-{g}"
@@ -152,14 +152,14 @@ class CellWriter:
 
     def _places(self, run: str, starts: Keys) -> NDArray[np.int64]:
         """Where each group begins in a run, and the end."""
-        index = self.point_store.index(run)
-        rows = np.r_[0, np.cumsum(index["counts"])]
-        at: NDArray[np.int64] = rows[np.searchsorted(index["blocks"], starts)]
+        keys, counts = self.point_store.held(run)
+        rows = np.r_[0, np.cumsum(counts)]
+        at: NDArray[np.int64] = rows[np.searchsorted(keys, starts)]
         places: NDArray[np.int64] = np.r_[at, rows[-1]]
         return places
 
     def _group(
-        self, blocks: Keys, places: list[NDArray[np.int64]], base: int
+        self, blocks: Blocks, places: list[NDArray[np.int64]], base: int
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """The cells of a group, ordered by block, and how many each block has at every level."""
         cloud = self._points(places)
@@ -169,8 +169,10 @@ class CellWriter:
         keep = features.required(self.names)
         offset, grid = self.point_store.offset, self.alignment.grid
         cells = to_cells(cloud, grid, keep=keep, offset=offset, black=True, where=self.where)
+        keys = block_keys(cloud.xyz - offset, grid)
+        smallest = _distinct(keys)
         block = np.empty(len(cells.coord), np.int64)
-        block[cells.of_point] = np.searchsorted(blocks, block_keys(cloud.xyz - offset, grid))
+        block[cells.of_point] = np.searchsorted(smallest, keys)
         order = np.argsort(block, kind="stable")
         rank = np.empty(len(order), np.int64)
         rank[order] = np.arange(len(order)) + base
@@ -180,7 +182,9 @@ class CellWriter:
                 self.point_store.put_cells(run, int(start), of_point[at : at + stop - start])
             at += stop - start
         rows = np.concatenate([cells.coord, self._features(cells)], axis=1)
-        return rows[order], self._levels(cells, block, len(blocks))
+        held = np.zeros((len(blocks), self.depth), np.int64)
+        np.add.at(held, blocks.of(smallest), self._levels(cells, block, len(smallest)))
+        return rows[order], held
 
     def _levels(self, cells: Cells, block: NDArray[np.int64], blocks: int) -> NDArray[np.int64]:
         x, y, z = np.floor(cells.coord.T / self.alignment.grid).astype(np.int64) % EDGE

@@ -15,14 +15,17 @@ from numpy.typing import NDArray
 from salanet.errors import ConfigError
 from salanet.io.streams import Stream
 from salanet.model_file import Described
+from salanet.remark import Remark
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-BASE = 140 * 10**6  # Python, NumPy and the libraries
+BASE = 100 * 10**6  # Python, NumPy and the libraries
 DEFAULT, LEAST_DEFAULT = 1_200 * 10**6, 500 * 10**6
-LEAST_ROOM = 16 * 10**6
+SMALL = 16 * 10**6  # a cloud that takes no more is in memory at once, whatever the process may take
+LEAST_ROOM = 100 * 10**6  # smaller tiles would see more of their neighbours than of themselves
 # Of a cell of any level in a pass and in the next one, which waits; of each of its channels. Fitted
 # to dense and to sparse clouds and networks of 18 and 36 channels.
 LEVEL_BYTES, CHANNEL_BYTES = 750, 10.5
+EXECUTED_SHARE = 0.77  # of that, where the native executor runs the network
 COPIES, POINT_BYTES = 4, 200  # of a point in a cloud: how often as stored, and what is made of it
 LAZ_CHUNK, MOST_CHUNKS = 50_000, 20
 FEWEST_AT_ONCE = 2_000
@@ -88,17 +91,33 @@ def room_in(memory: int | None, overhead: int = 0) -> int:
     return max((memory or default_memory()) - BASE - overhead, LEAST_ROOM)
 
 
+def taken(memory: int | None, overhead: int = 0) -> int:
+    """Bytes that labelling piece by piece takes of what it may."""
+    return BASE + overhead + room_in(memory, overhead)
+
+
+def too_little(memory: int | None, overhead: int = 0) -> list[Remark]:
+    """A remark, if labelling takes more than it may whatever is done."""
+    least = taken(memory, overhead)
+    if memory is None or memory >= least:
+        return []
+    text = f"{memory / 1e6:.0f} MB of memory are too few: up to {least / 1e6:.0f} MB are taken"
+    return [Remark(text, "memory", least=least)]
+
+
 def cell_bytes(model: Described) -> NDArray[np.float64]:
     """What a cell of each level of a pass takes."""
     levels = np.arange(len(model.config.neighbours), dtype=np.float64)
     channels = model.config.width * 2**levels
-    return np.asarray(LEVEL_BYTES + CHANNEL_BYTES * channels)
+    share = EXECUTED_SHARE if getattr(model, "executed", False) else 1.0
+    return np.asarray(share * (LEVEL_BYTES + CHANNEL_BYTES * channels))
 
 
 def fits(memory: int | None, model: Described, points: int, point_bytes: int) -> bool:
     """Whether a cloud can be worked on in memory at once, however sparse it is."""
     each = COPIES * point_bytes + POINT_BYTES + cell_bytes(model).sum()
-    return bool(points * each <= room_in(memory, getattr(model, "overhead", 0)))
+    room = (memory or default_memory()) - BASE - getattr(model, "overhead", 0)
+    return bool(points * each <= max(room, SMALL))
 
 
 def most_cells(memory: int | None, model: Described) -> int:

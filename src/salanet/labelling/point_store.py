@@ -31,7 +31,7 @@ from salanet.cloud import PointCloud
 from salanet.labelling.decision import Own
 from salanet.labelling.pieces import Part, Pieces
 from salanet.labelling.workfolder import put
-from salanet.sampling.blocks import Keys, block_keys
+from salanet.sampling.blocks import Blocks, Counts, Keys, block_keys, gathered, summed
 
 OWN, BUFFER = "own", "buffer"
 CELL = np.dtype("<u4")
@@ -85,7 +85,7 @@ class PointStore:
             own.held.tofile(self.folder / f"{run}.held")
             own.former.astype(np.int32).tofile(self.folder / f"{run}.former")
         self.pieces.add(run, self._parts(run, [*columns]))
-        blocks, counts = np.unique(keys, return_counts=True)
+        blocks, counts = summed(keys[order], np.ones(len(keys), np.int64))
         self.pieces.save(
             self.folder / f"{run}.npz",
             blocks=blocks,
@@ -122,19 +122,20 @@ class PointStore:
         parts = [str(text).split(":") for text in self.index(self.runs[0])["names"]]
         return {name: (np.dtype(kind), int(width)) for name, kind, width in parts}
 
-    def blocks(self) -> tuple[Keys, NDArray[np.int64], NDArray[np.bool_]]:
-        """All blocks, ascending, their numbers of points, and whether some of those are own."""
-        keys, counts, own = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, bool)
-        for run in self.runs:
-            index = self.index(run)
-            more, at = np.unique(np.concatenate([keys, index["blocks"]]), return_inverse=True)
-            all_counts = np.concatenate([counts, index["counts"]])
-            mine = np.full(len(index["blocks"]), run.startswith(OWN))
-            all_own = np.concatenate([own, mine])
-            keys = more
-            counts = np.bincount(at, all_counts, len(more)).astype(np.int64)
-            own = np.bincount(at, all_own, len(more)) > 0
-        return keys, counts, own
+    def held(self, run: str) -> tuple[Keys, Counts]:
+        """The smallest blocks of a run, and their numbers of points."""
+        with np.load(self.folder / f"{run}.npz", allow_pickle=False) as arrays:
+            return arrays["blocks"], arrays["counts"]
+
+    def blocks(self) -> tuple[Blocks, Counts, NDArray[np.bool_]]:
+        """All blocks, their numbers of points, and whether some of those are own."""
+        runs = [run for run in self.runs if len(self.held(run)[0])]
+        blocks, counts = gathered(lambda: map(self.held, runs))
+        own = np.zeros(len(blocks), bool)
+        for run in runs:
+            if run.startswith(OWN):
+                own[blocks.of(self.held(run)[0])] = True
+        return blocks, counts, own
 
     def __len__(self) -> int:
         return sum(int(self.index(run)["counts"].sum()) for run in self.runs)

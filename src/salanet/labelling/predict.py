@@ -31,6 +31,8 @@ from salanet.labelling.memory import (
     most_cells,
     peak_memory,
     points_bytes,
+    taken,
+    too_little,
     unstreamed_bytes,
 )
 from salanet.labelling.outputs import make_folder
@@ -144,9 +146,9 @@ def inspect_file(
             to,
             points=stream.count,
             plan=Plan.of(options.memory, stream.point_bytes, model.overhead),
-            memory_bytes=options.memory or default_memory(),
+            memory_bytes=taken(options.memory, model.overhead),
             disk_bytes=disk_bytes(stream, model, options),
-            remarks=alignment.remarks,
+            remarks=(*alignment.remarks, *too_little(options.memory, model.overhead)),
         )
     cloud, known = _read(path, options, seen)
     decision = _decide(model, cloud, path, to, options)

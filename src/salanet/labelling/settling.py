@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from salanet.labelling.cell_store import CellStore
 from salanet.labelling.pieces import Part, Pieces
 from salanet.labelling.workfolder import put
-from salanet.sampling.blocks import EDGE, BlockTile, block_places, block_tiles
+from salanet.sampling.blocks import EDGE, BlockTile, block_tiles
 from salanet.sampling.islands import reach, settled
 
 FILE = "settled"
@@ -84,9 +84,9 @@ class Settling:
 
     def _settle(self, tile: BlockTile) -> None:
         store, read = self.store, list[tuple[NDArray[np.float32], Rows, NDArray[np.bool_]]]()
-        places, edge = block_places(store.blocks[tile.core]), EDGE * self.cell
-        buffer = reach(self.size) * self.cell
-        low, high = places.min(axis=0) * edge - buffer, (places.max(axis=0) + 1) * edge + buffer
+        buffer, edge = reach(self.size) * self.cell, EDGE * self.cell
+        first, last = store.blocks.box(tile.core)
+        low, high = first * edge - buffer, last * edge + buffer
         for start, stop in store.spans(tile.seen[self.known[tile.seen]]):
             xyz = store.read(start, stop)[:, :3]
             core = np.zeros(stop - start, bool)

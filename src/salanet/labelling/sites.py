@@ -14,7 +14,7 @@ from salanet.labelling.cell_store import CellStore, cuts
 from salanet.labelling.point_store import PointStore
 from salanet.labelling.settling import TYPE, Rows
 from salanet.labelling.workfolder import put
-from salanet.sampling.blocks import EDGE, Keys, block_keys
+from salanet.sampling.blocks import EDGE, Blocks, block_keys
 
 CODE, FIXED = "code", "fixed"  # arrays of the points, and files of sites
 
@@ -42,7 +42,7 @@ class Sites:
         done = base = 0
         for first, last in pairwise(cuts(self._counts, points)):
             spans = [self._span(run, first, last) for run in self._points.runs]
-            base += self._group(self._blocks[first:last], spans, first, base)
+            base += self._group(self._blocks.part(first, last), spans, first, base)
             done += int(self._counts[first:last].sum())
             yield done, int(self._counts.sum())
 
@@ -60,18 +60,17 @@ class Sites:
 
     def _span(self, run: str, first: int, last: int) -> tuple[int, int]:
         """The rows of some blocks in a run."""
-        index = self._points.index(run)
-        rows = np.r_[0, np.cumsum(index["counts"])]
-        ends = self._blocks[first], self._blocks[last - 1]
-        begin = np.searchsorted(index["blocks"], ends[0])
-        end = np.searchsorted(index["blocks"], ends[1], side="right")
+        keys, counts = self._points.held(run)
+        rows, starts = np.r_[0, np.cumsum(counts)], self._blocks.keys
+        begin = np.searchsorted(keys, starts[first])
+        end = np.searchsorted(keys, starts[last]) if last < len(starts) else len(keys)
         return int(rows[begin]), int(rows[end])
 
-    def _group(self, blocks: Keys, spans: list[tuple[int, int]], first: int, base: int) -> int:
+    def _group(self, blocks: Blocks, spans: list[tuple[int, int]], first: int, base: int) -> int:
         """Make the sites of some blocks, the first of which has the number `base`; how many."""
         xyz, codes, held = (self._read(name, spans) for name in ("xyz", CODE, FIXED))
         local, cell = xyz - self._points.offset, self._points.grid
-        block = np.searchsorted(blocks, block_keys(local, cell))
+        smallest, block = np.unique(block_keys(local, cell), return_inverse=True)
         x, y, z = np.floor(local.T / cell).astype(np.int64) % EDGE
         labels = np.searchsorted(self._codes, codes)
         keys = ((block * EDGE + x) * EDGE + y) * EDGE + z
@@ -92,7 +91,8 @@ class Sites:
             if stop > start:
                 self._points.put_cells(run, start, site[done : done + stop - start])
             done += stop - start
-        self._held[first : first + len(blocks)] = np.bincount(block[at], minlength=len(blocks))
+        of_block = blocks.of(smallest)[block[at]]
+        self._held[first : first + len(blocks)] = np.bincount(of_block, minlength=len(blocks))
         return len(starts)
 
     def _read(self, name: str, spans: list[tuple[int, int]]) -> NDArray[Any]:

@@ -14,7 +14,6 @@ work was interrupted.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -40,7 +39,7 @@ from salanet.labelling.cell_store import CellStore, CellWriter
 from salanet.labelling.changes import Tally
 from salanet.labelling.decision import decide
 from salanet.labelling.look import Look, facts_of, head_of, source_of
-from salanet.labelling.memory import Plan
+from salanet.labelling.memory import Plan, too_little
 from salanet.labelling.outputs import extra_columns, extra_names, label_type, left_out_codes
 from salanet.labelling.pieces import Pieces
 from salanet.labelling.point_store import BUFFER, OWN, PointStore
@@ -54,7 +53,6 @@ from salanet.labelling.workfolder import (
     work_folder,
 )
 from salanet.sampling import features
-from salanet.sampling.blocks import EDGE
 from salanet.sampling.ground import Ground
 from salanet.sampling.islands import SIZE, reach
 from salanet.sampling.noise import FLAGS, left_out, require_some, without_flags
@@ -137,6 +135,7 @@ class Work:
             known = self._decision.alignment(self.options.alignment)
             alignment = examine(self.model, summary, known, str(self.stream.path))
             self.remarks += [*strangers_in(self.stream), *alignment.remarks]
+            self.remarks += too_little(self.options.memory, self.model.overhead)
             out = 0 if alignment.noise else summary.flagged
             require_some(out, self.stream.count, str(self.stream.path))
         with timed(self.seconds, "sort"):
@@ -145,6 +144,7 @@ class Work:
             ground = self._ground(folder / "ground.npz", point_store, names)
         with timed(self.seconds, "cells"):
             store = self._cells(folder, point_store, alignment, names, ground)
+            del ground
         with timed(self.seconds, "network"):
             tiling = self._tiling(folder, pieces, store, alignment, names)
         if self.options.regularise:
@@ -263,7 +263,7 @@ class Work:
             self.plan.tile,
             names,
             self.options.rules.min_confidence,
-            math.ceil(reach(SIZE) / EDGE) if self.options.regularise else 0,
+            reach(SIZE) if self.options.regularise else 0.0,
         )
         for done, total in tiling.run():
             self.progress("network", done, total)

@@ -15,6 +15,7 @@ from salanet.adapt.alignment import Alignment
 from salanet.engine.confidence import confidence, levels, probabilities
 from salanet.engine.runner import Levels, Runner
 from salanet.engine.votes import turned
+from salanet.freed import release_memory
 from salanet.io.ahead import ahead
 from salanet.labelling.cell_store import CellStore
 from salanet.labelling.memory import cell_bytes
@@ -22,7 +23,7 @@ from salanet.labelling.pieces import Part, Pieces
 from salanet.labelling.point_store import NONE
 from salanet.labelling.settling import FILE, TYPE, Rows
 from salanet.labelling.workfolder import put
-from salanet.sampling.blocks import EDGE, BlockTile, block_places, block_tiles, blocks_around
+from salanet.sampling.blocks import EDGE, BlockTile, block_tiles, blocks_around
 from salanet.sampling.noise import NO_CLASS
 
 WINDOW = 1 << 22  # bytes of results read at once
@@ -53,7 +54,7 @@ class Tiling:
         limit: most bytes of a pass, where its buffer allows it.
         names: features of the model.
         least: confidence that a label takes.
-        beside: blocks around those of the file itself that are labelled too.
+        beside: how far around the file itself cells are labelled too, in cells.
     """
 
     folder: Path
@@ -66,7 +67,7 @@ class Tiling:
     limit: int
     names: list[str]
     least: float = 0.0
-    beside: int = 0
+    beside: float = 0.0
 
     def run(self) -> Iterator[tuple[int, int]]:
         """Work on the tiles that are not done yet; yields (cells done, cells in all)."""
@@ -83,6 +84,7 @@ class Tiling:
                 continue
             self._put(tiles[piece.number], total / np.float32(self.votes))
             self.pieces.add(f"tile-{piece.number}", parts[piece.number])
+            release_memory()  # tiles differ in size: what one leaves hardly fits the next
             finished += sizes[piece.number]
             yield finished, sum(sizes)
 
@@ -165,10 +167,10 @@ class Tiling:
     def _rows(self, tile: BlockTile) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """The cells a tile sees, and which of them it answers for."""
         store, parts = self.store, []
-        places = block_places(store.blocks[tile.core])
         edge = EDGE * self.alignment.grid
         buffer = self.model.buffer_radii * self.model.config.radius / self.alignment.zoom
-        low, high = places.min(axis=0) * edge - buffer, (places.max(axis=0) + 1) * edge + buffer
+        first, last = store.blocks.box(tile.core)
+        low, high = first * edge - buffer, last * edge + buffer
         for start, stop in store.spans(tile.seen):
             rows = store.read(start, stop)
             near = ((rows[:, :3] >= low) & (rows[:, :3] <= high)).all(axis=1)

@@ -19,6 +19,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +56,7 @@ ROCK_FEWEST = 150  # cells: wider than a spire
 
 PIT = 1.0  # metres a stray return lies below its surroundings
 STRAYS = 3  # cells of a 5 x 5 neighbourhood that may be stray returns
-ROWS = 1 << 18  # raster cells at once when gaps are filled
+CELLS = 1 << 18  # at once, when gaps are filled
 
 Raster = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -83,15 +84,17 @@ def nearest(values: Raster, known: Mask) -> Raster:
     """Values where known, elsewhere that of the nearest known cell."""
     if known.all() or not known.any():
         return np.where(np.isfinite(values), values, 0.0)
+    from_cells = raster.nearest_known(known)
     filled = values.copy()
-    filled[~known] = values.ravel()[raster.nearest_known(known)]
+    filled[~known] = values.ravel()[from_cells]
     return filled
 
 
 def strays(lowest: Raster) -> Mask:
     """Cells that hold a return from far below the ground."""
     around = raster.rank_around(lowest, STRAYS, 5)
-    return around - lowest > PIT
+    around -= lowest
+    return around > PIT
 
 
 def _objects(heights: Raster, cell: float, window: float, rocks: bool) -> Mask:
@@ -138,11 +141,12 @@ def _candidates(heights: Raster, cell: float, window: float) -> tuple[Mask, Mask
         those of wide windows, those of wide windows and the low slope, those of small windows.
     """
     high, low, small = (np.zeros(heights.shape, bool) for _ in range(3))
+    heights = heights.copy()  # room for the differences, too
     largest = max(int(np.ceil(window / cell)), 1)
     radius = 1
     while True:
         opened = _opening(heights, radius)
-        out = heights - opened
+        out = np.subtract(heights, opened, out=heights)
         high_enough = out > STEP + SLOPE * radius * cell
         if radius * cell < SEEN:
             small |= high_enough
@@ -157,6 +161,10 @@ def _candidates(heights: Raster, cell: float, window: float) -> tuple[Mask, Mask
 
 def _opening(heights: Raster, radius: int) -> Raster:
     """The opening by an octagon: a square, then a diamond."""
+    return raster.in_strips(lambda part: _opened(part, radius), heights, 2 * radius)
+
+
+def _opened(heights: Raster, radius: int) -> Raster:
     square = round(0.414 * radius)
     size, diamond = 2 * square + 1, radius - square
     low = raster.least_around(heights, size)
@@ -192,7 +200,7 @@ class _Border:
         drop: sum of the steps down in metres.
     """
 
-    label: NDArray[np.int64]
+    label: NDArray[np.int32]
     size: NDArray[np.int64]
     length: Raster
     edge: Raster
@@ -235,41 +243,69 @@ class _Border:
         return segments[self.label]
 
 
-def _segments(chosen: Mask, level: list[Mask]) -> NDArray[np.int64]:
-    """Connected cells without a step between them, numbered from 1; 0 where not chosen."""
-    number = np.zeros(chosen.shape, np.int64)
-    count = int(chosen.sum())
-    number[chosen] = np.arange(count)
-    starts, ends = [], []
-    for (a, b), flat in zip(_PAIRS, level, strict=True):
-        joined = chosen[a] & chosen[b] & flat
-        starts.append(number[a][joined])
-        ends.append(number[b][joined])
-    start, end = np.concatenate(starts), np.concatenate(ends)
-    label = np.zeros(chosen.shape, np.int64)
-    label[chosen] = components(count, start, end) + 1
+def _segments(chosen: Mask, level: list[Mask]) -> NDArray[np.int32]:
+    """Connected cells without a step between them, numbered from 1; 0 where not chosen.
+
+    The nodes of the graph are runs of such cells along the rows, far fewer than cells.
+    """
+    if not chosen.any():
+        return np.zeros(chosen.shape, np.int32)
+    down, right = level
+    begins = chosen.copy()
+    begins[:, 1:] &= ~(chosen[:, :-1] & right)
+    run = np.cumsum(begins, dtype=np.int32).reshape(chosen.shape)
+    run -= 1
+    joined = chosen[:-1] & chosen[1:] & down
+    new = joined.copy()  # neither run goes on from a column where the two met already
+    new[:, 1:] &= ~joined[:, :-1] | begins[:-1, 1:] | begins[1:, 1:]
+    part = components(int(run[-1, -1]) + 1, run[:-1][new], run[1:][new])
+    label: NDArray[np.int32] = (part + 1).astype(np.int32)[run]
+    label[~chosen] = 0
     return label
 
 
 def smooth_fill(values: Raster, known: Mask) -> Raster:
     """Values where known, elsewhere a smooth fill: each gap takes the mean one scale coarser."""
-    return _pull_push(np.where(known, values, 0.0), known.astype(np.float64))
+    return _pull_push(values, known)
 
 
-def _pull_push(values: Raster, weight: Raster) -> Raster:
+def _pull_push(values: Raster, weight: NDArray[Any]) -> Raster:
+    """Values of weights from 0 to 1, any value where the weight is 0, and the rest by the fill."""
     if values.size == 1 or weight.all():
-        return values
-    pad = [(0, size % 2) for size in values.shape]
-    blocks = [(size + 1) // 2 for size in values.shape]
-    tiled = (blocks[0], 2, blocks[1], 2)
-    sums = np.pad(values * weight, pad).reshape(tiled).sum(axis=(1, 3))
-    weights = np.pad(weight, pad).reshape(tiled).sum(axis=(1, 3))
-    means = np.divide(sums, weights, out=np.zeros_like(sums), where=weights > 0)
-    coarse = _pull_push(means, np.minimum(weights, 1.0))
-    filled = np.empty_like(values)
-    step = max(1, ROWS // values.shape[1])
-    for top in range(0, len(values), step):
-        u, v = np.indices(values[top : top + step].shape)
+        return np.where(weight > 0, values, 0.0)
+    coarse = _pull_push(*_halved(values, weight))
+    filled = np.empty(values.shape)
+    for top, bottom in _strips(values):
+        u, v = np.indices((bottom - top, values.shape[1]))
         at = np.stack([(u + top - 0.5) / 2, (v - 0.5) / 2], axis=-1)
-        filled[top : top + step] = raster.at(coarse, at.reshape(-1, 2)).reshape(u.shape)
-    return weight * values + (1 - weight) * filled
+        rest = raster.at(coarse, at.reshape(-1, 2)).reshape(u.shape)
+        own, share = _weighed(values[top:bottom], weight[top:bottom])
+        filled[top:bottom] = own + (1 - share) * rest
+    return filled
+
+
+def _halved(values: Raster, weight: NDArray[Any]) -> tuple[Raster, Raster]:
+    """Means of 2 x 2 cells, and their weights."""
+    blocks = [(size + 1) // 2 for size in values.shape]
+    means, weights = np.empty(blocks), np.empty(blocks)
+    for top, bottom in _strips(values):
+        pad = [(0, (bottom - top) % 2), (0, values.shape[1] % 2)]
+        tiled = ((bottom - top + 1) // 2, 2, blocks[1], 2)
+        part = slice(top // 2, (bottom + 1) // 2)
+        both = _weighed(values[top:bottom], weight[top:bottom])
+        sums, held = (np.pad(array, pad).reshape(tiled).sum(axis=(1, 3)) for array in both)
+        means[part] = np.divide(sums, held, out=np.zeros_like(sums), where=held > 0)
+        weights[part] = np.minimum(held, 1.0)
+    return means, weights
+
+
+def _weighed(values: Raster, weight: NDArray[Any]) -> tuple[Raster, Raster]:
+    share = weight.astype(np.float64)
+    return np.where(share > 0, values, 0.0) * share, share
+
+
+def _strips(values: Raster) -> list[tuple[int, int]]:
+    """Even numbers of rows, of `CELLS` cells or so."""
+    step = max(CELLS // values.shape[1] // 2 * 2, 2)
+    rows = len(values)
+    return [(top, min(top + step, rows)) for top in range(0, rows, step)]

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet.errors import DataError
+from salanet.freed import release_memory
 from salanet.sampling import raster
 from salanet.sampling.bare_earth import Mask, Raster, bare, nearest, smooth_fill, strays
 
@@ -128,11 +129,16 @@ class Ground:
     @property
     def rise(self) -> Raster:
         """By how much the ground rises within each cell, in metres."""
+        return raster.in_strips(self._risen, self.surface, 1)
+
+    def _risen(self, surface: Raster) -> Raster:
         u, v = (
-            np.gradient(self.surface, axis=axis) if size > 1 else np.zeros(self.shape)
-            for axis, size in enumerate(self.shape)
+            np.gradient(surface, axis=axis) if size > 1 else np.zeros(surface.shape)
+            for axis, size in enumerate(surface.shape)
         )
-        rise: Raster = np.hypot(u + self.plane[0], v + self.plane[1])
+        u += self.plane[0]
+        v += self.plane[1]
+        rise: Raster = np.hypot(u, v, out=u)
         return rise
 
     @cached_property
@@ -204,10 +210,11 @@ def find_ground(
     flat = bare(lowest, known, ground.cell, window)
     ground.surface = smooth_fill(lowest, flat)
     del lowest, known
+    release_memory()
     count, total = _near(ground, pieces)
     refined = flat & (count > 0)
     if refined.any():
-        total /= np.maximum(count, 1)
+        np.divide(total, count, out=total, where=refined)
         ground.surface = smooth_fill(total, refined)
     return ground
 
@@ -219,14 +226,18 @@ def _lowest(ground: Ground, pieces: Callable[[], Iterable[Points]]) -> Raster:
     return lowest.reshape(ground.shape)
 
 
-def _near(ground: Ground, pieces: Callable[[], Iterable[Points]]) -> tuple[Raster, Raster]:
+def _near(
+    ground: Ground, pieces: Callable[[], Iterable[Points]]
+) -> tuple[NDArray[np.int32], Raster]:
     """How many points of each cell are near the surface, and the sum of their heights."""
-    count, total = np.zeros(ground.shape), np.zeros(ground.shape)
-    rise = np.maximum(ground.rise - RISE * ground.cell, 0)
+    count, total = np.zeros(ground.shape, np.int32), np.zeros(ground.shape)
+    rise = ground.rise
+    rise -= RISE * ground.cell
+    np.maximum(rise, 0, out=rise)
     for uv, z in _places(ground, pieces()):
         near = np.abs(z - _at(ground.surface, uv)) < NEAR + STEEP * _at(rise, uv)
         at, inverse = np.unique(ground.cells(uv[near]), return_inverse=True)
-        count.reshape(-1)[at] += np.bincount(inverse, minlength=len(at))
+        count.reshape(-1)[at] += np.bincount(inverse, minlength=len(at)).astype(np.int32)
         total.reshape(-1)[at] += np.bincount(inverse, z[near], minlength=len(at))
     return count, total
 

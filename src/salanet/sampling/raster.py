@@ -2,27 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from salanet import geometry
+from salanet.freed import release_memory
 
 Raster = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 BLOCK = 1 << 15  # cells at once, where many arrays of their size are made
+STRIP = 1 << 18  # cells at once, where a few are
+
+
+def in_strips(
+    work: Callable[[Raster], Raster], heights: Raster, reach: int, cells: int = STRIP
+) -> Raster:
+    """What `work` makes of a raster, a few rows at a time.
+
+    So the memory it takes does not grow with the raster.
+
+    Args:
+        work: makes a raster of the same shape, whose rows depend on those within `reach`.
+        heights: the raster.
+        reach: rows.
+        cells: about as many at once.
+    """
+    rows, columns = heights.shape
+    step = max(cells // columns, 4 * reach, 1)
+    if step >= rows:
+        return work(heights)
+    found = np.empty_like(heights)
+    for top in range(0, rows, step):
+        first, bottom = max(top - reach, 0), min(top + step, rows)
+        part = work(heights[first : bottom + reach])
+        found[top:bottom] = part[top - first : bottom - first]
+    return found
 
 
 def least_around(heights: Raster, size: int) -> Raster:
     """The least height in the square of `size` (odd) cells around each cell."""
-    return _running(heights, size, np.minimum, np.inf)
+    return in_strips(lambda part: _running(part, size, np.minimum, np.inf), heights, size // 2)
 
 
 def greatest_around(heights: Raster, size: int) -> Raster:
     """The greatest height in the square of `size` (odd) cells around each cell."""
-    return _running(heights, size, np.maximum, -np.inf)
+    return in_strips(lambda part: _running(part, size, np.maximum, -np.inf), heights, size // 2)
 
 
 def _running(heights: Raster, size: int, better: np.ufunc, worst: float) -> Raster:
@@ -42,31 +70,37 @@ def _running(heights: Raster, size: int, better: np.ufunc, worst: float) -> Rast
 
 def rank_around(heights: Raster, rank: int, size: int) -> Raster:
     """The height that `rank` others of the square of `size` (odd) cells do not exceed."""
+    return in_strips(lambda part: _rank(part, rank, size), heights, size // 2, BLOCK)
+
+
+def _rank(heights: Raster, rank: int, size: int) -> Raster:
     padded = np.pad(heights, size // 2, mode="edge")
-    found = np.empty(heights.shape)
     rows, columns = heights.shape
-    step = max(1, BLOCK // columns)
-    for top in range(0, rows, step):
-        bottom = min(top + step, rows)
-        least = [np.full((bottom - top, columns), np.inf) for _ in range(rank + 1)]
-        for u in range(size):
-            for v in range(size):
-                value = padded[top + u : bottom + u, v : v + columns]
-                for kept in least:
-                    larger = np.maximum(kept, value)
-                    np.minimum(kept, value, out=kept)
-                    value = larger
-        found[top:bottom] = least[-1]
-    return found
+    least = [np.full(heights.shape, np.inf) for _ in range(rank + 1)]
+    for u in range(size):
+        for v in range(size):
+            value = padded[u : u + rows, v : v + columns]
+            for kept in least:
+                larger = np.maximum(kept, value)
+                np.minimum(kept, value, out=kept)
+                value = larger
+    return least[-1]
 
 
-def nearest_known(known: Mask) -> NDArray[np.int64]:
+def nearest_known(known: Mask) -> NDArray[np.int32]:
     """The known cell, numbered row by row, that is nearest to each unknown one."""
     edge = np.pad(known, 1, constant_values=True)
     inner = edge[:-2, 1:-1] & edge[2:, 1:-1] & edge[1:-1, :-2] & edge[1:-1, 2:]
-    border = np.flatnonzero(known & ~inner)  # no known cell behind it is nearer
-    found = geometry.nearest(_places(np.flatnonzero(~known), known), _places(border, known))
+    border = cells_of(known & ~inner)  # no known cell behind it is nearer
+    release_memory()
+    found = geometry.nearest(_places(cells_of(~known), known), _places(border, known))
+    release_memory()  # the search takes as much as three rasters
     return border[found]
+
+
+def cells_of(chosen: Mask) -> NDArray[np.int32]:
+    """The chosen cells, numbered row by row."""
+    return np.flatnonzero(chosen).astype(np.int32)
 
 
 def distance_to_known(known: Mask) -> Raster:
@@ -75,13 +109,13 @@ def distance_to_known(known: Mask) -> Raster:
     if not known.any():
         apart[:] = np.inf
     elif not known.all():
-        cells = np.flatnonzero(~known)
+        cells = cells_of(~known)
         steps = _places(cells, known) - _places(nearest_known(known), known)
         apart.ravel()[cells] = np.hypot(steps[:, 0], steps[:, 1])
     return apart
 
 
-def _places(cells: NDArray[np.int64], known: Mask) -> NDArray[np.float32]:
+def _places(cells: NDArray[np.int32], known: Mask) -> NDArray[np.float32]:
     places = np.zeros((len(cells), 3), np.float32)
     places[:, 0], places[:, 1] = np.divmod(cells, known.shape[1])
     return places
