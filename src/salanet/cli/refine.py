@@ -35,7 +35,7 @@ def run(
     all: bool = False,
     steps: int = 60,
     rate: float = 1e-3,
-    share: float = 0.4,
+    share: float = 0.25,
     seed: int = 0,
     columns: str | None = None,
     json: bool = False,

@@ -94,7 +94,7 @@ class Refining:
     steps: int = 60
     rate: float = 1e-3
     sure: float = 0.6
-    share: float = 0.4
+    share: float = 0.25
     seed: int = 0
 
     def __post_init__(self) -> None:
