@@ -43,6 +43,7 @@ ROOMS = {
     "colours": [list(colour) for colour in PALETTE.values()],
 }
 TWENTY = {key: value for key, value in ROOMS.items() if key != "colours"}  # those of its scenes
+TWENTY["test"] = "24 generated rooms"
 RETURNS = ("return_number", "number_of_returns")
 AERIAL = {
     "domain": "airborne",
