@@ -46,9 +46,11 @@ function refineView() {
 
 function say(text, bad = false) { $("says").textContent = text; $("says").classList.toggle("bad", bad); }
 
-const undo = () => step("undo", "Undone.");
-const redo = () => step("redo", "Done again.");
-const step = (name, said) => inLine(async () => { taken(await post(name, { layers: layers() })); say(said); });
+function undo() { return stepped("undo", "Undone."); }
+function redo() { return stepped("redo", "Done again."); }
+function stepped(name, said) {
+  return inLine(async () => { taken(await post(name, { layers: layers() })); say(said); });
+}
 
 function assign(index) {
   if (!edits.selected) { say("Select something first.", true); return; }
