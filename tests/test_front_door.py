@@ -78,7 +78,12 @@ def test_models_and_view_are_functions_and_packages(scan: Path, tmp_path: Path) 
     import salanet.models
     import salanet.view
 
-    assert [entry.name for entry in salanet.models()] == ["aerial", "rooms-20", "rooms-large", "rooms"]
+    assert [entry.name for entry in salanet.models()] == [
+        "aerial",
+        "rooms-20",
+        "rooms-large",
+        "rooms",
+    ]
     page = salanet.view(scan, generate(3, points=1000), to=tmp_path / "page.html", points=300)
     assert page.stat().st_size > 1000
     assert salanet.view(salanet.read(scan), to=tmp_path / "p.png").read_bytes()[1:4] == b"PNG"
