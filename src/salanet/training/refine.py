@@ -298,10 +298,7 @@ def _recipe_of(parent: Network) -> Recipe:
 
 
 def _recipe(parent: Network, refining: Refining) -> Recipe:
-    """The model's own recipe for some steps, centred on what has a class, at a rate of its own.
-
-    Every point counts alike: weights of rare classes would move what nobody has corrected.
-    """
+    """The model's own recipe for some steps, centred on what has a class, at a rate of its own."""
     content: dict[str, Any] = _recipe_of(parent).model_dump(mode="json")
     content["data"] = {"dataset": str(parent.metadata.get("training_data") or "")}
     content["sampling"] |= {"balance": 1.0, "centres": "random", "shares": {"*": 1.0}}
@@ -310,8 +307,6 @@ def _recipe(parent: Network, refining: Refining) -> Recipe:
     content["training"] |= {
         "epochs": epochs,
         "samples_per_epoch": batch * -(-refining.steps // epochs),
-        "class_weights": "none",
-        "lovasz": 0.0,
         "seed": refining.seed,
     }
     recipe = recipe_from(parse_recipe(content, "refining"), parent)
