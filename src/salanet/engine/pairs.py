@@ -17,7 +17,7 @@ from salanet.engine.weights import Array
 from salanet.geometry import threads
 
 CHUNK = 4096  # queries at once
-SELF_DISTANCE = np.float32(0.01)  # as in `salanet.operators.assignment`
+SELF_DISTANCE, BORDER = np.float32(0.01), np.float32(1e-4)  # as `salanet.operators.assignment` has
 
 Table = NDArray[np.int32]
 Influence = Literal["linear", "gaussian", "constant"]
@@ -117,12 +117,12 @@ def spherical_scores(offsets: Array, bins: Sequence[int], *, fuzzy: bool) -> Sco
     distance = np.sqrt(np.einsum("ijk,ijk->ij", offsets, offsets))
     level = np.hypot(offsets[..., 0], offsets[..., 1])
     azimuth = np.arctan2(offsets[..., 1], offsets[..., 0]) / np.float32(2 * np.pi)
-    azimuth = (azimuth + (azimuth < 0)) * np.float32(n)
+    azimuth = (azimuth + (azimuth < 0)) * np.float32(n) + BORDER
     elevation = np.arctan2(offsets[..., 2], level) / np.float32(np.pi) + np.float32(0.5)
     elevation *= np.float32(p)
-    shell = np.clip(np.floor(distance * np.float32(q)), 0, q - 1)
+    shell = np.clip(np.floor(distance * np.float32(q) + BORDER), 0, q - 1)
     sector = np.clip(np.floor(azimuth), 0, n - 1)
-    ring = np.clip(np.floor(elevation), 0, p - 1)
+    ring = np.clip(np.floor(elevation + BORDER), 0, p - 1)
     size = n * p * q + 1
     if not fuzzy:
         group = 1 + sector + n * (ring + p * shell)

@@ -18,6 +18,9 @@ Influence = Literal["linear", "gaussian", "constant"]
 
 # A neighbour closer than this part of the radius is the query point itself (SPH3D's 1 mm of 10 cm).
 SELF_DISTANCE = 0.01
+# What lies on the border of two bins, as half of the neighbours on a grid of measured coordinates
+# do, belongs to the upper one, whichever way an angle is rounded.
+BORDER = 1e-4  # bins
 
 
 def neighbour_counts(neighbours: Tensor, supports: int) -> Tensor:
@@ -73,7 +76,7 @@ def spherical_scores(offset: Tensor, bins: tuple[int, int, int]) -> Scores:
     n, p, q = bins
     distance, azimuth, elevation, shell = _spherical(offset, bins)
     sector = azimuth.floor().clamp_(0, n - 1)
-    ring = elevation.floor().clamp_(0, p - 1)
+    ring = (elevation + BORDER).floor().clamp_(0, p - 1)
     group = 1 + sector + n * (ring + p * shell)
     group = group.where(distance > SELF_DISTANCE, 0).int()[..., None]
     return Scores(torch.ones_like(offset[..., :1]), group, n * p * q + 1)
@@ -89,7 +92,7 @@ def fuzzy_spherical_scores(offset: Tensor, bins: tuple[int, int, int]) -> Scores
     n, p, q = bins
     distance, azimuth, elevation, shell = _spherical(offset, bins)
     sector = azimuth.floor().clamp_(0, n - 1)
-    ring = elevation.floor().clamp_(0, p - 1)
+    ring = (elevation + BORDER).floor().clamp_(0, p - 1)
     place = elevation - ring
     beta = (place - 0.5).abs()
     other = torch.where(place < 0.5, ring - 1, ring + 1).clamp_(0, p - 1)
@@ -105,7 +108,7 @@ def _spherical(offset: Tensor, bins: tuple[int, int, int]) -> tuple[Tensor, Tens
     n, p, q = bins
     distance = offset.norm(dim=-1)
     azimuth = torch.atan2(offset[..., 1], offset[..., 0]) / (2 * math.pi)
-    azimuth = (azimuth + (azimuth < 0)) * n
+    azimuth = (azimuth + (azimuth < 0)) * n + BORDER
     elevation = torch.atan2(offset[..., 2], offset[..., :2].norm(dim=-1)) / math.pi + 0.5
-    shell = (distance * q).floor().clamp_(0, q - 1)
+    shell = (distance * q + BORDER).floor().clamp_(0, q - 1)
     return distance, azimuth, elevation * p, shell
