@@ -62,7 +62,9 @@ def main() -> None:
             print(model, path.name, *(f"{value:.3f}" for value in found[-1]), flush=True)
         torch, streamed = np.array(found).T
         name = model if "/" not in model else ""
-        operator = open_runner(model).config.operator
+        config = open_runner(model).config
+        settings = [f"{key}: {value}" for key, value in config.operator_options.items()]
+        operator = " ".join([config.operator, *settings])
         with table.open("a") as file:
             file.write(
                 f"| {name} | {operator} | {len(found)} | {torch.mean():.3f} | {torch.min():.3f} "

@@ -30,6 +30,7 @@ from salanet.labelling.workfolder import folder_of
 
 TOWN, DENSITY, TOWNS = 100.0, 24.0, 4  # metres, points per m², different ones
 JITTER = 0.02  # metres
+SOME_TILES = 3
 
 
 def generate(path: Path, points: int) -> None:
@@ -78,18 +79,17 @@ def run(path: Path, to: Path, model: Path, *more: str) -> dict[str, Any]:
 
 
 def kill_in_the_middle(path: Path, to: Path, model: Path, *more: str) -> None:
-    """Start, wait until half of the tiles are done, and kill."""
+    """Start, wait until some of the tiles are done, and kill."""
     process = subprocess.Popen(command(path, to, model, *more), stdout=subprocess.DEVNULL)
-    marks = folder_of(to) / "tiles"
-    while process.poll() is None:
-        if marks.exists() and (done := marks.read_bytes()) and 2 * sum(done) >= len(done):
-            break
-        time.sleep(0.1)
-    assert process.poll() is None, "it ended before half of its tiles were seen"
+    marks, done = folder_of(to) / "done", 0
+    while process.poll() is None and done < SOME_TILES:
+        done = marks.read_text().count("tile-") if marks.exists() else 0
+        time.sleep(0.05)
+    assert process.poll() is None, "it ended before some of its tiles were seen"
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not to.exists(), "something is there under the final name"
-    print(f"killed when {sum(done)} of {len(done)} tiles were done", flush=True)
+    print(f"killed when {done} tiles were done", flush=True)
 
 
 def killed(path: Path, model: Path, memory: str) -> None:
@@ -132,7 +132,7 @@ def main() -> None:
     parser.add_argument("--untiled", default="yes", choices=["yes", "no"])
     options = parser.parse_args()
     if options.what == "generate":
-        generate(options.file, options.points, sensor="tripod")
+        generate(options.file, options.points)
     elif options.what == "killed":
         killed(options.file, options.model, options.memory)
     else:

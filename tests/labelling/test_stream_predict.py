@@ -20,14 +20,13 @@ import pytest
 
 from salanet import read, write
 from salanet.cli.main import main
-from salanet.cloud import PointCloud
 from salanet.datasets.town import town
 from salanet.engine import Runner, open_runner
 from salanet.errors import FileError
 from salanet.io.find import expand
 from salanet.io.stream import open_stream
 from salanet.labelling import point_store as point_store_module
-from salanet.labelling.buffer import neighbours_of, touching
+from salanet.labelling.buffer import touching
 from salanet.labelling.memory import Plan
 from salanet.labelling.predict import PredictOptions, predict_file
 from salanet.labelling.report import Report
@@ -317,18 +316,6 @@ def test_no_seams_between_files(model: Runner, tmp_path: Path) -> None:
             rates.append((found.label == merged.label[side]).mean())
         same[seen] = min(rates)
     assert same[True] >= 0.999 and same[True] > same[False], same
-
-
-def test_neighbours_by_their_headers(tmp_path: Path) -> None:
-    paths = [tmp_path / f"{i}.laz" for i in range(4)]
-    corners = [(0, 0), (10, 0), (25, 0), (0, 10)]
-    for path, (x, y) in zip(paths, corners, strict=True):
-        write(path, PointCloud(np.array([[x, y, 5.0], [x + 10, y + 10, 900.0]])))
-    assert neighbours_of(paths[0], paths, 1.0) == (paths[1], paths[3])
-    assert neighbours_of(paths[2], paths, 6.0) == (paths[1],)
-    assert neighbours_of(paths[2], paths, 4.9) == ()
-    (tmp_path / "bad.laz").write_bytes(b"LASF")
-    assert neighbours_of(paths[0], [tmp_path / "bad.laz", tmp_path / "a.ply"], 1e9) == ()
 
 
 def test_a_dry_run_says_how(
