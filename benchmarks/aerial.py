@@ -113,39 +113,57 @@ def recall_by_slope(
     return found
 
 
-def run(model: Any, path: Path, votes: int, grid: str | None) -> Found:
+def known_classes(
+    path: Path, cloud: salanet.PointCloud, classes: tuple[str, ...]
+) -> tuple[list[str], NDArray[np.int64], NDArray[np.int64]]:
+    """What the site's file knows: names, the truth as rows of them (-1: unknown), and the row that
+    each of the model's `classes` is."""
     codes = next(codes for pattern, codes in SITES.items() if fnmatchcase(path.name, pattern))
-    cloud = salanet.read(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        found = segment(
-            model, cloud, probabilities=True, votes=votes, alignment=AlignmentOptions(grid=grid)
-        )
     names = list(dict.fromkeys(codes.values()))
     names += [] if "rest" in names or "other" in names else ["nothing of these"]
-    fallback = len(names) - 1 if "rest" not in names else names.index("rest")
-    fallback = names.index("other") if "other" in names else fallback
-    of_class = np.array(
-        [names.index(c) if c in names else fallback for c in model.config.classes], np.int64
+    fallback = names.index(
+        "other" if "other" in names else "rest" if "rest" in names else names[-1]
     )
+    of_class = np.array([names.index(c) if c in names else fallback for c in classes], np.int64)
     truth = np.full(len(cloud), -1, np.int64)
     for code, name in codes.items():
         truth[cloud.label == code] = names.index(name)
-    known = truth >= 0
-    assert found.probabilities is not None
-    known &= found.labels >= 0
-    prediction = of_class[found.labels[known]]
+    return names, truth, of_class
+
+
+def found_at(
+    path: Path,
+    cloud: salanet.PointCloud,
+    classes: tuple[str, ...],
+    labels: NDArray[Any],
+    probabilities: NDArray[np.float32],
+) -> Found:
+    """Labels (N,), rows of `classes` or -1, and probabilities (N, classes), beside the truth."""
+    names, truth, of_class = known_classes(path, cloud, classes)
+    known = (truth >= 0) & (labels >= 0)
+    prediction = of_class[labels[known]]
     # Of "rest" the model is as sure as of all its classes together that are called so.
-    sure = (found.probabilities[known] * (of_class == prediction[:, None])).sum(1)
+    sure = (probabilities[known] * (of_class == prediction[:, None])).sum(1)
     return Found(
         names,
         truth[known],
         prediction,
         np.minimum(sure, 1),
         cloud.xyz[known],
-        found.probabilities[known],
+        probabilities[known],
         of_class,
     )
+
+
+def run(model: Any, path: Path, votes: int, grid: str | None) -> Found:
+    cloud = salanet.read(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = segment(
+            model, cloud, probabilities=True, votes=votes, alignment=AlignmentOptions(grid=grid)
+        )
+    assert found.probabilities is not None
+    return found_at(path, cloud, model.config.classes, found.labels, found.probabilities)
 
 
 def best_temperature(sites: list[Found]) -> float:

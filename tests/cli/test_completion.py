@@ -52,6 +52,38 @@ def test_bash_completes(words: str, expected: str, home: Path) -> None:
     assert sorted(said.stdout.split()) == sorted(expected.split())
 
 
+@pytest.mark.skipif(shutil.which("fish") is None, reason="no fish")
+def test_fish_completes(tmp_path: Path) -> None:
+    """Every command with what it does, quotes in it or not."""
+    known = {name: ["--grid"] for name in cli.COMMANDS}
+    path = tmp_path / "salanet.fish"
+    path.write_text(completion.script("fish", cli.COMMANDS, known), "utf-8")
+    asked = f'source "{path}"; complete -C "salanet "; complete -C "salanet table --g"'
+    command = ["fish", "--no-config", "-c", asked]
+    said = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = dict(line.split("\t") for line in said.stdout.splitlines() if "\t" in line)
+    assert {name: found.get(name) for name in known} == {
+        name: what for name, (_, what) in cli.COMMANDS.items()
+    }
+    assert said.stdout.splitlines()[-1] == "--grid" and not said.stderr
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="no zsh")
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [("salanet pre", "prepare predict"), ("salanet predict --c", "--confidence")],
+)
+def test_zsh_completes(words: str, expected: str, home: Path) -> None:
+    """What its completion offers is asked of the script with `compadd` printing."""
+    cli.main(["--install-completion", "zsh"])
+    path = home / completion.WHERE["zsh"][0]
+    stated = f"words=({words}); CURRENT=$#words; PREFIX=$words[-1]"
+    offered = "compadd() { shift; print -l -- ${(M)@:#$PREFIX*} }; _files() { }"
+    command = ["zsh", "-f", "-c", f'{stated}; {offered}; source "{path}"']
+    said = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert sorted(said.stdout.split()) == sorted(expected.split())
+
+
 def test_an_unknown_shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     monkeypatch.setenv("SHELL", "/bin/tcsh")
     assert cli.main(["--install-completion"]) == 2

@@ -86,7 +86,7 @@ def script(shell: str, commands: Commands, known: Mapping[str, list[str]]) -> st
     """What one shell reads, given the words that may follow each command."""
     if shell == "fish":
         new = "complete -c salanet -n __fish_use_subcommand -f"
-        lines = [f"{new} -a {name} -d '{commands[name][1]}'" for name in known]
+        lines = [f"{new} -a {name} -d '{_quoted(commands[name][1])}'" for name in known]
         for name, words in known.items():
             after = f"complete -c salanet -n '__fish_seen_subcommand_from {name}'"
             lines += [f"{after} {_for_fish(word)}" for word in words]
@@ -101,3 +101,7 @@ def script(shell: str, commands: Commands, known: Mapping[str, list[str]]) -> st
 
 def _for_fish(word: str) -> str:
     return f"-l {word[2:]}" if word.startswith("--") else f"-a {word}"
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("'", "\\'")
