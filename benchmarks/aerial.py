@@ -155,6 +155,14 @@ def found_at(
     )
 
 
+def pooled(sites: list[Found]) -> Found:
+    """Sites that know the same classes as one."""
+    first = sites[0]
+    arrays = ("truth", "prediction", "confidence", "xyz", "probabilities")
+    joined = (np.concatenate([getattr(site, name) for site in sites]) for name in arrays)
+    return Found(first.names, *joined, first.of_class)
+
+
 def run(model: Any, path: Path, votes: int, grid: str | None) -> Found:
     cloud = salanet.read(path)
     with warnings.catch_warnings():
@@ -194,7 +202,7 @@ def main() -> None:
     table: dict[str, dict[str, Any]] = {}
     for name in asked.model:
         model = open_runner(name)
-        pooled: list[Found] = []
+        seen: list[Found] = []
         sites: list[Found] = []
         for path in asked.files:
             found = run(model, path, asked.votes, asked.grid)
@@ -206,16 +214,9 @@ def main() -> None:
                 print(f"    building recall by slope {row['building recall by slope']}")
             sites.append(found)
             if fnmatchcase(path.name, "77060*"):
-                pooled.append(found)
-        if len(pooled) > 1:
-            together = Found(
-                pooled[0].names,
-                *(
-                    np.concatenate([getattr(one, key) for one in pooled])
-                    for key in ("truth", "prediction", "confidence", "xyz", "probabilities")
-                ),
-                pooled[0].of_class,
-            ).row()
+                seen.append(found)
+        if len(seen) > 1:
+            together = pooled(seen).row()
             table[name]["IGN test tiles"] = together
             figures = f"OA {together['oa']} mIoU {together['miou']} {together['iou']}"
             print(f"{name}  IGN test tiles: {figures}")

@@ -53,6 +53,7 @@ PLAIN = ["one", "intensity", "returns", "height_above_ground", "height_above_low
 VARIANTS: dict[str, dict[str, Any]] = {
     RECIPE: {},
     "without generated surveys": {},
+    "without noise": {"augmentation": {"noise": 0.0}},
     "without scaling z": {"augmentation": {"scale_z": [1.0, 1.0]}},
     ONE_CELL: {"sampling": {"cells": None}, "model": {"features": [*PLAIN, "terrain_slope"]}},
     "sala-next": {"model": {"operator": "sala-next"}},

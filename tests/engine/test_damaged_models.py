@@ -10,8 +10,9 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+import salanet
 from salanet.engine import Segmenter
-from salanet.errors import FileError
+from salanet.errors import ConfigError, FileError
 from salanet.model_file import FOLDER, KEY
 
 ROOMS = FOLDER / "rooms.safetensors"
@@ -129,3 +130,24 @@ def test_damaged_descriptions(
         save_file(tensors, path, {KEY: json.dumps(changed)})
         with pytest.raises(FileError, match=r"model\.safetensors: "):
             Segmenter(path)
+
+
+@pytest.mark.parametrize("memory", [None, "100MB"])
+def test_scores_that_are_not_finite(
+    memory: str | None, tensors: dict[str, np.ndarray], document: dict, tmp_path: Path
+) -> None:
+    """Weights that are finite, and too large to be worked with: no labels, in no way."""
+    path, cloud = tmp_path / "m.safetensors", tmp_path / "a.las"
+    huge = {n: np.full_like(a, 6e4) if a.ndim == 2 else a for n, a in tensors.items()}
+    save_file(huge, path, {KEY: json.dumps(document)})
+    xyz = np.random.default_rng(0).uniform(0, 2, (2000, 3))
+    salanet.write(cloud, salanet.PointCloud(xyz))
+    with pytest.raises(ConfigError, match="scores are not finite"):
+        salanet.label(cloud, tmp_path / "out.las", path, units="m", memory=memory)
+    assert not (tmp_path / "out.las").exists()
+    segmenter = Segmenter(path)
+    with pytest.raises(ConfigError, match="scores are not finite"):
+        segmenter.predict(xyz)
+    features = np.ones((50, segmenter.config.in_channels), np.float32)
+    with pytest.raises(ConfigError, match="scores are not finite"):
+        segmenter.logits(xyz[:50], features)

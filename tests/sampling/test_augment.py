@@ -132,6 +132,35 @@ def test_left_out_points() -> None:
     assert len(Augmentation(point_drop=0.5).kept(0, rng)) == 0
 
 
+def test_what_is_measured_less_exactly_has_other_heights_too() -> None:
+    rng = np.random.default_rng(5)
+    flat = np.column_stack([rng.uniform(-9, 9, (4000, 2)), np.zeros(4000)]).astype(np.float32)
+    names = ("height", "z", "height_above_ground", "height_above_lowest")
+    arrays = {"xyz": flat} | {name: np.full(4000, 2, np.float32) for name in names}
+    sizes, lines, exact = [], 0, 0
+    for _ in range(600):
+        found = Augmentation(noise=0.2).measured(arrays, rng)
+        if found is arrays:
+            exact += 1
+            continue
+        moved = found["xyz"] - flat
+        size = moved[:, 2].std()
+        sizes.append(size)
+        for name in names[:2]:
+            np.testing.assert_allclose(found[name] - 2, moved[:, 2], atol=1e-6)
+        ground = (found["height_above_ground"] - 2).astype(np.float64)
+        assert abs(ground.mean()) <= max(0.21, 2 * size) and abs(ground.std() - size) < 1e-3
+        if not moved[:, :2].any():  # two flight lines
+            lines += 1
+            assert len(np.unique(moved[:, 2].round(5))) <= 2 and abs(ground.mean()) < 1e-3
+            assert found["height_above_lowest"].min() >= 2 - 1e-5
+        else:
+            assert abs(moved[:, 0].std() - size) < 0.1 * size + 1e-6
+    assert 250 < exact < 350 and 0.4 < lines / (600 - exact) < 0.6
+    assert 0.03 < np.median(sizes) < 0.06 and 0.15 < max(sizes) < 0.21
+    assert Augmentation().measured(arrays, rng) is arrays
+
+
 @pytest.mark.parametrize(("slope", "share"), [(0.175, 0.25), (0.6, 0.5), (None, 0.5)])
 def test_heights_are_wrong_where_terrain_is_hard_to_find(slope: float | None, share: float) -> None:
     augmentation = Augmentation(terrain_error=0.5)

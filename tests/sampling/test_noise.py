@@ -14,7 +14,7 @@ from salanet.datasets.town import town
 from salanet.errors import DataError
 from salanet.sampling.ground import height_above_ground
 from salanet.sampling.noise import flagged, left_out, require_some, without_flags
-from salanet.sampling.terrain import arrays_above_terrain
+from salanet.sampling.terrain import terrain_of
 
 
 def five(**more: object) -> PointCloud:
@@ -70,8 +70,8 @@ def test_lonely_points_leave_the_terrain_as_it_is(kind: str) -> None:
         "deep": middle - [[0, 0, 30.0]],
     }[kind]
     alone = height_above_ground(xyz)
-    height = "height_above_ground"
-    found = arrays_above_terrain(np.concatenate([xyz, added]), [height])[height]
+    cloud = np.concatenate([xyz, added])
+    found = terrain_of(cloud).heights(cloud)
     np.testing.assert_allclose(found[: len(xyz)], alone, atol=1e-4)
     if kind != "far":
         np.testing.assert_allclose(found[len(xyz) :], added[:, 2] - low[2], atol=5)

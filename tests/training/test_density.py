@@ -82,8 +82,25 @@ def test_the_nearest_points_stay_in_a_sphere_and_in_a_cylinder() -> None:
 
 def test_points_left_out() -> None:
     rng = np.random.default_rng(0)
-    assert 450 < len(Cells.kept(1000, 0.5, rng)) < 550
-    assert Cells.kept(3, 0.0, rng).tolist() == [0]
+    cells = Cells([plane(0.1)], (0.15, 0.6), 0.2, 0.95)
+    xyz = rng.uniform(0, 20, (1000, 3))
+    assert 450 < len(cells.kept(0, xyz, 0.5, rng)) < 550
+    assert cells.kept(0, xyz[:3], 0.0, rng).tolist() == [0]
+
+
+def test_lines_of_points_are_left() -> None:
+    """As many as would be at random, in strips: some places near by have none."""
+    rng = np.random.default_rng(1)
+    cells = Cells([plane(0.1)], (0.15, 0.6), 0.2, 0.95)
+    xyz = np.c_[rng.uniform(0, 20, (40_000, 2)), np.zeros(40_000)]
+    empty, shares = {}, {}
+    for lines in (0.0, 1.0):
+        found = [xyz[cells.kept(0, xyz, 0.1, rng, lines)] for _ in range(60)]
+        shares[lines] = np.mean([len(one) for one in found]) / len(xyz)
+        full = [len(np.unique((one[:, :2] / 0.4).astype(int), axis=0)) for one in found]
+        empty[lines] = 1 - np.mean(full) / 2500
+    assert abs(shares[0.0] - 0.1) < 0.005 and abs(shares[1.0] - 0.1) < 0.01
+    assert empty[1.0] > 1.3 * empty[0.0]
 
 
 def test_the_geometry_comes_to_the_networks_grid(town_scenes: Path) -> None:

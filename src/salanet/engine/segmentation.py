@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from salanet._lazy import renamed
 from salanet.adapt.alignment import Alignment, AlignmentOptions, as_is, examine, intensity_scale
+from salanet.adapt.exactness import inexact
 from salanet.adapt.kind import implausible
 from salanet.adapt.units import USUAL
 from salanet.cloud import PointCloud
@@ -49,6 +51,7 @@ class Segmentation:
         certainty: how sure the model is of the labels; None where no point has one.
         confidence: float32 (N,), the largest probability of each point, 0 for those left out.
         plain: int64 (N,), the labels before islands were put right; None if they were not.
+        scatter: how much points of the ground scatter about it in metres; NaN if nobody looked.
     """
 
     labels: NDArray[np.int64]
@@ -58,6 +61,7 @@ class Segmentation:
     certainty: Certainty | None = None
     confidence: NDArray[np.float32] | None = None
     plain: NDArray[np.int64] | None = None
+    scatter: float = math.nan
 
     def first(self, count: int) -> Segmentation:
         """What was found for the first points alone, such as the vertices of a mesh."""
@@ -73,12 +77,14 @@ class Input(NamedTuple):
     """What the network sees of a cloud, and the cell of each original point, -1 if left out.
 
     The parts of its points are None where the network does not look at any, or finds them itself.
+    The scatter is that of the ground, NaN where no terrain was found.
     """
 
     points: NDArray[np.float32]
     features: NDArray[np.float32]
     cell_of_point: NDArray[np.integer] | None
     superpoints: Superpoints | None = None
+    scatter: float = math.nan
 
 
 @renamed("fit", "alignment")
@@ -155,7 +161,8 @@ def segment(
     if examined and found is not None:
         counts = np.bincount(labels[labels >= 0], minlength=len(model.config.classes))
         doubts = certainty.remarks() if certainty else []
-        remarks = [*found.remarks, *implausible(model, counts.tolist()), *doubts]
+        doubts += [*implausible(model, counts.tolist()), *inexact(model, seen.scatter)]
+        remarks = [*found.remarks, *doubts]
         for remark in remarks:
             if not remark.endswith(USUAL):
                 warnings.warn(visible(f"{where}: {remark}"), stacklevel=3)
@@ -171,6 +178,7 @@ def segment(
         certainty=certainty,
         confidence=sure,
         plain=plain,
+        scatter=seen.scatter,
     )
 
 
@@ -209,7 +217,8 @@ def cloud_input(
     cells = to_cells(seen, alignment.grid, keep=keep, black=black, where=where)
     computed = cell_features(cells, names, alignment.intensity_scale, alignment.grid, where)
     points = cells.coord * np.float32(alignment.zoom)
-    return Input(points, computed, spread(cells.of_point, out, NO_CLASS))
+    at = spread(cells.of_point, out, NO_CLASS)
+    return Input(points, computed, at, scatter=cells.scatter)
 
 
 def scene_input(model: Described, scene: Scene) -> Input:

@@ -16,6 +16,7 @@ from salanet.engine.arrays import Frame, as_frame, matrix, require_resolution
 from salanet.engine.opening import open_runner
 from salanet.engine.runner import Runner, require_scenes
 from salanet.engine.segmentation import Segmentation, segment
+from salanet.engine.votes import finite
 from salanet.errors import ConfigError, DataError
 from salanet.sampling import features
 from salanet.sampling.boxes import TILE_POINTS
@@ -186,7 +187,7 @@ class Segmenter:
         points = matrix(points, "points", None, 3)
         seen = matrix(features, "features", len(points), self.config.in_channels)
         with geometry.use_threads(self._threads):
-            return self._runner.logits(seen, self._runner.levels(points))
+            return finite(self._runner.logits(seen, self._runner.levels(points)))
 
     def _segment(
         self,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from salanet.engine.opening import as_runner
 from salanet.engine.runner import Model
+from salanet.errors import ConfigError
 from salanet.sampling.boxes import TILE_POINTS, tiles
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ def point_logits(
 
     Returns:
         float32 (N, classes).
+
+    Raises:
+        ConfigError: the scores are not finite.
     """
     runner = as_runner(model)
     logits = np.zeros((len(points), len(runner.config.classes)), np.float32)
@@ -62,10 +66,24 @@ def point_logits(
         total = np.zeros((int(core.sum()), logits.shape[1]), np.float32)
         for vote in range(votes):
             total += runner.logits(given, runner.levels(turned(seen, vote, votes), parts))[core]
-        logits[rows[core]] = total / np.float32(votes)
+        logits[rows[core]] = finite(total) / np.float32(votes)
         done += len(total)
         if progress is not None:
             progress(done, len(points))
+    return logits
+
+
+def finite(logits: Array) -> Array:
+    """The logits, if they can be compared.
+
+    Raises ConfigError if any is NaN or infinite, as weights can make them that are damaged or of a
+    training that diverged.
+    """
+    if not np.isfinite(logits).all():
+        raise ConfigError(
+            "the model's scores are not finite numbers: its weights are damaged, or its training "
+            "diverged"
+        )
     return logits
 
 

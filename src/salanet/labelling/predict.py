@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from salanet.adapt.alignment import Alignment, AlignmentOptions, examine
+from salanet.adapt.exactness import inexact
 from salanet.adapt.kind import implausible
 from salanet.cloud import PointCloud
 from salanet.engine.opening import as_runner
@@ -274,7 +275,8 @@ def _whole(
     tally, renamed = label_cloud(cloud, found, model, decision, **extras)
     make_folder(to)
     require_unchanged(before)
-    said = [*reading_remarks(cloud), *alignment.remarks, *renamed, *unkept(cloud, to)]
+    about = [*alignment.remarks, *inexact(model, found.scatter)]
+    said = [*reading_remarks(cloud), *about, *renamed, *unkept(cloud, to)]
     remarks = [*said, *write(to, cloud)]
     clock.append(time.perf_counter())
     spent = np.diff(clock).tolist()

@@ -14,6 +14,7 @@ work was interrupted.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 
 from salanet import __version__
 from salanet.adapt.alignment import Alignment, examine
+from salanet.adapt.exactness import inexact
 from salanet.cloud import PointCloud
 from salanet.engine.runner import Runner, require_scenes
 from salanet.errors import FileError
@@ -142,6 +144,7 @@ class Work:
             point_store = self._sort(folder / "points", pieces, summary, alignment, names)
         with timed(self.seconds, "ground"):
             ground = self._ground(folder / "ground.npz", point_store, names)
+            self.remarks += inexact(self.model, ground.scatter) if ground else []
         with timed(self.seconds, "cells"):
             store = self._cells(folder, point_store, alignment, names, ground)
             del ground
@@ -228,6 +231,7 @@ class Work:
             found["plane"],
             found["surface"],
             found["lowest"],
+            float(found.get("scatter", math.nan)),
         )
 
     def _cells(

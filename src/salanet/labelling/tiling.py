@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from salanet.adapt.alignment import Alignment
 from salanet.engine.confidence import confidence, levels, probabilities
 from salanet.engine.runner import Levels, Runner
-from salanet.engine.votes import turned
+from salanet.engine.votes import finite, turned
 from salanet.freed import release_memory
 from salanet.io.ahead import ahead
 from salanet.labelling.cell_store import CellStore
@@ -78,7 +78,7 @@ class Tiling:
         finished = sum(size for i, size in enumerate(sizes) if i in done)
         total = np.zeros(0, np.float32)
         for piece in ahead(self._prepare(tiles, done)):
-            found = self.model.logits(piece.features, piece.levels)[piece.core]
+            found = finite(self.model.logits(piece.features, piece.levels)[piece.core])
             total = found if piece.vote == 0 else total + found
             if piece.vote + 1 < self.votes:
                 continue

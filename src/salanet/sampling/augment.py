@@ -41,7 +41,12 @@ class Augmentation(BaseModel):
         terrain_error: probability that the heights of the sample are those above a wrong terrain,
             off by a plane of up to 5 m and a slope of up to 1/2: what found it may have failed.
             That is on terrain of a slope of 0.3 or more; on level ground it does not fail so.
+        noise: largest standard deviation, in metres, of noise in what was measured: coordinates,
+            and heights with them. Half of the samples stay exact; the others draw their own,
+            seldom a large one, and half of these get two flight lines instead, one higher than the
+            other by up to twice as much.
         point_drop: largest share of the sample's points left out, for scans of other density.
+        lines: probability that what is left is lines of points, where cells are drawn.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -59,7 +64,9 @@ class Augmentation(BaseModel):
     intensity_drop: float = Field(default=0.0, ge=0, le=1)
     returns_drop: float = Field(default=0.0, ge=0, le=1)
     terrain_error: float = Field(default=0.0, ge=0, le=1)
+    noise: float = Field(default=0.0, ge=0)
     point_drop: float = Field(default=0.0, ge=0, lt=1)
+    lines: float = Field(default=0.0, ge=0, le=1)
 
     @model_validator(mode="after")
     def _ordered(self) -> Augmentation:
@@ -77,6 +84,30 @@ class Augmentation(BaseModel):
         np.clip(noise, -self.jitter_clip, self.jitter_clip, out=noise)
         noise += xyz @ matrix.T.astype(xyz.dtype)
         return noise
+
+    def measured(
+        self, arrays: dict[str, NDArray[Any]], rng: np.random.Generator
+    ) -> dict[str, NDArray[Any]]:
+        """A copy of the dictionary as a less exact sensor had measured it; "xyz" in metres."""
+        import numpy as np
+
+        if not self.noise or rng.random() < 0.5:
+            return arrays
+        size, count = self.noise * rng.random() ** 2, len(arrays["xyz"])
+        if rng.random() < 0.5:
+            upper = rng.random(count) < rng.random()
+            moved = np.zeros((count, 3), np.float32)
+            moved[:, 2] = 2 * size * (upper - upper.mean())  # the terrain lies between the two,
+            ground, lowest = 0.0, 2 * size * upper.mean()  # the lowest points on the lower one
+        else:
+            moved = np.float32(size) * rng.standard_normal((count, 3), np.float32)
+            ground, lowest = 2 * max(size - EXACT, 0.0), 2.5 * size
+        under = {"height": 0.0, "z": 0.0}
+        under |= {"height_above_ground": ground, "height_above_lowest": lowest}
+        above = {
+            n: arrays[n] + moved[:, 2] + np.float32(by) for n, by in under.items() if n in arrays
+        }
+        return arrays | above | {"xyz": arrays["xyz"] + moved}
 
     def kept(self, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """Rows of the points that stay, in order; at least one of any."""
@@ -170,6 +201,7 @@ class Augmentation(BaseModel):
         return [name for name, probability in drops.items() if probability]
 
 
+EXACT = 0.1  # metres of noise from which on the terrain, found from the lowest points, is too low
 STEEP = 0.3  # rise per metre of terrain that is found wrongly as often as it is said,
 LEVEL = 0.05  # and that is hardly ever found wrongly
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from salanet.cloud import PointCloud
 from salanet.errors import DataError
 from salanet.geometry import subsample
 from salanet.sampling import features
-from salanet.sampling.terrain import TOLD, arrays_above_terrain
+from salanet.sampling.terrain import TOLD, terrain_arrays, terrain_of
 from salanet.scenes import choose_offset
 
 SEGMENT = "segment"
@@ -46,6 +47,7 @@ class Cells:
         segment: int16 (M,) majority class, -1 = ignored, or None.
         arrays: float32 means by name.
         of_point: int32 (N,) the cell of each point.
+        scatter: how much points of the ground scatter about it in metres; NaN if nobody looked.
     """
 
     coord: NDArray[np.float32]
@@ -54,6 +56,7 @@ class Cells:
     segment: NDArray[np.int16] | None
     arrays: dict[str, NDArray[np.float32]]
     of_point: NDArray[np.int32]
+    scatter: float = math.nan
 
     def only(self, chosen: NDArray[np.bool_]) -> Cells:
         """Some of the cells (M,), and their points."""
@@ -65,6 +68,7 @@ class Cells:
             None if self.segment is None else self.segment[chosen],
             {name: array[chosen] for name, array in self.arrays.items()},
             number[self.of_point[chosen[self.of_point]]],
+            self.scatter,
         )
 
 
@@ -100,10 +104,11 @@ def to_cells(
     corners = np.stack([cloud.xyz.min(axis=0), cloud.xyz.max(axis=0)])
     try:
         subsample(corners - offset, grid)  # what reaches too far shows before the work is done
+        wanted, scatter = _wanted(cloud, keep, black)
         sampled = subsample(
             cloud.xyz - offset,
             grid,
-            features=_wanted(cloud, keep, black),
+            features=wanted,
             labels={} if segment is None else {SEGMENT: np.asarray(segment, np.int16)},
         )
     except DataError as error:
@@ -117,6 +122,7 @@ def to_cells(
         segment=sampled.labels.get(SEGMENT),
         arrays=sampled.features,
         of_point=sampled.cells,
+        scatter=scatter,
     )
 
 
@@ -136,7 +142,10 @@ def cell_features(
     )
 
 
-def _wanted(cloud: PointCloud, keep: Iterable[str], black: bool) -> dict[str, NDArray[Any]]:
+def _wanted(
+    cloud: PointCloud, keep: Iterable[str], black: bool
+) -> tuple[dict[str, NDArray[Any]], float]:
+    """Arrays to average by name, and the scatter of the terrain if it was found for them."""
     present = cloud.arrays()
     wanted = {
         name: _array(present[name])
@@ -146,13 +155,17 @@ def _wanted(cloud: PointCloud, keep: Iterable[str], black: bool) -> dict[str, ND
     if "rgb" in wanted and not black and not wanted["rgb"].any():
         del wanted["rgb"]
     told = [n for n in keep if n in TOLD and not np.isfinite(wanted.get(n, np.nan)).all()]
-    wanted |= arrays_above_terrain(cloud.xyz, told)
+    scatter = math.nan
+    if told:
+        ground = terrain_of(cloud.xyz)
+        wanted |= terrain_arrays(ground, cloud.xyz, told)
+        scatter = ground.scatter
     for name in wanted.keys() & features.NEUTRAL.keys():
         given = np.isfinite(wanted[name])
         if not given.all():
             wanted[name] = np.where(given, wanted[name], np.float32(0))
             wanted[name + GIVEN] = given.astype(np.float32)
-    return wanted
+    return wanted, scatter
 
 
 def _fill(means: dict[str, NDArray[np.float32]]) -> None:

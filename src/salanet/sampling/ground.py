@@ -18,6 +18,7 @@ nearby, which depends on no decision at all.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -29,11 +30,13 @@ from salanet.errors import DataError
 from salanet.freed import release_memory
 from salanet.sampling import raster
 from salanet.sampling.bare_earth import Mask, Raster, bare, nearest, smooth_fill, strays
+from salanet.sampling.scatter import Scatter
 
 CELL = 1.0  # metres
 WINDOW = 40.0  # metres: half of the widest building that is taken for one
 NEAR = 0.3  # metres: points this close to the first surface refine it,
 STEEP = 1.0  # and more where it is steep, times what it rises by the cell
+AROUND = 1.0  # metres: what is this close to it tells how much the ground scatters
 RISE = 1.0  # per metre: what is steeper is a face, on which points have no height
 NEARBY = 5.0  # metres: radius of the square whose lowest point `above_lowest` takes
 FEWEST_FOR_PLANE = 20  # cells
@@ -56,6 +59,7 @@ class Ground:
         plane: (3,) coefficients in u, v, 1.
         surface: raster of heights above plane and `low`.
         lowest: raster of the lowest point within `NEARBY`, above `low`.
+        scatter: of points of the ground about it, where it is smoothest, in metres; NaN: unknown.
     """
 
     low: NDArray[np.float64]
@@ -64,6 +68,7 @@ class Ground:
     plane: Raster = field(default_factory=lambda: np.zeros(3))
     surface: Raster = field(default_factory=lambda: np.zeros((1, 1)))
     lowest: Raster = field(default_factory=lambda: np.zeros((1, 1)))
+    scatter: float = math.nan
 
     @classmethod
     def over(cls, low: Raster, high: Raster, cell: float = CELL) -> Ground:
@@ -211,7 +216,7 @@ def find_ground(
     ground.surface = smooth_fill(lowest, flat)
     del lowest, known
     release_memory()
-    count, total = _near(ground, pieces)
+    count, total, ground.scatter = _near(ground, pieces)
     refined = flat & (count > 0)
     if refined.any():
         np.divide(total, count, out=total, where=refined)
@@ -228,18 +233,24 @@ def _lowest(ground: Ground, pieces: Callable[[], Iterable[Points]]) -> Raster:
 
 def _near(
     ground: Ground, pieces: Callable[[], Iterable[Points]]
-) -> tuple[NDArray[np.int32], Raster]:
-    """How many points of each cell are near the surface, and the sum of their heights."""
+) -> tuple[NDArray[np.int32], Raster, float]:
+    """How many points of each cell are near the surface, the sum of their heights, and by how much
+    they scatter about it."""
     count, total = np.zeros(ground.shape, np.int32), np.zeros(ground.shape)
+    scatter = Scatter(count.size)
     rise = ground.rise
     rise -= RISE * ground.cell
     np.maximum(rise, 0, out=rise)
     for uv, z in _places(ground, pieces()):
-        near = np.abs(z - _at(ground.surface, uv)) < NEAR + STEEP * _at(rise, uv)
-        at, inverse = np.unique(ground.cells(uv[near]), return_inverse=True)
+        above = z - _at(ground.surface, uv)
+        near = np.abs(above) < NEAR + STEEP * _at(rise, uv)
+        cells = ground.cells(uv)
+        around = np.abs(above) < AROUND
+        scatter.add(cells[around], above[around])
+        at, inverse = np.unique(cells[near], return_inverse=True)
         count.reshape(-1)[at] += np.bincount(inverse, minlength=len(at)).astype(np.int32)
         total.reshape(-1)[at] += np.bincount(inverse, z[near], minlength=len(at))
-    return count, total
+    return count, total, scatter.value()
 
 
 def _places(ground: Ground, pieces: Iterable[Points]) -> Iterable[tuple[Raster, Raster]]:

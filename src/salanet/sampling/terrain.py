@@ -50,16 +50,11 @@ def terrain_arrays(
     return {name: TOLD[name](ground, xyz) for name in names if name in TOLD}
 
 
-def arrays_above_terrain(xyz: Points, names: Iterable[str]) -> dict[str, NDArray[np.float32]]:
-    """As `terrain_arrays`, of a whole cloud (N, 3).
+def terrain_of(xyz: Points) -> Ground:
+    """The terrain of a whole cloud (N, 3), N >= 1.
 
     Raises DataError for NaN or infinite coordinates.
     """
-    names = [name for name in names if name in TOLD]
-    if not names:
-        return {}
-    if len(xyz) == 0:
-        return {name: np.zeros(0, np.float32) for name in names}
     if not np.isfinite(xyz).all():
         raise DataError("the terrain needs finite coordinates")
-    return terrain_arrays(find_terrain(lambda: [xyz], len(xyz)), xyz, names)
+    return find_terrain(lambda: [xyz], len(xyz))

@@ -16,6 +16,7 @@ from salanet.sampling.summary import summarise
 from salanet.scenes import Scene
 
 UNTHINNED = 1 / 3  # of the samples keep all their points
+LINES_APART = 4.0  # times as far as the points would be, if these were spread evenly
 LABELS = "labels"
 
 
@@ -70,11 +71,29 @@ class Cells:
         size *= float(np.exp(rng.uniform(*np.log(self.spread))))
         return max(size, self.ranges[scene][0]), 1 / times**2
 
-    @staticmethod
-    def kept(count: int, share: float, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Rows of the points that stay, in order; at least one of any."""
-        rows = np.flatnonzero(rng.random(count) < share)
-        return rows if len(rows) else np.arange(min(count, 1))
+    def kept(
+        self,
+        scene: int,
+        xyz: NDArray[np.floating],
+        share: float,
+        rng: np.random.Generator,
+        lines: float = 0.0,
+    ) -> NDArray[np.int64]:
+        """Rows of the points (N, 3) that stay, in order; at least one of any.
+
+        A `share` of them: any, or with probability `lines` those of parallel strips, as scanners
+        measure lines that are farther apart than the points along them.
+        """
+        stays = np.ones(len(xyz), bool)
+        if lines and share < 1 and rng.random() < lines:
+            width = share ** rng.random()  # of the strips, over how far apart they are
+            apart = self.spacing[scene] / np.sqrt(share) * rng.uniform(1, LINES_APART)
+            towards = rng.uniform(0, np.pi)
+            along = xyz[:, :2] @ np.array([np.cos(towards), np.sin(towards)]) / apart
+            stays = (along + rng.random()) % 1 < width
+            share /= width
+        rows = np.flatnonzero(stays & (rng.random(len(xyz)) < share))
+        return rows if len(rows) else np.arange(min(len(xyz), 1))
 
     def thin(
         self,

@@ -257,7 +257,8 @@ class Samples(Draws):
         rows = sphere.rows
         parts = None
         if self.cells and cell is not None:
-            rows = rows[self.cells.kept(len(rows), share, rng)]
+            near = scene.coord[rows]
+            rows = rows[self.cells.kept(sphere.scene, near, share, rng, augmentation.lines)]
         elif augmentation.point_drop:
             rows = rows[augmentation.kept(len(rows), rng)]
         if self.partitions is not None:
@@ -266,6 +267,7 @@ class Samples(Draws):
         arrays["xyz"] = arrays["xyz"] - sphere.centre.astype(np.float32)
         assert scene.segment is not None
         labels = self.unions.of(sphere.scene, scene.segment[rows])
+        arrays = augmentation.measured(arrays, rng)
         if self.cells and cell is not None:
             most, axes = self.recipe.sampling.max_points, self.sampler.indices[0].axes
             arrays, labels = self.cells.thin(arrays, labels, cell, most, axes)
