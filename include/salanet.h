@@ -53,11 +53,16 @@ typedef struct salanet_error {
 /* A model that is open. */
 typedef struct salanet_model salanet_model;
 
+/* Of the products of the network. SALANET_BF16 rounds their inputs and weights to bfloat16 (sums are
+ * float32): less time, and another class for about one point in a thousand. Where processor or system
+ * lack such products (AMX on Linux has them) it is SALANET_FLOAT32. */
+typedef enum salanet_precision { SALANET_FLOAT32 = 0, SALANET_BF16 = 1 } salanet_precision;
+
 /* How to segment; a null pointer or zeros are the usual. */
 typedef struct salanet_options {
   size_t size;            /* sizeof(salanet_options), so that later versions may add to it; or 0 */
   int32_t threads;        /* 0: one for each processor; the labels are the same for any number */
-  int32_t reserved;       /* 0 */
+  int32_t precision;      /* a salanet_precision */
   size_t tile_points;     /* most cells of one pass, which bounds the memory; 0: 250,000 */
   double intensity_scale; /* the intensity that becomes 1; 0: that of the model's training, or for a
                              model that was trained on each cloud's own, that of the cloud */

@@ -39,6 +39,9 @@ Dense::Dense(const Linear& linear, Activation activation, float slope)
                                      memory_.data()));
   std::copy(linear.bias.begin(), linear.bias.end(),
             memory_.data() + linear.inputs * linear.outputs);
+  if (!tiles::supported() || !tiles::worthwhile(linear.outputs, linear.inputs)) return;
+  in_tiles_ = FloatArray(tiles::weight_floats(linear.outputs, linear.inputs));
+  tiles::pack_weight(linear.weight.data(), linear.outputs, linear.inputs, in_tiles_.data());
 }
 
 }  // namespace salanet

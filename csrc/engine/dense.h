@@ -6,6 +6,7 @@
 #include "engine/kernels.h"
 #include "engine/memory.h"
 #include "engine/tensors.h"
+#include "engine/tiles.h"
 
 namespace salanet {
 
@@ -38,17 +39,25 @@ class Dense {
 
   int64_t inputs() const { return product_.inputs; }
   int64_t outputs() const { return product_.outputs; }
-  // out may be no part of in; the addend may be out.
-  void run(Panels in, Panels out, int64_t panels, const Panels* addend = nullptr) const {
+  // out may be no part of in; the addend may be out. With room for the inputs packed
+  // (tiles::input_floats; tiles::available) the product is in bfloat16, unless it is small.
+  void run(Panels in, Panels out, int64_t panels, const Panels* addend = nullptr,
+           float* room = nullptr) const {
     Product product = product_;  // pointers into memory that moves with this object
     product.weight = memory_.data();
-    product.bias = memory_.data() + product.inputs * product.outputs;
-    SALANET_DISPATCH(kIsa, multiply(product, in, addend, out, panels));
+    product.bias = product.weight + product.inputs * product.outputs;
+    if (room == nullptr || in_tiles_.data() == nullptr) {
+      SALANET_DISPATCH(kIsa, multiply(product, in, addend, out, panels));
+      return;
+    }
+    product.weight = in_tiles_.data();
+    tiles::multiply(product, in, addend, out, panels, room);
   }
 
  private:
   Product product_{};
   FloatArray memory_;  // packed weights, then the bias
+  FloatArray in_tiles_;  // the weights in bfloat16, where that is worthwhile
 };
 
 // The floats of one panel of so many channels.

@@ -42,7 +42,9 @@ int64_t chunk_rows(int64_t rows, int64_t channels) {
 
 struct Chunk {
   int64_t begin, count;
+  float* room;  // of products in bfloat16 for their inputs; null: they are in float32
   int64_t panels() const { return panels_of(count); }
+  Chunk in_float32() const { return {begin, count, nullptr}; }
 };
 
 // Where the rows of an array lie.
@@ -53,8 +55,12 @@ struct RowArray {
 
 class Run {
  public:
-  Run(const Network& network, const Pyramid& pyramid, int threads)
-      : net_(network), pyramid_(pyramid), threads_(std::max(threads, 1)), slots_(threads_) {
+  Run(const Network& network, const Pyramid& pyramid, int threads, Precision precision)
+      : net_(network),
+        pyramid_(pyramid),
+        threads_(std::max(threads, 1)),
+        bf16_(precision == Precision::bf16 && tiles::available()),
+        slots_(threads_) {
     const PyramidLevel& finest = level(0);
     around_ = parts_of(finest.neighbours.data(), finest.count, finest.k, finest.count,
                        panel_width(), threads_);
@@ -65,7 +71,7 @@ class Run {
     plan();
   }
 
-  int64_t bytes() const { return 4 * (arena_.size() + threads_ * scratch_floats_); }
+  int64_t floats() const { return arena_.size() + threads_ * (scratch_floats_ + room_floats_); }
 
   ~Run() {
     if (memory_.data() != nullptr) net_.spare->give(std::move(memory_));
@@ -74,7 +80,7 @@ class Run {
   Run& operator=(const Run&) = delete;
 
   void start(bool profiled) {
-    memory_ = net_.spare->take(arena_.size() + threads_ * scratch_floats_);
+    memory_ = net_.spare->take(floats());
     profiled_ = profiled;
   }
 
@@ -176,23 +182,27 @@ class Run {
     const int64_t grain = chunk_rows(rows.count(), channels);
     if (measuring_) {
       Carver carver = Carver::measuring();
-      body(Chunk{rows.begin, std::min(grain, rows.count())}, carver);
+      body(Chunk{rows.begin, std::min(grain, rows.count()), nullptr}, carver);
       scratch_floats_ = std::max(scratch_floats_, carver.used() / 4);
       return;
     }
     parallel_for(rows.count(), grain, threads_, [&](int64_t begin, int64_t end, int64_t) {
       const Clock clock(profiled_ ? &whole_ : nullptr);
       const Slots::Lease slot(slots_);
-      Carver carver(memory_.data() + arena_.size() + slot.number() * scratch_floats_);
-      body(Chunk{rows.begin + begin, end - begin}, carver);
+      float* room = memory_.data() + arena_.size() + slot.number() * (scratch_floats_ + room_floats_);
+      Carver carver(room + room_floats_);
+      body(Chunk{rows.begin + begin, end - begin, bf16_ ? room : nullptr}, carver);
     });
   }
 
   void multiply(const Dense& dense, Panels in, Panels out, const Chunk& chunk,
                 const Panels* addend = nullptr) {
-    if (measuring_) return;
+    if (measuring_) {
+      if (bf16_) room_floats_ = std::max(room_floats_, tiles::input_floats(dense.inputs()));
+      return;
+    }
     const Clock clock(profiled_ ? &products_ : nullptr);
-    dense.run(in, out, chunk.panels(), addend);
+    dense.run(in, out, chunk.panels(), addend, chunk.room);
   }
 
   // From an array of offers whose first row is `first`.
@@ -213,14 +223,15 @@ class Run {
     const int64_t wide = to.row_channels();
     Panels rows = x;
     if (to.offer() != nullptr) rows = take_panels(scratch, wide, chunk.count);
-    if (measuring_) return;
-    if (to.wants_positions()) {
+    if (to.wants_positions() && !measuring_) {
       const float away[3] = {-level.middle[0], -level.middle[1], -level.middle[2]};
       const Affine centred{nullptr, away, false};
       load_rows({level.points + 3 * chunk.begin, 3}, chunk.count, 3, from_channel(x, channels),
                 &centred);
     }
-    if (to.offer() != nullptr) multiply(*to.offer(), x, rows, chunk);
+    if (to.offer() != nullptr)  // positions suffer from rounding
+      multiply(*to.offer(), x, rows, to.wants_positions() ? chunk.in_float32() : chunk);
+    if (measuring_) return;
     store_rows(rows, chunk.count, wide, at(array) + (chunk.begin - first) * to.stride(),
                to.stride());
   }
@@ -250,7 +261,7 @@ class Run {
       const Panels seen = take_panels(scratch, d, chunk.count);
       const Panels x = take_panels(scratch, half + 3, chunk.count);
       if (!measuring_) load_rows({features + chunk.begin * d, d}, chunk.count, d, seen);
-      multiply(net_.input, seen, x, chunk);
+      multiply(net_.input, seen, x, chunk.in_float32());
       offer(*net_.first, offers_[0], part.rows.begin, level(0), x, half, chunk, scratch);
     });
   }
@@ -370,7 +381,7 @@ class Run {
     const Panels hidden = take_panels(scratch, net_.width / 2, chunk.count);
     const Panels out = take_panels(scratch, net_.classes, chunk.count);
     multiply(net_.head, x, hidden, chunk);
-    multiply(net_.classifier, hidden, out, chunk);
+    multiply(net_.classifier, hidden, out, chunk.in_float32());
     if (!measuring_)
       store_rows(out, chunk.count, net_.classes, logits + chunk.begin * net_.classes,
                  net_.classes);
@@ -400,13 +411,14 @@ class Run {
   const Network& net_;
   const Pyramid& pyramid_;
   const int threads_;
+  const bool bf16_;
   Slots slots_;
   // Parts of the finest level's points, and of the points that pool each level.
   std::vector<Part> around_;
   std::array<std::vector<Part>, kDeepest> pooled_;
   Arena arena_;
   FloatArray memory_;
-  int64_t scratch_floats_ = 0;
+  int64_t scratch_floats_ = 0, room_floats_ = 0;  // of a thread
   bool measuring_ = false, profiled_ = false;
   // Arrays of the arena: what aggregations are offered, in their order; panels after the first
   // aggregation and after the strided block that reaches a level; rows of a level kept for the
@@ -420,15 +432,15 @@ class Run {
 }  // namespace
 
 void run(const Network& network, const float* features, Pyramid& pyramid, float* logits,
-         int threads, bool consume, Shares* shares) {
-  Run run(network, pyramid, threads);
+         const RunOptions& options, Shares* shares) {
+  Run run(network, pyramid, options.threads, options.precision);
   run.start(shares != nullptr);
-  run.all(features, logits, consume ? &pyramid : nullptr);
+  run.all(features, logits, options.consume ? &pyramid : nullptr);
   if (shares != nullptr) run.report(*shares);
 }
 
-int64_t run_bytes(const Network& network, const Pyramid& pyramid, int threads) {
-  return Run(network, pyramid, threads).bytes();
+int64_t run_bytes(const Network& network, const Pyramid& pyramid, const RunOptions& options) {
+  return 4 * Run(network, pyramid, options.threads, options.precision).floats();
 }
 
 }  // namespace salanet

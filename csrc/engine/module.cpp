@@ -79,20 +79,24 @@ void require_neighbours(const Pyramid& pyramid) {
             "the pyramid has been used up, or has more than 255 neighbours");
 }
 
+RunOptions options_of(int threads, bool bf16, bool consume = false) {
+  return {threads, bf16 ? Precision::bf16 : Precision::float32, consume};
+}
+
 void logits(const Model& model, const Matrix& features, Pyramid& pyramid,
-            const Array<float, 2>& out, int threads) {
+            const Array<float, 2>& out, int threads, bool bf16) {
   require_features(model, features, out, pyramid.levels[0].count);
   require_neighbours(pyramid);
   nb::gil_scoped_release release;
-  run(model.network, features.data(), pyramid, out.data(), threads);
+  run(model.network, features.data(), pyramid, out.data(), options_of(threads, bf16));
 }
 
 nb::dict shares(const Model& model, const Matrix& features, Pyramid& pyramid,
-                const Array<float, 2>& out, int threads) {
+                const Array<float, 2>& out, int threads, bool bf16) {
   require_features(model, features, out, pyramid.levels[0].count);
   require_neighbours(pyramid);
   Shares found;
-  run(model.network, features.data(), pyramid, out.data(), threads, false, &found);
+  run(model.network, features.data(), pyramid, out.data(), options_of(threads, bf16), &found);
   nb::dict dict;
   dict["products"] = found.products;
   dict["aggregations"] = found.aggregations;
@@ -101,14 +105,37 @@ nb::dict shares(const Model& model, const Matrix& features, Pyramid& pyramid,
 }
 
 void segment(const Model& model, const Matrix& points, const Matrix& features,
-             const Array<float, 2>& out, int threads) {
+             const Array<float, 2>& out, int threads, bool bf16) {
   const auto count = static_cast<int64_t>(points.shape(0));
   require_shape(points, "points", {count, 3});
   require(count > 0 && count <= kMaxRows, "at least one point, at most 2^31 - 2");
   require_features(model, features, out, count);
   nb::gil_scoped_release release;
   Pyramid pyramid = Pyramid::build(points.data(), count, model.config.pyramid, threads);
-  run(model.network, features.data(), pyramid, out.data(), threads, true);
+  run(model.network, features.data(), pyramid, out.data(), options_of(threads, bf16, true));
+}
+
+// One dense layer, for tests: out = relu(weight x + bias + out)
+void dense(const Matrix& weight, const Array<const float, 1>& bias, const Matrix& x,
+           const Array<float, 2>& out, bool bf16) {
+  const auto outputs = static_cast<int64_t>(weight.shape(0));
+  const auto inputs = static_cast<int64_t>(weight.shape(1));
+  const auto count = static_cast<int64_t>(x.shape(0));
+  require_shape(bias, "bias", {outputs});
+  require_shape(x, "x", {count, inputs});
+  require_shape(out, "out", {count, outputs});
+  require(outputs > 0 && inputs > 0, "a layer has inputs and outputs");
+  const std::vector<float> weights(weight.data(), weight.data() + outputs * inputs);
+  const Dense layer({inputs, outputs, weights, {bias.data(), bias.data() + outputs}},
+                    Activation::relu);
+  const int64_t panels = panels_of(count);
+  const FloatArray in(panels * panel_floats(inputs)), found(panels * panel_floats(outputs));
+  const FloatArray room(tiles::input_floats(inputs));
+  const Panels from{in.data(), panel_floats(inputs)}, to{found.data(), panel_floats(outputs)};
+  load_rows({x.data(), inputs}, count, inputs, from);
+  load_rows({out.data(), outputs}, count, outputs, to);
+  layer.run(from, to, panels, &to, bf16 && tiles::available() ? room.data() : nullptr);
+  store_rows(to, count, outputs, out.data(), outputs);
 }
 
 }  // namespace
@@ -120,6 +147,10 @@ NB_MODULE(_engine, m) {
   using salanet::Pyramid;
   salanet::translate_errors();
   m.attr("isa") = salanet::isa_name(salanet::kIsa);
+  m.def("has_bf16", &salanet::tiles::available,
+        "Whether products in bfloat16 run here; else float32 takes their place.");
+  m.def("dense", &salanet::dense, fixed("weight"), fixed("bias"), fixed("x"), fixed("out"),
+        "bf16"_a);
   nb::class_<Pyramid>(m, "Pyramid")
       .def("__init__",
            [](Pyramid* self, const std::vector<salanet::Given>& levels) {
@@ -145,12 +176,14 @@ NB_MODULE(_engine, m) {
       .def("pyramid", &salanet::pyramid_of_points, fixed("points"), "threads"_a,
            nb::keep_alive<0, 2>())
       .def("run_bytes",
-           [](const Model& self, const Pyramid& pyramid, int threads) {
-             return salanet::run_bytes(self.network, pyramid, threads);
+           [](const Model& self, const Pyramid& pyramid, int threads, bool bf16) {
+             return salanet::run_bytes(self.network, pyramid, salanet::options_of(threads, bf16));
            },
-           "pyramid"_a, "threads"_a)
-      .def("logits", &salanet::logits, fixed("features"), "pyramid"_a, fixed("out"), "threads"_a)
-      .def("shares", &salanet::shares, fixed("features"), "pyramid"_a, fixed("out"), "threads"_a)
+           "pyramid"_a, "threads"_a, "bf16"_a = false)
+      .def("logits", &salanet::logits, fixed("features"), "pyramid"_a, fixed("out"), "threads"_a,
+           "bf16"_a = false)
+      .def("shares", &salanet::shares, fixed("features"), "pyramid"_a, fixed("out"), "threads"_a,
+           "bf16"_a = false)
       .def("segment", &salanet::segment, fixed("points"), fixed("features"), fixed("out"),
-           "threads"_a);
+           "threads"_a, "bf16"_a = false);
 }

@@ -49,12 +49,22 @@ struct Shares {
   double products = 0, aggregations = 0, rest = 0;
 };
 
+// Of the dense layers: float32, or inputs and weights rounded to bfloat16 where processor and system
+// have the products for it (tiles::available). Sums and aggregations are in float32.
+enum class Precision { float32, bf16 };
+
+struct RunOptions {
+  int threads;
+  Precision precision = Precision::float32;
+  bool consume = false;  // the pyramid's tables are freed as soon as they are not needed
+};
+
 // features (N, in_channels) of the finest level -> logits (N, classes). The same bits for any
-// number of threads. With `consume` the pyramid's tables are freed as soon as they are not needed.
+// number of threads.
 void run(const Network& network, const float* features, Pyramid& pyramid, float* logits,
-         int threads, bool consume = false, Shares* shares = nullptr);
+         const RunOptions& options, Shares* shares = nullptr);
 
 // The memory that `run` takes beside its arguments, in bytes.
-int64_t run_bytes(const Network& network, const Pyramid& pyramid, int threads);
+int64_t run_bytes(const Network& network, const Pyramid& pyramid, const RunOptions& options);
 
 }  // namespace salanet

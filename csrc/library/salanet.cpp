@@ -79,19 +79,21 @@ salanet_options read_options(const salanet_options* given) {
   require(size >= sizeof options, "options.size is too small");
   options = *given;
   require(options.threads >= 0 && options.threads <= kMostThreads, "options.threads is out of range");
+  require(options.precision == SALANET_FLOAT32 || options.precision == SALANET_BF16,
+          "options.precision is neither SALANET_FLOAT32 nor SALANET_BF16");
   require(options.intensity_scale >= 0 && std::isfinite(options.intensity_scale),
           "options.intensity_scale is out of range");
   return options;
 }
 
 std::vector<float> tiled_logits(const Model& model, const Cells& cells, int64_t limit,
-                                int threads) {
+                                const RunOptions& options) {
   const int64_t d = model.network.in_channels, classes = model.network.classes;
   std::vector<float> logits(static_cast<size_t>(cells.count() * classes));
   if (cells.count() <= limit) {
     Pyramid pyramid =
-        Pyramid::build(cells.points.data(), cells.count(), model.config.pyramid, threads);
-    run(model.network, cells.features.data(), pyramid, logits.data(), threads, true);
+        Pyramid::build(cells.points.data(), cells.count(), model.config.pyramid, options.threads);
+    run(model.network, cells.features.data(), pyramid, logits.data(), options);
     return logits;
   }
   const auto halo = kHaloRadii * static_cast<float>(model.config.radius(0));
@@ -107,8 +109,8 @@ std::vector<float> tiled_logits(const Model& model, const Cells& cells, int64_t 
       features.insert(features.end(), seen, seen + d);
     }
     std::vector<float> found(static_cast<size_t>(count * classes));
-    Pyramid pyramid = Pyramid::build(points.data(), count, model.config.pyramid, threads);
-    run(model.network, features.data(), pyramid, found.data(), threads, true);
+    Pyramid pyramid = Pyramid::build(points.data(), count, model.config.pyramid, options.threads);
+    run(model.network, features.data(), pyramid, found.data(), options);
     for (int64_t i = 0; i < count; ++i)
       if (tile.core[static_cast<size_t>(i)])
         std::copy_n(found.data() + i * classes, classes,
@@ -136,7 +138,8 @@ void segment(const Model& model, const CloudView& cloud, const salanet_options& 
   const auto limit = options.tile_points == 0
                          ? kTilePoints
                          : static_cast<int64_t>(std::min(options.tile_points, kMostPoints));
-  std::vector<float> logits = tiled_logits(model, cells, limit, threads);
+  const auto precision = static_cast<Precision>(options.precision);
+  std::vector<float> logits = tiled_logits(model, cells, limit, {threads, precision, true});
   const int64_t classes = model.network.classes;
   std::vector<int32_t> best(static_cast<size_t>(cells.count()));
   parallel_for(cells.count(), kGrain, threads, [&](int64_t begin, int64_t end, int64_t) {

@@ -15,7 +15,7 @@ from salanet.errors import ConfigError, DataError, MissingExtraError
 
 if TYPE_CHECKING:
     from salanet.cloud import PointCloud
-    from salanet.engine.runner import Runner
+    from salanet.engine.runner import Precision, Runner
     from salanet.evaluation import Confusion
     from salanet.io.describe import Description
     from salanet.model_file import Entry
@@ -109,7 +109,13 @@ def models(folder: str | Path | None = None) -> list[Entry]:
     return entries(None if folder is None else Path(folder))
 
 
-def open_model(model: str | Path, device: str = "auto", *, sha256: str | None = None) -> Runner:
+def open_model(
+    model: str | Path,
+    device: str = "auto",
+    *,
+    precision: Precision = "float32",
+    sha256: str | None = None,
+) -> Runner:
     """Open a model to run it.
 
     `salanet.segment`, `label` and `Segmenter` take it, and many clouds share it. See
@@ -121,6 +127,7 @@ def open_model(model: str | Path, device: str = "auto", *, sha256: str | None = 
             ``https://example.org/mine.safetensors#sha256=4f2a…``. What is fetched is kept in
             `salanet.fetched.folder`.
         device: auto, cpu, or what PyTorch calls a device.
+        precision: float32, or bf16 where the processor has it (`salanet.engine.open_runner`).
         sha256: the checksum, for addresses without one, and for files, which are compared.
     """
     from salanet.engine import open_runner
@@ -128,13 +135,13 @@ def open_model(model: str | Path, device: str = "auto", *, sha256: str | None = 
     from salanet.model_file import locate
 
     if sha256 is None:
-        return open_runner(model, device)
+        return open_runner(model, device, precision=precision)
     if is_address(str(model)):
-        return open_runner(fetched(str(model), sha256), device)
+        return open_runner(fetched(str(model), sha256), device, precision=precision)
     path = locate(model)
     if path.is_file() and not checked(path, sha256):
         raise DataError(f"{path}: is not the file of the checksum")
-    return open_runner(path, device)
+    return open_runner(path, device, precision=precision)
 
 
 def list_operators() -> list[str]:

@@ -57,6 +57,7 @@ def run(
     json: bool = False,
     dry_run: bool = False,
     device: str = "auto",
+    precision: Literal["float32", "bf16"] = "float32",
 ) -> int:
     """Label point clouds: the same points in the same order, every other attribute untouched.
 
@@ -108,6 +109,8 @@ def run(
         json: print what was done as JSON.
         dry_run: check inputs, model and outputs, and write nothing.
         device: auto, cpu, cuda.
+        precision: of the network's products. bf16 takes a little less time where the processor has
+            it (Intel's servers with AMX), and gives a few points in ten thousand another class.
     """
     from salanet.cli.cluster import View as TilesView
     from salanet.cli.predict_view import View
@@ -145,6 +148,7 @@ def run(
             cluster=cluster,
             workers=workers,
             device=device,
+            precision=precision,
             dry_run=dry_run,
             watch=view,
         )

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 import salanet._engine as executor
 from salanet import geometry
 from salanet.engine.network import SalaNetwork
-from salanet.errors import DataError, FileError
+from salanet.engine.runner import Precision
+from salanet.errors import ConfigError, DataError, FileError
 from salanet.model_config import ModelConfig
 from salanet.model_file import Entry, identity_of
 from salanet.sampling.boxes import BUFFER_RADII
@@ -53,7 +54,11 @@ class NativeRunner:
     `salanet.geometry.threads`. Operators that the executor lacks run in NumPy, whose matrix
     products have threads of their own (OMP_NUM_THREADS, before NumPy is imported).
 
+    Attributes:
+        precision: of its products; float32 where bf16 is asked of a processor without them.
+
     Raises:
+        ConfigError: bf16 of an operator that runs in NumPy.
         FileError: the file cannot be read, or its tensors are not those of its architecture.
     """
 
@@ -62,7 +67,14 @@ class NativeRunner:
     partition: PartitionOptions | None = None
     overhead = 0
 
-    def __init__(self, entry: Entry) -> None:
+    def __init__(self, entry: Entry, precision: Precision = "float32") -> None:
+        if precision == "bf16" and not executed(entry.config):
+            raise ConfigError(
+                f"precision bf16: the operator {entry.config.operator} runs in float32 alone"
+            )
+        self.precision: Precision = precision
+        if precision == "bf16" and not executor.has_bf16():
+            self.precision = "float32"
         self.path, self.config, self.card = entry.path, entry.config, entry.card
         self._model: Any = None
         try:
@@ -70,7 +82,8 @@ class NativeRunner:
                 self._model = executor.Model(self.path.read_bytes())
             else:
                 self._network = SalaNetwork(_tensors(entry), self.config)
-            self.identity = identity_of("native", self.path)
+            kind = "native" if self.precision == "float32" else f"native-{self.precision}"
+            self.identity = identity_of(kind, self.path)
         except OSError as error:
             reason = f"not a readable safetensors file ({error})"
             raise FileError(self.path, reason) from error
@@ -102,7 +115,8 @@ class NativeRunner:
         if self._model is None:
             return self._network(features, levels)
         out = np.empty((len(features), len(self.config.classes)), np.float32)
-        self._model.logits(np.ascontiguousarray(features), levels, out, geometry.threads())
+        bf16 = self.precision == "bf16"
+        self._model.logits(np.ascontiguousarray(features), levels, out, geometry.threads(), bf16)
         return out
 
 

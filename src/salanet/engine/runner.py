@@ -7,7 +7,7 @@ runner is behind.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from salanet.sampling.partition import PartitionOptions, Superpoints
 
 Array = NDArray[np.float32]
+Precision = Literal["float32", "bf16"]  # of the products of a network
 Levels = Any  # of one cloud, finest first: whatever the runner's own `logits` takes
 
 

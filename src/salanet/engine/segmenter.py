@@ -13,8 +13,8 @@ from salanet._lazy import renamed
 from salanet.adapt.alignment import Alignment, AlignmentOptions, examine, lacking
 from salanet.cloud import PointCloud
 from salanet.engine.arrays import Frame, as_frame, matrix, require_resolution
-from salanet.engine.opening import open_runner
-from salanet.engine.runner import Runner, require_scenes
+from salanet.engine.opening import as_runner, open_runner
+from salanet.engine.runner import Precision, Runner, require_scenes
 from salanet.engine.segmentation import Segmentation, segment
 from salanet.engine.votes import finite
 from salanet.errors import ConfigError, DataError
@@ -44,6 +44,7 @@ class Segmenter:
             `salanet.geometry.threads`. NumPy's matrix products have threads of their own
             (OMP_NUM_THREADS, before NumPy is imported).
         device: auto, cpu, or what PyTorch calls a device.
+        precision: float32, or bf16 where the processor has it (`salanet.engine.open_runner`).
 
     Attributes:
         classes: class names, in the order of the labels.
@@ -55,17 +56,24 @@ class Segmenter:
         MissingExtraError: onnxruntime or PyTorch is needed and not installed.
         FileError: the file is absent, damaged or not one of ours.
         ConfigError: the model labels object parts, not scenes; or there is none of that name; or a
-            number of threads below 1.
+            number of threads below 1; or a precision that the model is not run in.
     """
 
     def __init__(
-        self, model: str | Path | Runner, *, threads: int | None = None, device: str = "auto"
+        self,
+        model: str | Path | Runner,
+        *,
+        threads: int | None = None,
+        device: str = "auto",
+        precision: Precision = "float32",
     ) -> None:
         if threads is not None and (not isinstance(threads, int) or threads < 1):
             raise ConfigError(f"threads must be a whole number above 0, not {threads}")
         self._threads = threads
         self._runner = (
-            open_runner(model, device, threads) if isinstance(model, (str, Path)) else model
+            open_runner(model, device, threads, precision=precision)
+            if isinstance(model, (str, Path))
+            else as_runner(model, device, precision)
         )
         self.config, self.card = self._runner.config, self._runner.card
         self._needed = features.required(require_scenes(self.config))

@@ -10,8 +10,8 @@ from typing import Literal
 from salanet._lazy import renamed
 from salanet.adapt.alignment import AlignmentOptions
 from salanet.adapt.choose import choose
-from salanet.engine.opening import as_runner, open_runner
-from salanet.engine.runner import Model, Runner
+from salanet.engine.opening import as_runner, open_runner, remarks_on
+from salanet.engine.runner import Model, Precision, Runner
 from salanet.errors import ConfigError, SalaNetError
 from salanet.failures import explain
 from salanet.io import scan_count, scan_numbers
@@ -60,6 +60,7 @@ def label(
     cluster: str | None = None,
     workers: int | None = None,
     device: str = "auto",
+    precision: Precision = "float32",
     dry_run: bool = False,
     watch: Watch | None = None,
 ) -> list[Report]:
@@ -95,6 +96,7 @@ def label(
         cluster: the address of a Dask scheduler, or "local" for processes on this machine.
         workers: how many processes that is; None for one per core.
         device: auto, cpu, or what PyTorch calls a device.
+        precision: float32, or bf16 where the processor has it (`salanet.engine.open_runner`).
         dry_run: check inputs, model and outputs, and write nothing.
         watch: hears how far the work is.
 
@@ -149,9 +151,9 @@ def label(
     spread = cluster if work.files and not dry_run else None
     try:
         if spread is not None:
-            reports = work.on_cluster(model, device, spread, workers)
+            reports = work.on_cluster(model, device, precision, spread, workers)
         else:
-            reports = work.here(chooser(model, device), dry_run)
+            reports = work.here(chooser(model, device, precision), dry_run)
         if places is None:
             return reports
         return [*map(places.named, reports)] if dry_run else places.finish(reports)
@@ -164,19 +166,21 @@ def label(
 Chooser = Callable[[Path, PredictOptions], tuple[Runner, Look | None, list[str]]]
 
 
-def chooser(model: Model | None, device: str) -> Chooser:
+def chooser(model: Model | None, device: str, precision: Precision) -> Chooser:
     """Gives the model named, or a shipped one that a file looks made for."""
     if model is not None:
-        runner = as_runner(model, device)
-        return lambda *_: (runner, None, [])
+        runner = as_runner(model, device, precision)
+        said = remarks_on(runner, precision)
+        return lambda *_: (runner, None, said)
     opened: dict[str, Runner] = {}
 
     def choose_for(path: Path, options: PredictOptions) -> tuple[Runner, Look, list[str]]:
         seen = look(path, options.columns, options.scan)
         entry, why = choose(seen.summary, str(path), options=options.alignment)
         if entry.name not in opened:
-            opened[entry.name] = open_runner(entry.path, device)
-        return opened[entry.name], seen, [why]
+            opened[entry.name] = open_runner(entry.path, device, precision=precision)
+        runner = opened[entry.name]
+        return runner, seen, [why, *remarks_on(runner, precision)]
 
     return choose_for
 
@@ -241,13 +245,18 @@ class Batch:
         return replace(report, remarks=(*why, *report.remarks))
 
     def on_cluster(
-        self, model: Model | None, device: str, address: str, workers: int | None
+        self,
+        model: Model | None,
+        device: str,
+        precision: Precision,
+        address: str,
+        workers: int | None,
     ) -> list[Report]:
         """Spread over workers; the first file decides for all where no model is named."""
         from salanet.labelling.tiles.cluster import neighbourhoods
         from salanet.labelling.tiles.run import label_tiles
 
-        runner, _, _ = chooser(model, device)(self.files[0], self.options)
+        runner, _, _ = chooser(model, device, precision)(self.files[0], self.options)
         beside_of = dict(zip(self.among, neighbourhoods(runner, self.among), strict=True))
         tiles = [
             Tile(path, part, replace(options, neighbours=beside_of.get(path, ()), margins=True))
@@ -255,7 +264,7 @@ class Batch:
             for options, part in self.parts(path, to)
         ]
         here = None if address == HERE else address
-        return label_tiles(tiles, runner, here, workers or cores(), device, self.watch)
+        return label_tiles(tiles, runner, here, workers or cores(), device, precision, self.watch)
 
     def parts(self, path: Path, to: Path) -> list[tuple[PredictOptions, Path]]:
         """What is labelled of a file, and where it goes: all of it, or each scan with points."""

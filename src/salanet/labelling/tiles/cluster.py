@@ -25,7 +25,7 @@ import numpy as np
 
 from salanet import geometry
 from salanet.engine.opening import as_runner, open_runner
-from salanet.engine.runner import Runner
+from salanet.engine.runner import Precision, Runner
 from salanet.errors import ConfigError, MissingExtraError, SalaNetError
 from salanet.extensions import use_all, used
 from salanet.io.atomic import private_folder
@@ -187,6 +187,7 @@ def predict_tiles(
     report: Callable[[int, Report], None],
     *,
     device: str = "auto",
+    precision: Precision = "float32",
     threads: int = 1,
 ) -> None:
     """Label tiles on a cluster, a bounded number of them under way at any time.
@@ -203,6 +204,7 @@ def predict_tiles(
         report: called here with the number of each tile that is done and its report, which has
             an error if there is no result.
         device: auto, cpu, cuda; auto is each worker's own choice.
+        precision: of the products; float32 on a worker whose processor lacks another.
         threads: of the kernels in each worker.
 
     Raises:
@@ -214,7 +216,8 @@ def predict_tiles(
     digest, content = runner.identity, runner.path.read_bytes()
     try:
         client.register_plugin(
-            _opener(content, runner.path.suffix, digest, device, used()), name=f"salanet-{digest}"
+            _opener(content, runner.path.suffix, digest, device, precision, used()),
+            name=f"salanet-{digest}",
         )
     except Exception as error:  # whatever went wrong there comes as it is
         raise ConfigError(f"the workers cannot load the model: {error}") from error
@@ -281,7 +284,12 @@ def label(tile: Tile, digest: str, threads: int) -> Report:
 
 
 def open_model(
-    content: bytes, suffix: str, digest: str, device: str, modules: tuple[str, ...] = ()
+    content: bytes,
+    suffix: str,
+    digest: str,
+    device: str,
+    precision: Precision = "float32",
+    modules: tuple[str, ...] = (),
 ) -> None:
     """In a worker: open a model, once, with what it needs of these modules."""
     if digest in _models:
@@ -290,16 +298,16 @@ def open_model(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"model{suffix}"
         path.write_bytes(content)
-        _models[digest] = open_runner(path, device)
+        _models[digest] = open_runner(path, device, precision=precision)
 
 
-def _opener(content: bytes, suffix: str, digest: str, device: str, modules: tuple[str, ...]) -> Any:
+def _opener(*model: Any) -> Any:
     """Has every worker hold the model before its first tile, those that join later, too."""
     from distributed import WorkerPlugin
 
     class Opener(WorkerPlugin):
         def setup(self, worker: Any) -> None:  # noqa: ARG002
-            open_model(content, suffix, digest, device, modules)
+            open_model(*model)
 
     return Opener()
 

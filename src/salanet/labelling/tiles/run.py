@@ -7,7 +7,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from salanet.engine.runner import Runner
+from salanet.engine.runner import Precision, Runner
 from salanet.labelling.margins import kept_for
 from salanet.labelling.memory import cores
 from salanet.labelling.outputs import make_folder
@@ -26,6 +26,7 @@ def label_tiles(
     address: str | None,
     workers: int,
     device: str,
+    precision: Precision,
     watch: Watch,
 ) -> list[Report]:
     """Label tiles on a cluster; their reports, in order.
@@ -36,6 +37,7 @@ def label_tiles(
         address: of a Dask scheduler; None for processes on this machine.
         workers: processes on this machine.
         device: auto, cpu, or what PyTorch calls a device.
+        precision: of the runner; float32 on a worker whose processor lacks it.
     """
     for to in {tile.to.parent: tile.to for tile in tiles}.values():
         make_folder(to)
@@ -62,7 +64,8 @@ def label_tiles(
             with connect(address, workers) as client:
                 watch.says(f"{workers} processes here" if address is None else _where(client))
                 threads = max(1, cores() // workers) if address is None else 1
-                predict_tiles(client, waiting, runner, done, device=device, threads=threads)
+                how = {"device": device, "precision": precision}
+                predict_tiles(client, waiting, runner, done, threads=threads, **how)
     return [reports[tile] for tile in tiles]
 
 
