@@ -48,7 +48,7 @@ bench: $(VENV)/.package
 # The kernels under sanitizers, with the tests that call them; see docs/kernels.md.
 SANITIZE := PYTHON=$(CURDIR)/$(BIN)/python csrc/sanitize.sh
 KERNEL_TESTS := tests/ops tests/operators tests/engine/test_runners.py tests/test_pyramid.py \
-                tests/engine/test_executor.py
+                tests/engine/test_executor.py tests/engine/test_precision.py
 
 sanitize: $(VENV)/.dependencies
 	OMP_NUM_THREADS=2 $(SANITIZE) address $(KERNEL_TESTS) tests/engine \

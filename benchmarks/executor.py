@@ -1,8 +1,9 @@
 """The native executor: raw arrays to logits, beside the other ways to run the same network.
 
 Each row is measured in a process of its own, on a scan of a room: voxels, features, pyramid and
-network, from NumPy coordinates and colours to logits of every point. Ways are the executor, NumPy
-over the fused kernels (`numpy`), and PyTorch (`eager`); `torch.mm` is timed in the same run, and
+network, from NumPy coordinates and colours to logits of every point. Ways are the executor, the
+executor with products in bfloat16 (`bf16`, where the processor has them), NumPy over the fused
+kernels (`numpy`), and PyTorch (`eager`); `torch.mm` is timed in the same run, and
 the executor's dense layers are compared with it. Times are the best of several runs; what the
 executor's threads do is told by the time that they work.
 
@@ -27,13 +28,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scenes import indoor_scan
 
-from salanet import geometry
+from salanet import _engine, geometry
 from salanet.labelling.memory import peak_memory
 
 RESULTS = Path(__file__).parent / "results"
 SIZES = (20_000, 100_000, 1_000_000)
 WIDTHS = (18, 36)
-WAYS = ("executor", "numpy", "eager")
+WAYS = ("executor", *(["bf16"] if _engine.has_bf16() else []), "numpy", "eager")
 CLASSES = tuple(f"class {i}" for i in range(13))
 CHANNELS = 5
 GRID, RADIUS, NEIGHBOURS = 0.04, 0.1, (26, 31, 38, 41, 39)
@@ -61,14 +62,12 @@ def cells_of(xyz: Array, rgb: Array) -> tuple[Array, Array, Array]:
     return cells.points, seen, cells.cells
 
 
-def executor(path: Path, threads: int) -> tuple[Callable[[Array, Array], Array], Any]:
-    from salanet import _engine
-
+def executor(path: Path, threads: int, bf16: bool) -> tuple[Callable[[Array, Array], Array], Any]:
     model = _engine.Model(str(path))
 
     def logits(points: Array, seen: Array) -> Array:
         out = np.empty((len(points), len(CLASSES)), np.float32)
-        model.segment(points, seen, out, threads)
+        model.segment(points, seen, out, threads, bf16)
         return out
 
     return logits, model
@@ -119,8 +118,9 @@ def measure(
     way: str, scan: Path, width: int, path: Path, threads: int, repeats: int
 ) -> dict[str, object]:
     model = None
-    if way == "executor":
-        run, model = executor(path, threads)
+    bf16 = way == "bf16"
+    if bf16 or way == "executor":
+        run, model = executor(path, threads, bf16)
     else:
         run = numpy_way(path) if way == "numpy" else eager(path, threads)
     with np.load(scan) as arrays:
@@ -153,17 +153,17 @@ def measure(
         "peak_mb": round(peak / 2**20),
     }
     if model is not None:
-        row |= shares(model, coords, seen, width, threads, repeats)
+        row |= shares(model, coords, seen, width, threads, repeats, bf16)
     return row
 
 
 def shares(
-    model: Any, coords: Array, seen: Array, width: int, threads: int, repeats: int
+    model: Any, coords: Array, seen: Array, width: int, threads: int, repeats: int, bf16: bool
 ) -> dict[str, object]:
     """What the network's passes do: milliseconds of each thread, and the rate of the products."""
     pyramid = model.pyramid(coords, threads)
     out = np.empty((len(coords), len(CLASSES)), np.float32)
-    found = [model.shares(seen, pyramid, out, threads) for _ in range(repeats)]
+    found = [model.shares(seen, pyramid, out, threads, bf16) for _ in range(repeats)]
     best = min(found, key=lambda share: sum(share.values()))
     operations = 2 * product_macs(pyramid.counts, width)
     return {
@@ -284,7 +284,8 @@ def main() -> None:
         "",
         f"Best of {options.repeats} runs (at most 5 at a million points), {options.threads} "
         "threads; the shares are milliseconds of each thread. Executor: what `salanet predict` "
-        "runs; numpy: its path before; eager: PyTorch with our fused aggregations. Memory is that "
+        "runs; bf16: the same with `--precision bf16`; numpy: its path before; eager: PyTorch with "
+        "our fused aggregations. Memory is that "
         "of the whole process.",
         "",
         *(f"- {name}: {rate} GFLOP/s" for name, rate in rates.items()),

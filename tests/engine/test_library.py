@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 import salanet
+from salanet import _engine
 from salanet.cloud import PointCloud
 from salanet.datasets.town import town
 from salanet.engine.opening import as_runner
@@ -72,7 +73,7 @@ class Options(ctypes.Structure):
     _fields_ = (
         ("size", c_size_t),
         ("threads", c_int32),
-        ("reserved", c_int32),
+        ("precision", c_int32),
         ("tile_points", c_size_t),
         ("intensity_scale", c_double),
     )
@@ -201,6 +202,17 @@ def test_tiles_are_those_of_python(library: Library, rooms: ctypes.c_void_p) -> 
     assert_same(found, *expected(xyz, cloud.rgb, 9000))
 
 
+def test_bfloat16_is_that_of_python(library: Library, rooms: ctypes.c_void_p) -> None:
+    cloud = room()
+    labels, shares = expected(cloud.xyz, cloud.rgb)
+    found = library.segment(rooms, cloud.xyz, cloud.rgb, precision=1)
+    assert found[0] == OK
+    np.testing.assert_allclose(found[2], shares, atol=0.1)
+    assert (found[1] == labels).mean() > 0.99
+    exact = library.segment(rooms, cloud.xyz, cloud.rgb)
+    assert np.array_equal(found[2], exact[2]) != _engine.has_bf16()
+
+
 def test_points_and_colours_that_are_absent(library: Library, rooms: ctypes.c_void_p) -> None:
     cloud = room(2000)
     xyz = cloud.xyz.copy()
@@ -273,6 +285,7 @@ def test_errors_have_texts(library: Library, rooms: ctypes.c_void_p, tmp_path: P
     for xyz, options, status, text in (
         (cloud.xyz[:0], {}, BAD_ARGUMENT, "n must"),
         (cloud.xyz, {"threads": -1}, BAD_ARGUMENT, "threads"),
+        (cloud.xyz, {"precision": 2}, BAD_ARGUMENT, "precision"),
         (cloud.xyz, {"intensity_scale": -1.0}, BAD_ARGUMENT, "intensity_scale"),
         (cloud.xyz * np.nan, {}, BAD_DATA, "finite"),
         (far, {}, BAD_DATA, "cell"),

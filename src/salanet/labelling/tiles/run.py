@@ -64,8 +64,15 @@ def label_tiles(
             with connect(address, workers) as client:
                 watch.says(f"{workers} processes here" if address is None else _where(client))
                 threads = max(1, cores() // workers) if address is None else 1
-                how = {"device": device, "precision": precision}
-                predict_tiles(client, waiting, runner, done, threads=threads, **how)
+                predict_tiles(
+                    client,
+                    waiting,
+                    runner,
+                    done,
+                    device=device,
+                    precision=precision,
+                    threads=threads,
+                )
     return [reports[tile] for tile in tiles]
 
 
