@@ -285,8 +285,7 @@ def main() -> None:
         f"Best of {options.repeats} runs (at most 5 at a million points), {options.threads} "
         "threads; the shares are milliseconds of each thread. Executor: what `salanet predict` "
         "runs; bf16: the same with `--precision bf16`; numpy: its path before; eager: PyTorch with "
-        "our fused aggregations. Memory is that "
-        "of the whole process.",
+        "our fused aggregations. Memory is that of the whole process.",
         "",
         *(f"- {name}: {rate} GFLOP/s" for name, rate in rates.items()),
     ]
