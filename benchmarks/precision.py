@@ -1,7 +1,8 @@
 """What products in bfloat16 change: labels of files and rooms beside those of float32.
 
 `python benchmarks/precision.py FILES` labels point clouds with `aerial` both ways, and generated
-rooms with both models for rooms; files with classes give mIoU too. Writes results/precision.{csv,md}.
+rooms with both models for rooms; files with classes give mIoU too. Writes
+results/precision.{csv,md}.
 """
 
 from __future__ import annotations
