@@ -30,6 +30,10 @@ from typing import Any
 import yaml
 from forest import site_rows
 from surveys import NAMES
+from weights import folded
+
+from salanet.export import save_float16
+from salanet.models import load
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -60,6 +64,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "C = 36": {"model": {"width": 36}},
     FOREST: {},
 }
+TEMPERATURE = 0.9
 FINE, COARSE = 0.1, 0.2
 GENERATED = "survey_*"
 
@@ -124,6 +129,15 @@ def train(run: Run, work: Path, epochs: int) -> Path:
     return place / "last.safetensors"
 
 
+def shipped(trained: Path) -> Path:
+    """The model as the package would have it."""
+    model = folded(load(trained), "water")
+    model.metadata["temperature"] = TEMPERATURE
+    path = trained.with_name("shipped.safetensors")
+    save_float16(model, path)
+    return path
+
+
 def judge(run: Run, work: Path, sites: Path, epochs: int) -> Path:
     result = work / f"{run.name}.json"
     if not result.is_file():
@@ -133,7 +147,7 @@ def judge(run: Run, work: Path, sites: Path, epochs: int) -> Path:
             seen = [path for path in files(sites) if path not in held]
             part.write_text(json.dumps({FOREST: site_rows(seen, held, run.seed)}))
         else:
-            model = train(run, work, epochs)
+            model = shipped(train(run, work, epochs))
             command = [sys.executable, HERE / "aerial.py", *held, "--model", model, "--json", part]
             subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
         part.rename(result)

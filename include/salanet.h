@@ -54,8 +54,8 @@ typedef struct salanet_error {
 typedef struct salanet_model salanet_model;
 
 /* Of the products of the network. SALANET_BF16 rounds their inputs and weights to bfloat16 (sums are
- * float32): less time, and another class for about one point in a thousand. Where processor or system
- * lack such products (AMX on Linux has them) it is SALANET_FLOAT32. */
+ * float32): less time, and another class for 3 or 4 points in ten thousand. Where processor or
+ * system lack such products (AMX on Linux has them) it is SALANET_FLOAT32. */
 typedef enum salanet_precision { SALANET_FLOAT32 = 0, SALANET_BF16 = 1 } salanet_precision;
 
 /* How to segment; a null pointer or zeros are the usual. */

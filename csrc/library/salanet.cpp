@@ -140,6 +140,9 @@ void segment(const Model& model, const CloudView& cloud, const salanet_options& 
                          : static_cast<int64_t>(std::min(options.tile_points, kMostPoints));
   const auto precision = static_cast<Precision>(options.precision);
   std::vector<float> logits = tiled_logits(model, cells, limit, {threads, precision, true});
+  if (!std::all_of(logits.begin(), logits.end(), [](float x) { return std::isfinite(x); }))
+    throw DataError(
+        "the model's scores are not finite numbers: its weights are damaged, or its training diverged");
   const int64_t classes = model.network.classes;
   std::vector<int32_t> best(static_cast<size_t>(cells.count()));
   parallel_for(cells.count(), kGrain, threads, [&](int64_t begin, int64_t end, int64_t) {

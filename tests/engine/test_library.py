@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 import salanet
 from salanet import _engine
@@ -315,6 +317,21 @@ def test_damaged_models_are_refused_or_run(library: Library) -> None:
             library.segment(model, cloud.xyz)
             library.c.salanet_close(model)
     assert refused > 50
+
+
+def test_scores_that_are_not_finite_are_no_labels(library: Library, tmp_path: Path) -> None:
+    path = WEIGHTS / "rooms.safetensors"
+    with safe_open(path, "np") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata = file.metadata()
+    huge = {n: np.full_like(a, 6e4) if a.ndim == 2 else a for n, a in tensors.items()}
+    save_file(huge, tmp_path / "huge.safetensors", metadata)
+    status, model, text = library.open(tmp_path / "huge.safetensors")
+    assert status == OK, text
+    cloud = room(100)
+    status, _, _, text = library.segment(model, cloud.xyz, cloud.rgb, None)
+    library.c.salanet_close(model)
+    assert status == BAD_DATA and "scores are not finite" in text
 
 
 def test_the_library_is_small_and_shows_its_interface_alone(installed: Path) -> None:
