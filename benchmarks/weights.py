@@ -1,7 +1,7 @@
 """Judge a trained model and put it into the package, with what its users must know.
 
     python benchmarks/weights.py NAME MODEL.safetensors [SCENES] [--test SCENES] [--temperature T]
-        [--fold CLASS]
+        [--fold CLASS] [--mean MODEL.safetensors …]
 
 evaluates the model on the test scenes, by default those beside the scenes it was trained on, as
 they are and without what it can do without (a model that is in the package already can be judged
@@ -21,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from salanet import model_file
 from salanet.datasets.indoor import PALETTE
@@ -140,6 +141,8 @@ def spacing(scenes: list[Scene]) -> float:
 
 def folded(model: Network, name: str) -> Network:
     """The model without one of its classes: such points become what is likeliest of the others."""
+    if name not in model.config.classes:  # of the package, where it is folded already
+        return model
     kept = [i for i, known in enumerate(model.config.classes) if known != name]
     names = tuple(model.config.classes[i] for i in kept)
     metadata = dict(model.metadata)
@@ -152,6 +155,18 @@ def folded(model: Network, name: str) -> Network:
     tensors |= {key: tensors[key][kept] for key in ("head.1.weight", "head.1.bias")}
     new.load_state_dict(tensors)
     return new.eval()
+
+
+def averaged(models: list[Network]) -> Network:
+    """The first model with the mean of all their weights: stages of one training (Wortsman et al.,
+    Model soups, ICML 2022)."""
+    first, *_ = states = [model.state_dict() for model in models]
+    mean = {
+        key: torch.stack([state[key].double() for state in states]).mean(0).to(tensor.dtype)
+        for key, tensor in first.items()
+    }
+    models[0].load_state_dict(mean)
+    return models[0]
 
 
 def rounded(model: Network) -> Network:
@@ -169,15 +184,16 @@ def main() -> None:
     parser.add_argument("scenes", type=Path, nargs="?", help="that it was trained on")
     parser.add_argument("--test", type=Path, help="test scenes from elsewhere")
     parser.add_argument("--fold", metavar="CLASS", help="learned, but not well enough to be told")
+    parser.add_argument("--mean", type=Path, nargs="+", default=[], help="average it with these")
     parser.add_argument("--temperature", type=float, help="see `benchmarks/aerial.py`")
     arguments = parser.parse_args()
     if not (arguments.scenes or arguments.test):
         parser.error("give the scenes it was trained on, or --test")
     about = MODELS[arguments.name]
-    model = load(arguments.model)
+    models = [load(path) for path in (arguments.model, *arguments.mean)]
     if arguments.fold:
-        model = folded(model, arguments.fold)
-    model = rounded(model)
+        models = [folded(model, arguments.fold) for model in models]
+    model = rounded(averaged(models))
     test = open_scenes(arguments.test or arguments.scenes, "test")
     variants = {"as trained": (), **about["without"]}
     rows = {

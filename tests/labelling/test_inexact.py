@@ -44,6 +44,8 @@ def test_scatter_of_pieces_and_of_many_cells(monkeypatch: pytest.MonkeyPatch) ->
 def test_what_a_model_can_do_with(town_model: Path) -> None:
     exact = open_runner(town_model)
     assert inexact(exact, EXACT) == inexact(exact, float("nan")) == []
+    assert inexact(open_runner("aerial"), 0.07) == []  # has learned some noise
+    assert len(inexact(open_runner("aerial"), 0.09)) == 1
     (remark,) = inexact(exact, 0.12)
     assert isinstance(remark, Remark) and remark.code == "inexact"
     assert remark.values == {"scatter": 0.12} and "0.12 m" in remark

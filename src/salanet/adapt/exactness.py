@@ -5,8 +5,8 @@ from __future__ import annotations
 from salanet.model_file import Described
 from salanet.remark import Remark
 
-EXACT = 0.08  # metres of scatter up to which a model does that saw exact surveys alone
-SHARE = 0.75  # of the largest noise of training, which is seldom drawn
+EXACT = 0.04  # metres of scatter; surveys from the air have up to 0.032
+SHARE = 0.4  # of the largest noise of training, which is seldom drawn
 
 
 def inexact(model: Described, scatter: float) -> list[str]:
