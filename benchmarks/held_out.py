@@ -157,7 +157,7 @@ def judge(run: Run, work: Path, sites: Path, epochs: int) -> Path:
 def runs(seeds: int, variants: list[str]) -> Iterator[Run]:
     for seed in range(seeds):
         for variant in variants:
-            folds = FOLDS if variant == RECIPE else [next(iter(FOLDS))]
+            folds = list(FOLDS)[: None if variant in (RECIPE, FOREST) else 1]
             yield from (Run(fold, variant, seed) for fold in folds)
 
 
@@ -205,17 +205,14 @@ def markdown(found: dict[str, dict[str, list[dict[str, Any]]]]) -> str:
             rows = sites["ahn3_delft_1.laz"]
             cells = [spread([row[roofs][s] for row in rows if s in row[roofs]]) for s in slopes]
             lines.append(f"| {variant} | " + " | ".join(cells) + " |")
-    first = [f"{name}.la" for name in FOLDS["A"]]
-    shown = [name for name in recipe if name.startswith(tuple(first))]
-    lines += ["", "The first fold, OA (and building IoU) of other recipes:", ""]
-    lines += ["| variant | seeds | " + " | ".join(NAMES.get(n, Path(n).stem) for n in shown) + " |"]
-    lines += ["|:---|---:|" + "---:|" * len(shown)]
-    for variant, sites in found.items():
-        cells = [variant, str(len(sites[shown[0]]))]
-        for name in shown:
-            rows = sites[name]
-            text = spread([row["oa"] for row in rows])
-            if "building" in rows[0]["iou"]:
+    lines += ["", "OA (and building IoU) beside other recipes and the random forest:", ""]
+    lines += ["| site left out | " + " | ".join(found) + " |", "|:---|" + "---:|" * len(found)]
+    for name in recipe:
+        cells = [NAMES.get(name, Path(name).stem)]
+        for sites in found.values():
+            rows = sites.get(name, [])
+            text = spread([row["oa"] for row in rows]) if rows else "–"
+            if rows and "building" in rows[0]["iou"]:
                 text += f" ({spread([row['iou']['building'] for row in rows])})"
             cells.append(text)
         lines.append("| " + " | ".join(cells) + " |")

@@ -32,6 +32,7 @@ NAMES = {
     "ahn3_amsterdam_1.laz": "Amsterdam, flat roofs",
     "ahn3_lake.laz": "lake shore",
     "792000_left.laz": "suburb, 3 points/m²",
+    "km_0299_thinned.laz": "square kilometre, 0.28 points/m²",
     "IGN test tiles": "town, IGN test tiles",
 }
 
