@@ -60,7 +60,7 @@ sanitize: $(VENV)/.dependencies
 # What a change of the kernels must pass.
 sanitize-quick: $(VENV)/.dependencies
 	OMP_NUM_THREADS=2 $(SANITIZE) address tests/ops tests/operators/test_weighted.py \
-	  tests/engine/test_executor.py
+	  tests/engine/test_executor.py tests/engine/test_precision.py
 	OMP_NUM_THREADS=4 $(SANITIZE) thread tests/ops/test_bindings.py \
 	  tests/ops/test_position_moments.py tests/ops/test_pair_moments.py \
 	  tests/ops/test_neighbour_max.py tests/ops/test_radius_search.py tests/ops/test_grid_subsample.py
