@@ -53,6 +53,7 @@ AERIAL = {
         "generated data"
     ),
     "training_data": "IGN LiDAR HD, AHN3 and generated surveys",
+    "untold": "water (it comes out as ground), bridges (ground or building), wires (other)",
     "test": "2 IGN tiles",
     "without": {"without intensity and returns": ("intensity", *RETURNS)},
 }
@@ -204,6 +205,7 @@ def main() -> None:
     metadata = {
         "colours": about.get("colours", model.metadata.get("colours")),
         "domain": about["domain"],
+        "untold": about.get("untold", ""),
         "licence": about["licence"],
         "training_data": about.get("training_data", model.metadata["training_data"]),
         "spacing": (

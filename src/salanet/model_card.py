@@ -39,6 +39,7 @@ class ModelCard(BaseModel):
         intensity_scale: the intensity that became 1 in training.
         intensity: "own" if every scene's intensities have their own scale.
         temperature: that makes its confidence honest (`salanet.engine.confidence`).
+        untold: what such scans hold that is none of its classes, and what it comes out as.
         recipe: that it was trained with.
         trained: figures of the training.
         training_data, licence, metrics: for people.
@@ -59,6 +60,7 @@ class ModelCard(BaseModel):
     intensity_scale: Finite | None = None
     intensity: str = "common"
     temperature: Annotated[Finite, Field(gt=0)] | None = None
+    untold: str = ""
     recipe: dict[str, Any] = {}
     trained: Any = None
     training_data: Any = None

@@ -67,3 +67,13 @@ def test_it_is_said(memory: str | None, town_model: Path, tmp_path: Path) -> Non
         found = salanet.segment(town_model, noisy_town(0.25))
     assert any("scatter by about" in remark for remark in found.remarks)
     assert any("scatter by about" in str(one.message) for one in caught)
+
+
+@pytest.mark.parametrize("memory", [None, "200MB"])
+def test_what_the_model_has_no_class_for_is_said(memory: str | None, tmp_path: Path) -> None:
+    salanet.write(tmp_path / "a.laz", noisy_town(0.0))
+    (report,) = salanet.label(
+        tmp_path / "a.laz", tmp_path / "b.laz", "aerial", units="m", memory=memory
+    )
+    (said,) = [remark for remark in report.remarks if "has no class for" in remark]
+    assert "water (it comes out as ground)" in said

@@ -13,6 +13,7 @@ from salanet.errors import DataError
 from salanet.model_file import Described
 from salanet.remark import Remark
 from salanet.sampling.summary import Summary
+from salanet.terminal import visible
 
 FLAT = 5.0  # times wider than high
 # Metres across: where points are closer than `units.CLOSE`, nothing flies so low over so little.
@@ -130,3 +131,9 @@ def implausible(model: Described, counts: Sequence[int]) -> list[str]:
             share=share,
         )
     ]
+
+
+def untold(model: Described) -> list[str]:
+    """A remark on what the model has no class for, if its card says so."""
+    text = visible(model.card.untold)
+    return [Remark(f"the model has no class for {text}", "untold")] if text else []

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from salanet._lazy import renamed
 from salanet.adapt.alignment import Alignment, AlignmentOptions, as_is, examine, intensity_scale
 from salanet.adapt.exactness import inexact
-from salanet.adapt.kind import implausible
+from salanet.adapt.kind import implausible, untold
 from salanet.adapt.units import USUAL
 from salanet.cloud import PointCloud
 from salanet.company import Company
@@ -166,6 +166,7 @@ def segment(
         for remark in remarks:
             if not remark.endswith(USUAL):
                 warnings.warn(visible(f"{where}: {remark}"), stacklevel=3)
+        remarks += untold(model)  # the same for every cloud
     return Segmentation(
         labels=labels,
         probabilities=(

@@ -11,7 +11,7 @@ import numpy as np
 
 from salanet.adapt.alignment import Alignment, AlignmentOptions, examine
 from salanet.adapt.exactness import inexact
-from salanet.adapt.kind import implausible
+from salanet.adapt.kind import implausible, untold
 from salanet.cloud import PointCloud
 from salanet.engine.opening import as_runner
 from salanet.engine.runner import Model, Runner
@@ -128,7 +128,7 @@ def _judged(model: Runner, report: Report, tally: Tally) -> Report:
     """The report, with a remark if the result cannot be right."""
     doubts = implausible(model, tally.seen.tolist())
     doubts += report.certainty.remarks() if report.certainty else []
-    remarks = (*report.remarks, *doubts)
+    remarks = (*report.remarks, *doubts, *untold(model))
     return replace(report, remarks=remarks, peak_memory_bytes=peak_memory())
 
 
