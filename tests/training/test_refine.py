@@ -23,7 +23,7 @@ SIZE = 30
 X, Y = ORIGIN[:2]
 HALF = f"POLYGON(({X} {Y}, {X + 15} {Y}, {X + 15} {Y + SIZE}, {X} {Y + SIZE}, {X} {Y}))"
 WEST = Checked(Area.read(HALF))
-STEPS = Refining(steps=60, rate=5e-3, share=1.0)
+STEPS = Refining(steps=120, rate=5e-3, share=1.0)
 
 
 @pytest.fixture(scope="module")
