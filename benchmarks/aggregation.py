@@ -8,7 +8,7 @@ process at its peak, results and what autograd keeps included (Linux only).
 
 from __future__ import annotations
 
-import csv
+import argparse
 import ctypes
 import gc
 import platform
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 from scenes import indoor_scan
+from tables import write_csv
 
 from salanet.ops import (
     PositionMLP,
@@ -52,6 +53,7 @@ Row = dict[str, object]
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     rows: list[Row] = []
     rate = mm_gflops()
     for table, cases in (("width", WIDTHS), ("layer", LAYERS), ("neighbours", NEIGHBOURS)):
@@ -59,11 +61,7 @@ def main() -> None:
             for backward in (False, True):
                 rows.append({"table": table, **measure(case, backward, rate)})
                 print(*rows[-1].values(), sep="  ", flush=True)
-    RESULTS.mkdir(exist_ok=True)
-    with (RESULTS / "aggregation.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(RESULTS / "aggregation.csv", rows)
     (RESULTS / "aggregation.md").write_text(report(rows, rate))
 
 

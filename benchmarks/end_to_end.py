@@ -8,13 +8,14 @@ benchmarks/results/end_to_end.{csv,md}.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import resource
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+from tables import write_csv
 
 RESULTS = Path(__file__).parent / "results"
 SIZES = (20_000, 100_000, 1_000_000)
@@ -86,11 +87,7 @@ def main() -> None:
             command += ["--repeats", str(5 if points >= 1_000_000 else options.repeats)]
             rows.append(json.loads(subprocess.run(command, check=True, capture_output=True).stdout))
             print(rows[-1])
-    RESULTS.mkdir(exist_ok=True)
-    with (RESULTS / "end_to_end.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(RESULTS / "end_to_end.csv", rows)
     lines = [
         "| points | cells | C | geometry ms | network ms | total ms | points/s | peak MB |",
         "|---:|---:|---:|---:|---:|---:|---:|---:|",

@@ -14,7 +14,6 @@ executor alone.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scenes import indoor_scan
+from tables import write_csv
 
 from salanet import _engine, geometry
 from salanet.labelling.memory import peak_memory
@@ -273,12 +273,7 @@ def main() -> None:
                 for way in WAYS:
                     rows.append(child("--one", way, scan, width, models[width], *settings, repeats))
                     print(rows[-1], flush=True)
-    RESULTS.mkdir(exist_ok=True)
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    with (RESULTS / "executor.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(RESULTS / "executor.csv", rows)
     lines = [
         *table(rows),
         "",

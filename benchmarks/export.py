@@ -11,7 +11,6 @@ int8 cost a trained model on prepared scenes. Writes benchmarks/results/export*.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import subprocess
 import sys
@@ -20,6 +19,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from tables import write_csv
 
 RESULTS = Path(__file__).parent / "results"
 CLASSES = tuple(f"class {i}" for i in range(13))
@@ -287,11 +288,7 @@ def isolated(*arguments: str | int | Path) -> Row:
 
 
 def write(name: str, rows: list[Row]) -> None:
-    RESULTS.mkdir(exist_ok=True)
-    with (RESULTS / f"{name}.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(RESULTS / f"{name}.csv", rows)
     lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
     text = "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
     (RESULTS / f"{name}.md").write_text(text + "\n")

@@ -10,7 +10,6 @@ its inputs and outputs once each, at the rate of a large copy in the same run.
 from __future__ import annotations
 
 import argparse
-import csv
 import statistics
 import sys
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from typing import Any
 
 import torch
 from scenes import indoor_scan
+from tables import write_csv
 from torch import Tensor
 
 from salanet import ops, pyramid
@@ -204,11 +204,7 @@ def steps(points: Tensor, repeats: int) -> list[Row]:
 
 def write(name: str, rows: list[Row]) -> str:
     """The rows as CSV on disk and, returned, as a Markdown table."""
-    RESULTS.mkdir(exist_ok=True)
-    with (RESULTS / f"{name}.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(RESULTS / f"{name}.csv", rows)
     lines = [" | ".join(rows[0]), " | ".join("---" for _ in rows[0])]
     lines += [" | ".join(str(value) for value in row.values()) for row in rows]
     return "\n".join(f"| {line} |" for line in lines)

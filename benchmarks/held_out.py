@@ -1,6 +1,6 @@
 """Leave sites out of `aerial`'s training and see how it does there: folds, seeds, ablations.
 
-    python benchmarks/held_out.py SITES --work FOLDER [--jobs 2] [--seeds 3] [--epochs 40]
+    python benchmarks/held_out.py SITES --work FOLDER [--jobs 2] [--seeds 3] [--epochs 30]
         [--only recipe "without generated surveys" …]
     python benchmarks/held_out.py --table --work FOLDER
 
@@ -225,7 +225,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--table", action="store_true", help="of what is complete; train nothing")
     asked = parser.parse_args()

@@ -19,6 +19,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from tables import write_csv
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).parent / "results"
 VOTES = (1, 6)
@@ -130,10 +132,7 @@ def main() -> None:
     with table.open(newline="") as file:
         others = [r for r in csv.DictReader(file) if (r["operator"], int(r["width"])) != form]
     rows = sorted(others + new, key=lambda row: (row["operator"], -int(row["width"])))
-    with table.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(table, rows)
     (RESULTS / "ign.md").write_text(markdown(rows))
     print(markdown(rows))
 

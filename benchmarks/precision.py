@@ -8,13 +8,13 @@ results/precision.{csv,md}.
 from __future__ import annotations
 
 import argparse
-import csv
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scenes import indoor_scan
+from tables import write_csv
 
 import salanet
 from salanet.cloud import PointCloud
@@ -64,11 +64,7 @@ def main() -> None:
     for model in ("rooms", "rooms-large"):
         rows.append(compare(model, PointCloud(xyz, rgb=rgb), "a generated room"))
         print(rows[-1], flush=True)
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    with (RESULTS / "precision.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(RESULTS / "precision.csv", rows)
     lines = [
         "| model | cloud | points | labels equal | largest change of a probability |"
         " mIoU float32 | mIoU bf16 |",

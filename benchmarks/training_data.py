@@ -19,7 +19,6 @@ and writes the memory of the process every 100 steps: benchmarks/results/trainin
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import statistics
@@ -31,6 +30,8 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+from tables import write_csv
 
 RESULTS = Path(__file__).parent / "results"
 WAYS = (
@@ -65,12 +66,8 @@ def main() -> None:
             rows = side_by_side(data, options.steps, options.rounds)
     if options.dry_run:
         return
-    RESULTS.mkdir(exist_ok=True)
     name = "training_memory" if options.memory else "training_data"
-    with (RESULTS / f"{name}.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(RESULTS / f"{name}.csv", rows)
     if not options.memory:
         (RESULTS / f"{name}.md").write_text(report(rows, options.steps, options.rounds))
 

@@ -11,7 +11,6 @@ benchmarks/results/training_step.{csv,md}. Memory is what the steps add to the p
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import statistics
 import subprocess
@@ -19,6 +18,8 @@ import sys
 import time
 from itertools import pairwise
 from pathlib import Path
+
+from tables import write_csv
 
 RESULTS = Path(__file__).parent / "results"
 CLASSES = tuple(f"class {i}" for i in range(13))
@@ -103,11 +104,7 @@ def main() -> None:
         print(rows[-1], flush=True)
     if options.dry_run:
         return
-    RESULTS.mkdir(exist_ok=True)
-    with (RESULTS / "training_step.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(RESULTS / "training_step.csv", rows)
     (RESULTS / "training_step.md").write_text(report(rows, options.repeats))
 
 

@@ -8,7 +8,6 @@ writes benchmarks/results/voting.{csv,md}.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import resource
 import subprocess
@@ -16,6 +15,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from tables import write_csv
 
 RESULTS = Path(__file__).parent / "results"
 CLASSES = tuple(f"class {i}" for i in range(13))
@@ -104,11 +105,7 @@ def main() -> None:
         print(rows[-1], flush=True)
     if options.dry_run:
         return
-    RESULTS.mkdir(exist_ok=True)
-    with (RESULTS / "voting.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(RESULTS / "voting.csv", rows)
     lines = [
         "| protocol | votes | raw points | cells | spheres | seconds | raw points/s | peak MB |",
         "|:---|---:|---:|---:|---:|---:|---:|---:|",

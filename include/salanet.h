@@ -40,7 +40,8 @@ typedef enum salanet_status {
   SALANET_OK = 0,
   SALANET_BAD_ARGUMENT = 1, /* a null pointer, a size out of range */
   SALANET_BAD_FILE = 2,     /* cannot be read, is damaged, or of a model that needs more */
-  SALANET_BAD_DATA = 3,     /* the cloud is empty, too wide, or lacks what the model needs */
+  SALANET_BAD_DATA = 3,     /* the cloud is empty, too wide, or lacks what the model needs; or the
+                               model finds no finite scores for it */
   SALANET_NO_MEMORY = 4,
   SALANET_FAILED = 5        /* anything else */
 } salanet_status;

@@ -13,39 +13,19 @@
 // made for the other half in the same place.
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cstring>
+#include <vector>
 
-#include "common/parallel.h"
-#include "engine/arena.h"
-#include "engine/network.h"
-#include "engine/work.h"
+#include "engine/passes.h"
 
 namespace salanet {
 namespace {
 
-constexpr int64_t kCached = 48 << 10;  // floats of a chunk in panels
-constexpr int64_t kMostRows = 512;
-constexpr int64_t kFewestChunks = 16;
 constexpr int kDeepest = kLevels - 1;
 
 constexpr int strided_pass(int level) { return 4 + 3 * level; }  // from that level
 constexpr int residual_pass(int level) { return level == 0 ? 2 : 3 + 3 * level; }
 constexpr int decoder_pass(int level) { return 19 - level; }
-
-// Rows of a chunk: whole panels, a function of the sizes alone.
-int64_t chunk_rows(int64_t rows, int64_t channels) {
-  const int64_t few = std::clamp(kCached / channels, kPanelRows, kMostRows);
-  const int64_t fair = std::max(rows / kFewestChunks, kPanelRows);
-  return std::min(few, fair) / kPanelRows * kPanelRows;
-}
-
-struct Chunk {
-  int64_t begin, count;
-  float* room;  // of products in bfloat16 for their inputs; null: they are in float32
-  int64_t panels() const { return panels_of(count); }
-  Chunk in_float32() const { return {begin, count, nullptr}; }
-};
 
 // Where the rows of an array lie.
 struct RowArray {
@@ -53,14 +33,10 @@ struct RowArray {
   int64_t stride;
 };
 
-class Run {
+class Run : public Passes {
  public:
   Run(const Network& network, const Pyramid& pyramid, int threads, Precision precision)
-      : net_(network),
-        pyramid_(pyramid),
-        threads_(std::max(threads, 1)),
-        bf16_(precision == Precision::bf16 && tiles::available()),
-        slots_(threads_) {
+      : Passes(*network.spare, threads, precision), net_(network), pyramid_(pyramid) {
     const PyramidLevel& finest = level(0);
     around_ = parts_of(finest.neighbours.data(), finest.count, finest.k, finest.count,
                        panel_width(), threads_);
@@ -69,19 +45,6 @@ class Run {
           parts_of(level(s).pool.data(), level(s + 1).count, level(s).k, level(s).count,
                    panel_width(), threads_);
     plan();
-  }
-
-  int64_t floats() const { return arena_.size() + threads_ * (scratch_floats_ + room_floats_); }
-
-  ~Run() {
-    if (memory_.data() != nullptr) net_.spare->give(std::move(memory_));
-  }
-  Run(const Run&) = delete;
-  Run& operator=(const Run&) = delete;
-
-  void start(bool profiled) {
-    memory_ = net_.spare->take(floats());
-    profiled_ = profiled;
   }
 
   // Tables of `consumed`, the pyramid or null, are freed after the last pass that reads them.
@@ -106,12 +69,6 @@ class Run {
       if (consumed != nullptr) consumed->levels[s + 1].neighbours.drop();
     }
     for (int s = kDeepest - 1; s >= 0; --s) decode(s, logits);
-  }
-
-  void report(Shares& shares) const {
-    shares.products = 1e-9 * static_cast<double>(products_);
-    shares.aggregations = 1e-9 * static_cast<double>(aggregations_);
-    shares.rest = 1e-9 * static_cast<double>(whole_) - shares.products - shares.aggregations;
   }
 
  private:
@@ -165,45 +122,9 @@ class Run {
     measuring_ = false;
   }
 
-  float* at(int array) const {
-    return measuring_ ? nullptr : memory_.data() + arena_.offset(array);
-  }
-  Panels panels_at(int array, int64_t channels, const Chunk& chunk) const {
-    const int64_t stride = panel_floats(channels);
-    return {at(array) + chunk.begin / panel_width() * stride, stride};
-  }
   RowArray kept(int s) const { return {at(kept_[s]), row_stride(net_.channels(s))}; }
 
-  // ---- How a pass runs ------------------------------------------------------------------------
-
-  // body(chunk, scratch) for some rows. While measuring, bodies only carve: for one chunk.
-  template <typename Body>
-  void pass(Range rows, int64_t channels, Body&& body) {
-    const int64_t grain = chunk_rows(rows.count(), channels);
-    if (measuring_) {
-      Carver carver = Carver::measuring();
-      body(Chunk{rows.begin, std::min(grain, rows.count()), nullptr}, carver);
-      scratch_floats_ = std::max(scratch_floats_, carver.used() / 4);
-      return;
-    }
-    parallel_for(rows.count(), grain, threads_, [&](int64_t begin, int64_t end, int64_t) {
-      const Clock clock(profiled_ ? &whole_ : nullptr);
-      const Slots::Lease slot(slots_);
-      float* room = memory_.data() + arena_.size() + slot.number() * (scratch_floats_ + room_floats_);
-      Carver carver(room + room_floats_);
-      body(Chunk{rows.begin + begin, end - begin, bf16_ ? room : nullptr}, carver);
-    });
-  }
-
-  void multiply(const Dense& dense, Panels in, Panels out, const Chunk& chunk,
-                const Panels* addend = nullptr) {
-    if (measuring_) {
-      if (bf16_) room_floats_ = std::max(room_floats_, tiles::input_floats(dense.inputs()));
-      return;
-    }
-    const Clock clock(profiled_ ? &products_ : nullptr);
-    dense.run(in, out, chunk.panels(), addend, chunk.room);
-  }
+  // ---- What passes are made of ----------------------------------------------------------------
 
   // From an array of offers whose first row is `first`.
   void gather(const Aggregation& aggregation, int array, int64_t first, const Around& around,
@@ -211,7 +132,7 @@ class Run {
     const int64_t bytes = aggregation.scratch_bytes(chunk.count, around.K);
     char* memory = scratch.take<char>(bytes);
     if (measuring_) return;
-    const Clock clock(profiled_ ? &aggregations_ : nullptr);
+    const Clock clock = aggregating();
     const float* rows = at(array) - first * aggregation.stride();
     aggregation.run(around.part(chunk.begin, chunk.count), rows, out, Carver(memory));
   }
@@ -329,7 +250,7 @@ class Run {
       float* maxima = scratch.take<float>(chunk.count * fine);
       char* memory = scratch.take<char>(block.maximum->scratch_bytes(near.K));
       if (!measuring_) {
-        const Clock clock(profiled_ ? &aggregations_ : nullptr);
+        const Clock clock = aggregating();
         const RowArray rows = kept(s);
         block.maximum->run(near.part(chunk.begin, chunk.count), rows.data, rows.stride, maxima,
                            Carver(memory));
@@ -410,23 +331,15 @@ class Run {
 
   const Network& net_;
   const Pyramid& pyramid_;
-  const int threads_;
-  const bool bf16_;
-  Slots slots_;
   // Parts of the finest level's points, and of the points that pool each level.
   std::vector<Part> around_;
   std::array<std::vector<Part>, kDeepest> pooled_;
-  Arena arena_;
-  FloatArray memory_;
-  int64_t scratch_floats_ = 0, room_floats_ = 0;  // of a thread
-  bool measuring_ = false, profiled_ = false;
   // Arrays of the arena: what aggregations are offered, in their order; panels after the first
   // aggregation and after the strided block that reaches a level; rows of a level kept for the
   // decoder; the decoder's coarse products of a level.
   std::array<int, kAggregations> offers_{};
   int entered_ = 0;
   std::array<int, kLevels> reached_{}, kept_{}, coarse_{};
-  std::atomic<int64_t> products_{0}, aggregations_{0}, whole_{0};
 };
 
 }  // namespace

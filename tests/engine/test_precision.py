@@ -115,7 +115,12 @@ def test_a_processor_without_them_says_so(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert isinstance(runner, NativeRunner)
     assert runner.precision == "float32"
     assert runner.identity == salanet.open_model("rooms").identity
-    assert any("computed in float32" in said for said in labelled(tmp_path, "bf16").remarks)
+    for memory in (None, "200MB"):
+        said = labelled(tmp_path, "bf16", memory).remarks
+        assert sum("computed in float32" in remark for remark in said) == 1
+    xyz, rgb = room(2000)
+    found = salanet.segment(runner, salanet.PointCloud(xyz, rgb=rgb))
+    assert sum("computed in float32" in remark for remark in found.remarks) == 1
     assert not any("computed in" in said for said in labelled(tmp_path, "float32").remarks)
 
 
@@ -129,10 +134,11 @@ def test_files_are_labelled_in_it(tmp_path: Path) -> None:
     assert rough.identity != salanet.open_model("rooms").identity  # nothing of the other is resumed
 
 
-def labelled(folder: Path, precision: Precision) -> Report:
+def labelled(folder: Path, precision: Precision, memory: str | None = None) -> Report:
     xyz, rgb = room(2000)
     salanet.write(folder / "room.ply", salanet.PointCloud(xyz, rgb=rgb))
-    [report] = salanet.label(folder / "room.ply", folder / "out.ply", "rooms", precision=precision)
+    to = folder / f"{precision} {memory}.ply"
+    [report] = salanet.label(folder / "room.ply", to, "rooms", precision=precision, memory=memory)
     return report
 
 

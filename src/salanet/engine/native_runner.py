@@ -56,6 +56,7 @@ class NativeRunner:
 
     Attributes:
         precision: of its products; float32 where bf16 is asked of a processor without them.
+        asked: the precision that was asked for.
 
     Raises:
         ConfigError: bf16 of an operator that runs in NumPy.
@@ -72,7 +73,7 @@ class NativeRunner:
             raise ConfigError(
                 f"precision bf16: the operator {entry.config.operator} runs in float32 alone"
             )
-        self.precision: Precision = precision
+        self.asked = self.precision = precision
         if precision == "bf16" and not executor.has_bf16():
             self.precision = "float32"
         self.path, self.config, self.card = entry.path, entry.config, entry.card

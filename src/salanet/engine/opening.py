@@ -100,11 +100,11 @@ def require_float32(precision: Precision, runs: str) -> None:
         raise ConfigError(f"precision {precision}: this model is run by {runs}, in float32 alone")
 
 
-def remarks_on(runner: Runner, precision: Precision) -> list[str]:
-    """Whether a model is run in the precision that was asked for."""
-    if not isinstance(runner, NativeRunner) or runner.precision == precision:
+def remarks_on(runner: Runner) -> list[str]:
+    """A remark if a model is not run in the precision that was asked for."""
+    if not isinstance(runner, NativeRunner) or runner.precision == runner.asked:
         return []
-    text = f"computed in {runner.precision}: this processor has no products in {precision}"
+    text = f"computed in {runner.precision}: this processor has no products in {runner.asked}"
     return [Remark(text)]
 
 

@@ -19,7 +19,7 @@ from salanet.cloud import PointCloud
 from salanet.company import Company
 from salanet.engine.confidence import LEVELS, Certainty, confidence, levels
 from salanet.engine.confidence import probabilities as shares
-from salanet.engine.opening import as_runner
+from salanet.engine.opening import as_runner, remarks_on
 from salanet.engine.runner import Model, Runner, require_scenes
 from salanet.engine.votes import Progress, point_logits
 from salanet.errors import FileError
@@ -166,7 +166,7 @@ def segment(
         for remark in remarks:
             if not remark.endswith(USUAL):
                 warnings.warn(visible(f"{where}: {remark}"), stacklevel=3)
-        remarks += untold(model)  # the same for every cloud
+        remarks += [*untold(model), *remarks_on(model)]  # the same for every cloud
     return Segmentation(
         labels=labels,
         probabilities=(

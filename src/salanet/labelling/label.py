@@ -10,7 +10,7 @@ from typing import Literal
 from salanet._lazy import renamed
 from salanet.adapt.alignment import AlignmentOptions
 from salanet.adapt.choose import choose
-from salanet.engine.opening import as_runner, open_runner, remarks_on
+from salanet.engine.opening import as_runner, open_runner
 from salanet.engine.runner import Model, Precision, Runner
 from salanet.errors import ConfigError, SalaNetError
 from salanet.failures import explain
@@ -170,8 +170,7 @@ def chooser(model: Model | None, device: str, precision: Precision) -> Chooser:
     """Gives the model named, or a shipped one that a file looks made for."""
     if model is not None:
         runner = as_runner(model, device, precision)
-        said = remarks_on(runner, precision)
-        return lambda *_: (runner, None, said)
+        return lambda *_: (runner, None, [])
     opened: dict[str, Runner] = {}
 
     def choose_for(path: Path, options: PredictOptions) -> tuple[Runner, Look, list[str]]:
@@ -179,8 +178,7 @@ def chooser(model: Model | None, device: str, precision: Precision) -> Chooser:
         entry, why = choose(seen.summary, str(path), options=options.alignment)
         if entry.name not in opened:
             opened[entry.name] = open_runner(entry.path, device, precision=precision)
-        runner = opened[entry.name]
-        return runner, seen, [why, *remarks_on(runner, precision)]
+        return opened[entry.name], seen, [why]
 
     return choose_for
 

@@ -13,7 +13,7 @@ from salanet.adapt.alignment import Alignment, AlignmentOptions, examine
 from salanet.adapt.exactness import inexact
 from salanet.adapt.kind import implausible, untold
 from salanet.cloud import PointCloud
-from salanet.engine.opening import as_runner
+from salanet.engine.opening import as_runner, remarks_on
 from salanet.engine.runner import Model, Runner
 from salanet.engine.segmentation import cloud_input, segment
 from salanet.errors import FileError
@@ -128,7 +128,7 @@ def _judged(model: Runner, report: Report, tally: Tally) -> Report:
     """The report, with a remark if the result cannot be right."""
     doubts = implausible(model, tally.seen.tolist())
     doubts += report.certainty.remarks() if report.certainty else []
-    remarks = (*report.remarks, *doubts, *untold(model))
+    remarks = (*report.remarks, *doubts, *untold(model), *remarks_on(model))
     return replace(report, remarks=remarks, peak_memory_bytes=peak_memory())
 
 

@@ -213,7 +213,8 @@ def predict_tiles(
     runner = as_runner(model)
     if runner.path is None:
         raise ConfigError("workers need the model's file, not a network in memory")
-    digest, content = runner.identity, runner.path.read_bytes()
+    content = runner.path.read_bytes()
+    digest = f"{runner.identity}-{device}-{precision}"  # what a worker holds may be of another run
     try:
         client.register_plugin(
             _opener(content, runner.path.suffix, digest, device, precision, used()),
