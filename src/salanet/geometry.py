@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -113,12 +113,22 @@ def subsample(
 
 def nearest(queries: Array, supports: Array) -> NDArray[np.int32]:
     """The row of the nearest support of each query: float32 (M, 3), (N, 3) -> (M,), N >= 1."""
+    return nearest_of(supports)(queries)
+
+
+def nearest_of(supports: Array) -> Callable[[Array], NDArray[np.int32]]:
+    """`nearest` among the same supports, for queries that come in several arrays."""
     workers = threads()
-    index, out = _index(supports, workers), np.empty(len(queries), np.int32)
-    for start in range(0, len(queries), AT_ONCE):
-        rows = slice(start, start + AT_ONCE)
-        _index(queries[rows], workers).nearest(index, out[rows], workers)
-    return out
+    index = _index(supports, workers)
+
+    def find(queries: Array) -> NDArray[np.int32]:
+        out = np.empty(len(queries), np.int32)
+        for start in range(0, len(queries), AT_ONCE):
+            rows = slice(start, start + AT_ONCE)
+            _index(queries[rows], workers).nearest(index, out[rows], workers)
+        return out
+
+    return find
 
 
 def neighbours(points: NDArray[np.float64], centres: Array, k: int) -> NDArray[np.int32]:

@@ -376,13 +376,15 @@ def test_heights_in_feet_leave_the_cells_as_they_are() -> None:
     assert found.grid == expected.grid == 0.27
 
 
-def test_tiles_of_one_survey_get_the_same_cells() -> None:
-    """Each a little denser than the other, as tiles beside each other are."""
+def test_cells_follow_the_distance_of_the_points() -> None:
+    """In steps, for tiles beside each other are a little denser and less dense, and seen alike."""
     model = Model(features=("one",), metadata=MANY_SIZES)
     system = Crs("in metres", 2154, "metre")
-    fits = [examine(model, of(tall_town(spacing), system)) for spacing in (0.6, 0.75, 1.1, 1.3)]
-    assert [alignment.grid for alignment in fits] == [0.5, 0.5, 1.0, 1.0]
-    assert [alignment.zoom for alignment in fits] == [1, 1, 0.5, 0.5]
-    assert not fits[0].remarks and "cells of 1 m instead of 0.5 m" in fits[2].remarks[0]
+    found = {apart: examine(model, of(tall_town(apart), system)) for apart in (0.6, 0.8, 1.0, 1.4)}
+    assert [alignment.grid for alignment in found.values()] == [0.5, 0.5, 0.71, 1.0]
+    assert [alignment.zoom for alignment in found.values()] == [1, 1, 0.5 / 0.71, 0.5]
+    assert not found[0.6].remarks and "cells of 1 m instead of 0.5 m" in found[1.4].remarks[0]
+    close = [examine(model, of(tall_town(apart), system)).grid for apart in (0.95, 1.0, 1.08)]
+    assert close == [0.71, 0.71, 0.71]
     (sparse,) = examine(model, of(tall_town(8), system)).remarks
     assert "cells of 4 m" in sparse and "expect less" in sparse

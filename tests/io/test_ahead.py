@@ -6,8 +6,10 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from salanet.io.ahead import ahead
+from salanet.io.ahead import TOGETHER, ahead, side_by_side
 
 
 def test_same_items_and_errors() -> None:
@@ -36,3 +38,52 @@ def test_no_more_than_asked_for_is_made() -> None:
     assert next(found) == 0
     found.close()
     assert len(made) <= 4 and threading.active_count() == before
+
+
+@given(st.lists(st.integers(0, 9), max_size=30), st.integers(0, 20))
+def test_side_by_side_keeps_the_order_and_what_is_held(items: list[int], most: int) -> None:
+    held: list[int] = []
+    heaviest = [0, 0]  # items, their weight
+
+    def work(item: int) -> int:
+        return 10 * item
+
+    def weigh(item: int) -> int:
+        return item
+
+    def watched() -> Iterator[int]:
+        for item in items:
+            yield item
+            held.append(item)  # asked for the next: this one is worked on, or waits
+            heaviest[0] = max(heaviest[0], len(held))
+            heaviest[1] = max(heaviest[1], sum(held) if len(held) > 1 else 0)
+
+    for i, found in enumerate(side_by_side(work, watched(), weigh, most)):
+        assert found == 10 * items[i]
+        if held:
+            held.pop(0)
+    assert heaviest[0] <= TOGETHER and heaviest[1] <= most
+
+
+def test_side_by_side_works_at_the_same_time() -> None:
+    meet = threading.Barrier(TOGETHER, timeout=20)
+    found = side_by_side(lambda _: meet.wait(), range(2 * TOGETHER), lambda _: 1, TOGETHER)
+    assert sorted(found) == sorted([*range(TOGETHER)] * 2)
+
+
+def test_side_by_side_raises_where_it_failed_and_leaves_no_thread() -> None:
+    def work(item: int) -> int:
+        if item == 2:
+            raise ValueError("here")
+        return item
+
+    before = threading.active_count()
+    found = side_by_side(work, range(9), lambda _: 1, 9)
+    assert [next(found), next(found)] == [0, 1]
+    with pytest.raises(ValueError, match="here"):
+        next(found)
+    assert threading.active_count() == before
+    found = side_by_side(work, range(9), lambda _: 1, 9)
+    assert next(found) == 0
+    found.close()
+    assert threading.active_count() == before

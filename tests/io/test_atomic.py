@@ -220,6 +220,28 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert names_in(target) == ["two"] and names_in(tmp_path) == ["scene"]
 
 
+def test_two_make_the_same_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another's appears each time between what was there going and ours coming."""
+    rename, target, others = Path.rename, tmp_path / "scene", 3
+
+    def raced(self: Path, to: Path) -> Path:
+        nonlocal others
+        if to == target and others:
+            others -= 1
+            target.mkdir()
+            (target / "theirs").touch()
+        return rename(self, to)
+
+    monkeypatch.setattr(Path, "rename", raced)
+    with atomic_folder(target) as new:
+        (new / "ours").touch()
+    assert names_in(tmp_path) == ["scene"] and names_in(target) == ["ours"]
+    others = 1000
+    with pytest.raises(OSError), atomic_folder(target) as new:
+        (new / "ours").touch()
+    assert names_in(tmp_path) == ["scene"] and names_in(target) == ["theirs"]
+
+
 def test_interrupted_between_the_old_and_the_new_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

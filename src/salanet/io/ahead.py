@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from queue import Queue
 from threading import Event, Semaphore, Thread
 from typing import Any, TypeVar
 
+A = TypeVar("A")
 T = TypeVar("T")
+
+TOGETHER = 2  # items at once: what bounds memory is halved for each
 
 
 def ahead(items: Iterable[T], depth: int = 1) -> Generator[T, None, None]:
@@ -51,3 +56,28 @@ def ahead(items: Iterable[T], depth: int = 1) -> Generator[T, None, None]:
         closed.set()
         slots.release()
         thread.join()
+
+
+def side_by_side(
+    work: Callable[[A], T], items: Iterable[A], weigh: Callable[[A], int], most: int
+) -> Generator[T, None, None]:
+    """What `work` makes of each item, in order; `TOGETHER` at once in threads.
+
+    Those that are worked on or wait to be taken weigh at most `most` together, or are one alone.
+    Errors are raised where the result would have been given.
+    """
+    waiting: deque[tuple[Future[T], int]] = deque()
+    with ThreadPoolExecutor(TOGETHER, "side-by-side") as pool:
+        try:
+            for item in items:
+                weight = weigh(item)
+                while waiting and (
+                    len(waiting) == TOGETHER or sum(w for _, w in waiting) + weight > most
+                ):
+                    yield waiting.popleft()[0].result()
+                waiting.append((pool.submit(work, item), weight))
+            while waiting:
+                yield waiting.popleft()[0].result()
+        finally:
+            for future, _ in waiting:
+                future.cancel()

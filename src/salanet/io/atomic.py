@@ -30,6 +30,7 @@ ADVICE = {
 }
 ALMOST_FULL = 1 << 20  # bytes left on a disk that is full
 UNFLUSHABLE = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # folders, on some network file systems
+TRIES = 8  # to put a folder where others of its name come and go
 ABANDONED = 24 * 3600  # seconds after which a temporary file of another machine is nobody's
 
 
@@ -90,22 +91,30 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     of folders within are not. Raises OSError if the system refuses.
     """
     remove_stale(path)
-    new, old = temporary_name(path), temporary_name(path)
+    new, former = temporary_name(path), [temporary_name(path) for _ in range(TRIES)]
     try:
         new.mkdir(parents=True)
         yield new
         for file in new.iterdir():
             flush(file)
         flush(new)
-        if path.exists():
-            path.rename(old)
-        new.rename(path)
+        for old in former:
+            if path.exists():
+                with suppress(FileNotFoundError):  # taken away just now
+                    path.rename(old)
+            try:
+                new.rename(path)
+                break
+            except OSError:  # somebody else's has come there between the two
+                if old is former[-1] or not path.exists():
+                    raise
         flush(path.parent)
     finally:
-        if old.exists() and not path.exists():  # interrupted between the two
-            old.rename(path)
+        for old in reversed(former):
+            if old.exists() and not path.exists():  # interrupted between the two
+                old.rename(path)
+            shutil.rmtree(old, ignore_errors=True)
         shutil.rmtree(new, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def flush(path: Path) -> None:

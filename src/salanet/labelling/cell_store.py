@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from salanet.adapt.alignment import Alignment
 from salanet.cloud import PointCloud
+from salanet.io.ahead import TOGETHER, side_by_side
 from salanet.labelling.pieces import Part
 from salanet.labelling.point_store import OWN, PointStore
 from salanet.labelling.workfolder import put
@@ -71,6 +72,39 @@ class CellStore:
         return low + (high - low) * (place - int(place))
 
 
+@dataclass(frozen=True)
+class Group:
+    """Consecutive blocks whose points become cells together.
+
+    Attributes:
+        number: counted from 0.
+        blocks: which they are.
+        spans: the rows of their points in each run.
+        points: how many those are.
+    """
+
+    number: int
+    blocks: Blocks
+    spans: list[tuple[int, int]]
+    points: int
+
+
+@dataclass(frozen=True)
+class Made:
+    """The cells of a group.
+
+    Attributes:
+        rows: float32 (M, width) cells, ordered by block.
+        held: how many each block has at every level.
+        of_point: of each own run with points in the group its name, its first such row, and the
+            cells of the rows from there on.
+    """
+
+    rows: NDArray[np.float32]
+    held: NDArray[np.int64]
+    of_point: list[tuple[str, int, NDArray[np.int64]]]
+
+
 @dataclass
 class CellWriter:
     """Makes a `CellStore` of stored points, in groups of consecutive blocks.
@@ -94,50 +128,67 @@ class CellWriter:
     depth: int
 
     def groups(self, points: int) -> Iterator[tuple[int, int, CellStore | None]]:
-        """Work on groups of at most `points`, or of one block.
+        """Work on groups of blocks, several at once of at most `points` together, or on one block.
 
         Yields:
             Points done, points in all, and the cells after the last group.
         """
         blocks, counts, own = self.point_store.blocks()
-        ends = cuts(counts, points)
+        ends = cuts(counts, max(points // TOGETHER, 1))
         places = [self._places(run, blocks.keys[ends[:-1]]) for run in self.point_store.runs]
+        groups = [
+            Group(
+                g,
+                blocks.part(first, last),
+                [(int(at[g]), int(at[g + 1])) for at in places],
+                int(counts[first:last].sum()),
+            )
+            for g, (first, last) in enumerate(pairwise(ends))
+        ]
+        if self.ground is not None:
+            self.ground.derive()
         found = np.zeros((len(blocks), self.depth), np.int64)
         done, base = 0, 0
-        for g, (first, last) in enumerate(pairwise(ends)):
-            spans = [at[g : g + 2] for at in places]
-            found[first:last] = self._held(g, blocks.part(first, last), spans, base)
+        made = side_by_side(self._made, groups, lambda group: group.points, points)
+        for group, cells, (first, last) in zip(groups, made, pairwise(ends), strict=True):
+            found[first:last] = self._held(group, cells, base)
             base += int(found[first:last, 0].sum())
-            done += int(counts[first:last].sum())
+            done += group.points
             store = None
             if last == len(blocks):
                 starts = np.r_[0, np.cumsum(found[:, 0])]
                 store = CellStore(self._path, self._row // 4, blocks, starts, own, found)
             yield done, int(counts.sum()), store
 
-    def _held(
-        self, g: int, blocks: Blocks, spans: list[NDArray[np.int64]], base: int
-    ) -> NDArray[np.int64]:
-        """See to it that a group is done; how many cells each block has at every level."""
-        pieces, name = self.point_store.pieces, f"cells-{g}"
-        index = self.folder / f"{name}.npz"
-        known = pieces.load(index)
-        if known is not None and pieces.has(name, self._parts(spans, base, known["held"])):
-            return known["held"]
-        rows, held = self._group(blocks, spans, base)
-        put(self._path, base * self._row, rows)
-        pieces.add(name, self._parts(spans, base, held))
-        pieces.save(index, held=held)
-        return held
+    def _made(self, group: Group) -> Made | None:
+        """Its cells; None if they may be there from an earlier run."""
+        known = self.point_store.pieces.load(self._index(group))
+        return self._cells(group) if known is None else None
 
-    def _parts(
-        self, spans: list[NDArray[np.int64]], base: int, held: NDArray[np.int64]
-    ) -> list[Part]:
+    def _held(self, group: Group, made: Made | None, base: int) -> NDArray[np.int64]:
+        """See to it that a group is done; how many cells each block has at every level."""
+        pieces, name = self.point_store.pieces, f"cells-{group.number}"
+        if made is None:
+            known = pieces.load(self._index(group))
+            if known is not None and pieces.has(name, self._parts(group, base, known["held"])):
+                return known["held"]
+            made = self._cells(group)
+        put(self._path, base * self._row, made.rows)
+        for run, start, of_point in made.of_point:
+            self.point_store.put_cells(run, start, of_point + base)
+        pieces.add(name, self._parts(group, base, made.held))
+        pieces.save(self._index(group), held=made.held)
+        return made.held
+
+    def _index(self, group: Group) -> Path:
+        return self.folder / f"cells-{group.number}.npz"
+
+    def _parts(self, group: Group, base: int, held: NDArray[np.int64]) -> list[Part]:
         """Where a group lies: its cells, and which of them each point is in."""
         stop = base + int(held[:, 0].sum())
         own = [
-            self.point_store.cell_part(run, int(a), int(b))
-            for run, (a, b) in zip(self.point_store.runs, spans, strict=True)
+            self.point_store.cell_part(run, start, end)
+            for run, (start, end) in zip(self.point_store.runs, group.spans, strict=True)
             if run.startswith(OWN)
         ]
         return [Part(self._path, base * self._row, stop * self._row), *own]
@@ -158,11 +209,8 @@ class CellWriter:
         places: NDArray[np.int64] = np.r_[at, rows[-1]]
         return places
 
-    def _group(
-        self, blocks: Blocks, places: list[NDArray[np.int64]], base: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """The cells of a group, ordered by block, and how many each block has at every level."""
-        cloud = self._points(places)
+    def _cells(self, group: Group) -> Made:
+        cloud = self._points(group)
         if self.ground is not None:
             told = [name for name in features.required(self.names) if name not in cloud.attributes]
             cloud.attributes |= terrain_arrays(self.ground, cloud.xyz, told)
@@ -175,16 +223,16 @@ class CellWriter:
         block[cells.of_point] = np.searchsorted(smallest, keys)
         order = np.argsort(block, kind="stable")
         rank = np.empty(len(order), np.int64)
-        rank[order] = np.arange(len(order)) + base
-        of_point, at = rank[cells.of_point], 0
-        for run, (start, stop) in zip(self.point_store.runs, places, strict=True):
+        rank[order] = np.arange(len(order))
+        of_point, at = [], 0
+        for run, (start, stop) in zip(self.point_store.runs, group.spans, strict=True):
             if run.startswith(OWN) and stop > start:
-                self.point_store.put_cells(run, int(start), of_point[at : at + stop - start])
+                of_point.append((run, start, rank[cells.of_point[at : at + stop - start]]))
             at += stop - start
         rows = np.concatenate([cells.coord, self._features(cells)], axis=1)
-        held = np.zeros((len(blocks), self.depth), np.int64)
-        np.add.at(held, blocks.of(smallest), self._levels(cells, block, len(smallest)))
-        return rows[order], held
+        held = np.zeros((len(group.blocks), self.depth), np.int64)
+        np.add.at(held, group.blocks.of(smallest), self._levels(cells, block, len(smallest)))
+        return Made(rows[order], held, of_point)
 
     def _levels(self, cells: Cells, block: NDArray[np.int64], blocks: int) -> NDArray[np.int64]:
         x, y, z = np.floor(cells.coord.T / self.alignment.grid).astype(np.int64) % EDGE
@@ -195,14 +243,12 @@ class CellWriter:
             held.append(np.bincount(codes // EDGE**3, minlength=blocks))
         return np.stack(held, axis=1)
 
-    def _points(self, places: list[NDArray[np.int64]]) -> PointCloud:
-        point_store = self.point_store
-        spans = [
-            (r, int(a), int(b)) for r, (a, b) in zip(point_store.runs, places, strict=True) if b > a
-        ]
+    def _points(self, group: Group) -> PointCloud:
+        runs = zip(self.point_store.runs, group.spans, strict=True)
+        spans = [(run, start, stop) for run, (start, stop) in runs if stop > start]
         arrays: dict[str, Any] = {
-            name: np.concatenate([point_store.read(run, name, a, b) for run, a, b in spans])
-            for name in point_store.columns
+            name: np.concatenate([self.point_store.read(run, name, a, b) for run, a, b in spans])
+            for name in self.point_store.columns
         }
         return PointCloud.of_arrays(arrays.pop("xyz"), arrays)
 

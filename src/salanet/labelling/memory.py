@@ -62,7 +62,7 @@ class Plan:
 
     Attributes:
         chunk: points read or written at once.
-        group: points that are made into cells at once.
+        group: points that are made into cells at once, in one group or several.
         tile: bytes of a pass through the network.
     """
 

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salanet.components import components
+from salanet.freed import release_memory
 from salanet.sampling import raster
 
 STEP = 0.1  # metres by which terrain may stick out at any scale
@@ -58,7 +59,7 @@ PIT = 1.0  # metres a stray return lies below its surroundings
 STRAYS = 3  # cells of a 5 x 5 neighbourhood that may be stray returns
 CELLS = 1 << 18  # at once, when gaps are filled
 
-Raster = NDArray[np.float64]
+Raster = raster.Raster
 Mask = NDArray[np.bool_]
 
 _PAIRS = (
@@ -99,7 +100,8 @@ def strays(lowest: Raster) -> Mask:
 
 def _objects(heights: Raster, cell: float, window: float, rocks: bool) -> Mask:
     candidates, low, small = _candidates(heights, cell, window)
-    level = [np.abs(np.diff(heights, axis=axis)) < JUMP for axis in (0, 1)]
+    release_memory()  # rasters that came and went
+    level = _joined(heights, JUMP)
     for _ in range(ROUNDS):
         border = _Border.of(heights, candidates, level, small)
         terrain = border.smooth > SMOOTH * (border.smooth + border.steps)
@@ -111,17 +113,20 @@ def _objects(heights: Raster, cell: float, window: float, rocks: bool) -> Mask:
     border = _Border.of(heights, low & ~high, level, high)
     low_halls = border.alone(LOW_STEPS, LOW_STEP) & (border.size >= LOW_FEWEST)
     objects = high | border.cells(low_halls)
+    del border, low, low_halls
+    release_memory()
     border = _Border.of(heights, ~objects, level, objects)
     wide = border.alone(WIDE_STEPS, WIDE_STEP) & (border.size * cell**2 >= WIDE_AREA)
     objects |= border.cells(wide & (border.edge <= WIDE_EDGE * border.steps))
+    del border, wide
+    release_memory()
     return objects & ~_rocks(heights, high, level) if rocks else objects
 
 
 def _rocks(heights: Raster, objects: Mask, level: list[Mask]) -> Mask:
     """Cells of objects that are rather rocks: surfaces that climb far and nearly everywhere."""
-    climb = [np.abs(np.diff(heights, axis=axis)) < CLIMB for axis in (0, 1)]
-    label = _segments(objects, climb)
-    size = np.bincount(label.reshape(-1))
+    label = _segments(objects, _joined(heights, CLIMB))
+    size = _sizes(label)
     pairs, even = np.zeros((2, len(size)))
     for (a, b), flat in zip(_PAIRS, level, strict=True):
         inside = (label[a] == label[b]) & (label[a] > 0)
@@ -212,7 +217,7 @@ class _Border:
     def of(cls, heights: Raster, chosen: Mask, level: list[Mask], objects: Mask) -> _Border:
         """Of the chosen cells; `level` says where neighbours have no step between them."""
         label = _segments(chosen, level)
-        size = np.bincount(label.reshape(-1))
+        size = _sizes(label)
         length, edge, smooth, steps, drop = np.zeros((5, len(size)))
         for (a, b), flat in zip(_PAIRS, level, strict=True):
             for inside, outside in ((a, b), (b, a)):
@@ -241,6 +246,23 @@ class _Border:
         """The cells of some segments."""
         segments[0] = False
         return segments[self.label]
+
+
+def _joined(heights: Raster, step: float) -> list[Mask]:
+    """Whether there is less than a step to the next cell, down and to the right."""
+    found = []
+    for axis in (0, 1):
+        rise = np.diff(heights, axis=axis)
+        found.append(np.abs(rise, out=rise) < step)
+    return found
+
+
+def _sizes(label: NDArray[np.int32]) -> NDArray[np.int64]:
+    """How many cells each segment has; np.bincount copies what it counts."""
+    size = np.zeros(int(label.max()) + 1, np.int64)
+    for top, bottom in _strips(label):
+        size += np.bincount(label[top:bottom].reshape(-1), minlength=len(size))
+    return size
 
 
 def _segments(chosen: Mask, level: list[Mask]) -> NDArray[np.int32]:
@@ -274,7 +296,7 @@ def _pull_push(values: Raster, weight: NDArray[Any]) -> Raster:
     if values.size == 1 or weight.all():
         return np.where(weight > 0, values, 0.0)
     coarse = _pull_push(*_halved(values, weight))
-    filled = np.empty(values.shape)
+    filled = np.empty_like(values)
     for top, bottom in _strips(values):
         u, v = np.indices((bottom - top, values.shape[1]))
         at = np.stack([(u + top - 0.5) / 2, (v - 0.5) / 2], axis=-1)
@@ -287,7 +309,7 @@ def _pull_push(values: Raster, weight: NDArray[Any]) -> Raster:
 def _halved(values: Raster, weight: NDArray[Any]) -> tuple[Raster, Raster]:
     """Means of 2 x 2 cells, and their weights."""
     blocks = [(size + 1) // 2 for size in values.shape]
-    means, weights = np.empty(blocks), np.empty(blocks)
+    means, weights = np.empty((2, *blocks), values.dtype)
     for top, bottom in _strips(values):
         pad = [(0, (bottom - top) % 2), (0, values.shape[1] % 2)]
         tiled = ((bottom - top + 1) // 2, 2, blocks[1], 2)
@@ -304,7 +326,7 @@ def _weighed(values: Raster, weight: NDArray[Any]) -> tuple[Raster, Raster]:
     return np.where(share > 0, values, 0.0) * share, share
 
 
-def _strips(values: Raster) -> list[tuple[int, int]]:
+def _strips(values: NDArray[Any]) -> list[tuple[int, int]]:
     """Even numbers of rows, of `CELLS` cells or so."""
     step = max(CELLS // values.shape[1] // 2 * 2, 2)
     rows = len(values)

@@ -46,16 +46,17 @@ MAX_CELLS = 1 << 22  # a far outlier makes the cells larger, not the raster unbo
 PIECE = 1 << 18  # points at once; bounds the memory
 
 Points = NDArray[np.floating]
+Values = NDArray[np.float64]
 
 
 @dataclass
 class Ground:
-    """The terrain under a cloud: a plane, and a raster of what lies on it.
+    """The terrain under a cloud: a plane, and rasters, float32, of what lies on it.
 
     Attributes:
         low: float64 (3,), least coordinates of the cloud.
-        cell: size of the raster's cells in metres.
-        shape: of the raster.
+        cell: size of the rasters' cells in metres.
+        shape: of the rasters.
         plane: (3,) coefficients in u, v, 1.
         surface: raster of heights above plane and `low`.
         lowest: raster of the lowest point within `NEARBY`, above `low`.
@@ -65,13 +66,13 @@ class Ground:
     low: NDArray[np.float64]
     cell: float
     shape: tuple[int, int]
-    plane: Raster = field(default_factory=lambda: np.zeros(3))
-    surface: Raster = field(default_factory=lambda: np.zeros((1, 1)))
-    lowest: Raster = field(default_factory=lambda: np.zeros((1, 1)))
+    plane: Values = field(default_factory=lambda: np.zeros(3))
+    surface: Raster = field(default_factory=lambda: np.zeros((1, 1), np.float32))
+    lowest: Raster = field(default_factory=lambda: np.zeros((1, 1), np.float32))
     scatter: float = math.nan
 
     @classmethod
-    def over(cls, low: Raster, high: Raster, cell: float = CELL) -> Ground:
+    def over(cls, low: Values, high: Values, cell: float = CELL) -> Ground:
         """Flat ground for points within bounds (3,)."""
         low = np.asarray(low, np.float64)
         extent = (high - low)[:2]
@@ -89,7 +90,11 @@ class Ground:
         """
         return self._each(xyz, self._heights)
 
-    def _heights(self, uv: Raster, z: Raster) -> Raster:
+    def derive(self) -> None:
+        """Work out now what heights and slopes follow from, before threads ask for them at once."""
+        _ = self._faces, self._slope
+
+    def _heights(self, uv: Values, z: Values) -> Values:
         height = z - _at(self.surface, uv)
         foot, top = self._faces
         steep = (top - foot)[self._inside(uv)] > 0
@@ -108,7 +113,7 @@ class Ground:
         share = np.clip((top - foot) / (2 * RISE * self.cell) - 1, 0, 1)
         return share * foot, share * top
 
-    def _inside(self, uv: Raster) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _inside(self, uv: Values) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Row and column of the cell nearest to each place; strays lie beyond the raster."""
         index = np.clip(np.floor(uv + 0.5), 0, np.array(self.shape) - 1).astype(np.int64)
         return index[:, 0], index[:, 1]
@@ -124,7 +129,7 @@ class Ground:
         """
         return self._each(xyz, lambda uv, z: z + self._tilt(uv) - _at(self.lowest, uv))
 
-    def _each(self, xyz: Points, value: Callable[[Raster, Raster], Raster]) -> NDArray[np.float32]:
+    def _each(self, xyz: Points, value: Callable[[Values, Values], Values]) -> NDArray[np.float32]:
         found = np.empty(len(xyz), np.float32)
         for start in range(0, len(xyz), PIECE):
             piece = slice(start, start + PIECE)
@@ -150,12 +155,12 @@ class Ground:
     def _slope(self) -> Raster:
         return self.rise / self.cell
 
-    def _tilt(self, uv: Raster) -> Raster:
+    def _tilt(self, uv: Values) -> Values:
         """Height (N,) of the plane at places (N, 2)."""
-        height: Raster = self.plane[0] * uv[:, 0] + self.plane[1] * uv[:, 1] + self.plane[2]
+        height: Values = self.plane[0] * uv[:, 0] + self.plane[1] * uv[:, 1] + self.plane[2]
         return height
 
-    def place(self, xyz: Points) -> tuple[Raster, Raster]:
+    def place(self, xyz: Points) -> tuple[Values, Values]:
         """Where points are on the raster (cell centres lie at whole numbers), and above the plane.
 
         Returns:
@@ -166,7 +171,7 @@ class Ground:
         z = local[:, 2].astype(np.float64)
         return uv, z - self._tilt(uv) if self.plane.any() else z
 
-    def cells(self, uv: Raster) -> NDArray[np.int64]:
+    def cells(self, uv: Values) -> NDArray[np.int64]:
         """The raster's cell of each place, numbered row by row."""
         index = np.floor(uv + 0.5).astype(np.int64)
         return index[:, 0] * self.shape[1] + index[:, 1]
@@ -192,8 +197,8 @@ def height_above_ground(
 
 def find_ground(
     pieces: Callable[[], Iterable[Points]],
-    low: Raster,
-    high: Raster,
+    low: Values,
+    high: Values,
     *,
     cell: float = CELL,
     window: float = WINDOW,
@@ -220,20 +225,22 @@ def find_ground(
     refined = flat & (count > 0)
     if refined.any():
         np.divide(total, count, out=total, where=refined)
-        ground.surface = smooth_fill(total, refined)
+        mean = total.astype(np.float32)
+        del total, count
+        ground.surface = smooth_fill(mean, refined)
     return ground
 
 
 def _lowest(ground: Ground, pieces: Callable[[], Iterable[Points]]) -> Raster:
-    lowest = np.full(ground.shape[0] * ground.shape[1], np.inf)
+    lowest = np.full(ground.shape[0] * ground.shape[1], np.inf, np.float32)
     for uv, z in _places(ground, pieces()):
-        np.minimum.at(lowest, ground.cells(uv), z)
+        np.minimum.at(lowest, ground.cells(uv), z.astype(np.float32))
     return lowest.reshape(ground.shape)
 
 
 def _near(
     ground: Ground, pieces: Callable[[], Iterable[Points]]
-) -> tuple[NDArray[np.int32], Raster, float]:
+) -> tuple[NDArray[np.int32], Values, float]:
     """How many points of each cell are near the surface, the sum of their heights, and by how much
     they scatter about it."""
     count, total = np.zeros(ground.shape, np.int32), np.zeros(ground.shape)
@@ -253,16 +260,16 @@ def _near(
     return count, total, scatter.value()
 
 
-def _places(ground: Ground, pieces: Iterable[Points]) -> Iterable[tuple[Raster, Raster]]:
+def _places(ground: Ground, pieces: Iterable[Points]) -> Iterable[tuple[Values, Values]]:
     for xyz in pieces:
         for start in range(0, len(xyz), PIECE):
             yield ground.place(xyz[start : start + PIECE])
 
 
-def _plane(lowest: Raster, known: Mask, cell: float, window: float) -> Raster:
+def _plane(lowest: Raster, known: Mask, cell: float, window: float) -> Values:
     """Coefficients (3,) in u, v, 1 of the plane through the ground, seen in coarse cells."""
     tiles = np.array([-(-size // COARSE) for size in lowest.shape])
-    padded = np.full(tiles * COARSE, np.inf)
+    padded = np.full(tiles * COARSE, np.inf, lowest.dtype)
     padded[: lowest.shape[0], : lowest.shape[1]] = np.where(known, lowest, np.inf)
     coarse = padded.reshape(tiles[0], COARSE, tiles[1], COARSE).min(axis=(1, 3))
     known = np.isfinite(coarse)
@@ -282,5 +289,5 @@ def _lowest_nearby(lowest: Raster, known: Mask, cell: float) -> Raster:
     return smooth_fill(around, np.isfinite(around))
 
 
-def _at(surface: Raster, uv: Raster) -> Raster:
+def _at(surface: Raster, uv: Values) -> Values:
     return raster.at(surface, uv)
