@@ -91,7 +91,7 @@ def test_one_tile_is_the_whole_file(
         model, stream_of(scan, tmp_path / "p.laz"), tmp_path / "p.laz", REGULARISED, pieces, silent
     ).run()
     assert (read(tmp_path / "p.laz").label == whole.label).mean() > 0.999
-    assert abs(moved(again) - moved(report)) < 0.05 * moved(report)
+    assert abs(moved(again) - moved(report)) < 0.1 * moved(report)
 
 
 def stream_of(path: Path, to: Path) -> Stream:

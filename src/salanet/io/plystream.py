@@ -20,7 +20,7 @@ from salanet.io import ply, table
 from salanet.io.ahead import ahead
 from salanet.io.las.octree import Tree
 from salanet.io.names import from_latin
-from salanet.io.streams import Labelled
+from salanet.io.streams import Labelled, labelled_ahead
 
 COLOUR, LABELS, FLOATS = "u1", ("u1", "i1", "u2", "i2", "i4"), ("f4", "f8")
 AT_ONCE = 1 << 20  # rows looked at for labels
@@ -89,8 +89,8 @@ class PlyStream:
             names = self._names if sample.label is None else sample.class_names
             head = self._encoding, self._header, stored, names, self._vertex.name
             file.write(ply.header_bytes(*head))
-            for rows in ahead(self._rows(size)):
-                cloud = labelled(done, done + len(rows))
+            clouds = labelled_ahead(labelled, self.count, size)
+            for rows, cloud in zip(ahead(self._rows(size)), clouds, strict=True):
                 given: dict[str, Any] = {
                     "_".join(name.split()): array for name, array in cloud.attributes.items()
                 }

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from salanet.cloud import PointCloud
+from salanet.io.ahead import ahead
 
 if TYPE_CHECKING:
     from salanet.io.las.octree import Tree
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 # Gives the labels and new attributes of the points from one number to another, as a cloud whose
 # coordinates do not matter.
 Labelled = Callable[[int, int], PointCloud]
+
+
+def labelled_ahead(labelled: Labelled, count: int, size: int) -> Generator[PointCloud, None, None]:
+    """What is to be put in for `size` points at a time, made while the caller writes the last."""
+    return ahead(labelled(at, min(at + size, count)) for at in range(0, count, size))
 
 
 class Again(Exception):
@@ -71,7 +77,7 @@ class Stream(Protocol):
             size: points at once.
             sample: labels that hold every code that occurs, the names of codes, and attributes
                 of the same names and types as in `labelled`.
-            labelled: what to put in.
+            labelled: what to put in; called in a thread.
 
         Yields:
             The number of points written so far.

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from itertools import groupby
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,6 +49,7 @@ class Pieces:
         lines = (line.partition(" ") for line in read_lines(self._path))
         self._digests = {name: digest for name, _, digest in lines}
         self._sound: set[str] = set()
+        self._lock = Lock()  # of the file: pieces may be made in threads
         self.damaged: set[str] = set()
 
     def has(self, name: str, parts: Sequence[Part]) -> bool:
@@ -65,9 +67,11 @@ class Pieces:
         files = dict.fromkeys(part.path for part in parts)
         for path in (*files, *dict.fromkeys(path.parent for path in files)):
             flush(path)
-        self._digests[name] = _digest(parts)
-        append_line(self._path, f"{name} {self._digests[name]}")
-        self._sound.add(name)
+        digest = _digest(parts)
+        with self._lock:
+            append_line(self._path, f"{name} {digest}")
+            self._digests[name] = digest
+            self._sound.add(name)
 
     def load(self, path: Path) -> dict[str, NDArray[Any]] | None:
         """The arrays that `save` has written there; None if they are not there, or damaged."""

@@ -105,12 +105,15 @@ class PointStore:
         """The names of all runs, own ones first and in order; ask when all have been added."""
         return sorted(self._runs, key=lambda run: (run.startswith(BUFFER), int(run.split("-")[1])))
 
+    @property
+    def own_runs(self) -> list[str]:
+        return [run for run in self.runs if run.startswith(OWN)]
+
     @cached_property
     def _starts(self) -> dict[str, int]:
         """Which of all own points is the first of each own run."""
-        own = [run for run in self.runs if run.startswith(OWN)]
-        counts = [int(self.index(run)["counts"].sum()) for run in own]
-        return dict(zip(own, np.cumsum([0, *counts]).tolist(), strict=False))
+        counts = [int(self.index(run)["counts"].sum()) for run in self.own_runs]
+        return dict(zip(self.own_runs, np.cumsum([0, *counts]).tolist(), strict=False))
 
     def index(self, run: str) -> dict[str, NDArray[Any]]:
         with np.load(self.folder / f"{run}.npz", allow_pickle=False) as arrays:

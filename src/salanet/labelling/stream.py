@@ -30,7 +30,7 @@ from salanet.adapt.exactness import inexact
 from salanet.cloud import PointCloud
 from salanet.engine.runner import Runner, require_scenes
 from salanet.errors import FileError
-from salanet.io.ahead import ahead
+from salanet.io.ahead import TOGETHER, ahead, side_by_side
 from salanet.io.atomic import atomic_path, reason
 from salanet.io.describe import strangers_in
 from salanet.io.stream import complete
@@ -39,7 +39,7 @@ from salanet.io.unchanged import require_unchanged, states
 from salanet.labelling.buffer import Buffer
 from salanet.labelling.cell_store import CellStore, CellWriter
 from salanet.labelling.changes import Tally
-from salanet.labelling.decision import decide
+from salanet.labelling.decision import Own, decide
 from salanet.labelling.look import Look, facts_of, head_of, source_of
 from salanet.labelling.memory import Plan, too_little
 from salanet.labelling.outputs import extra_columns, extra_names, label_type, left_out_codes
@@ -187,14 +187,20 @@ class Work:
         done, size = 0, self.plan.chunk
         total = -(-self.stream.count // size)
         if not all(point_store.has(f"{OWN}-{i}") for i in range(total)):
-            for i, cloud in enumerate(ahead(self.stream.clouds(size, [*keep, *FLAGS]))):
+
+            def put(item: tuple[int, PointCloud]) -> int:
+                i, cloud = item
                 if not point_store.has(f"{OWN}-{i}"):
                     out = left_out(cloud, company, alignment.noise)
                     codes = left_out_codes(self.model, cloud.rows(out), company.bounds[0, 2])
                     seen = without_flags(cloud.rows(~out) if out.any() else cloud, keep)
                     own = self._decision.own(cloud, out, codes)
                     point_store.add(f"{OWN}-{i}", alignment.cloud(seen), own)
-                done += len(cloud)
+                return len(cloud)
+
+            clouds = enumerate(ahead(self.stream.clouds(size, [*keep, *FLAGS])))
+            for count in side_by_side(put, clouds, lambda item: len(item[1]), TOGETHER * size):
+                done += count
                 self.progress("sort", done, self.stream.count)
         if self.options.neighbours:
             count = len(self.options.neighbours)
@@ -302,14 +308,15 @@ class Work:
         size, decision, into = self.plan.chunk, self._decision, self.options.rules.into
         told = tiling.settled if self.options.regularise else tiling.labels
         tally = Tally(decision)
-        for run in point_store.runs:
-            if run.startswith(OWN):
-                cells, own = point_store.cells(run), point_store.own(run)
-                classes = told(cells)
-                codes = decision.written(classes, own)
-                tally.add(classes, own, codes, tiling.levels(cells))
-                if self.options.regularise:
-                    tally.add_settled(tiling.labels(cells), classes, own)
+
+        def found(run: str) -> tuple[Own, NDArray[Any], NDArray[Any], NDArray[Any]]:
+            cells = point_store.cells(run)
+            return point_store.own(run), cells, told(cells), tiling.levels(cells)
+
+        for own, cells, classes, levels in ahead(map(found, point_store.own_runs)):
+            tally.add(classes, own, decision.written(classes, own), levels)
+            if self.options.regularise:
+                tally.add_settled(tiling.labels(cells), classes, own)
         taken = [*self.stream.names, *([into] if into else [])]
         extra, remarks = extra_names(self.model, taken, **self._extras)
         self.remarks += remarks

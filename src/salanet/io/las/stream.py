@@ -16,7 +16,7 @@ from salanet.io.las import binary, clouds, dims
 from salanet.io.las.binary import LasFile
 from salanet.io.las.clouds import LasSource
 from salanet.io.las.octree import tree_of
-from salanet.io.streams import Again, Labelled
+from salanet.io.streams import Again, Labelled, labelled_ahead
 
 SCAN = 1 << 18  # points at once when looking for colours
 
@@ -77,14 +77,12 @@ class LasStream:
         done = 0
         with to.open("wb+") as file:
             writer = binary.Writer(file, head, to.suffix.lower() == ".laz")
-            for source in ahead(self.sources(size)):
-                count = len(source.file.points)
-                placed = clouds.set_dimensions(
-                    source, source.record(), labelled(done, done + count), unfit
-                )
+            given = labelled_ahead(labelled, self.count, size)
+            for source, cloud in zip(ahead(self.sources(size)), given, strict=True):
+                placed = clouds.set_dimensions(source, source.record(), cloud, unfit)
                 clouds.add_extras(source, placed)
                 writer.append(source.file.points)
-                done += count
+                done += len(source.file.points)
                 yield done
             writer.finish()
 
