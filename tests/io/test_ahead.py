@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from salanet import geometry
 from salanet.io.ahead import TOGETHER, ahead, side_by_side
 
 
@@ -87,3 +88,12 @@ def test_side_by_side_raises_where_it_failed_and_leaves_no_thread() -> None:
     assert next(found) == 0
     found.close()
     assert threading.active_count() == before
+
+
+def test_kernels_use_as_many_threads_as_the_caller_says() -> None:
+    def told(_: int = 0) -> int:
+        return geometry.threads()
+
+    with geometry.use_threads(3):
+        assert [*ahead(map(told, range(4)))] == [3] * 4
+        assert [*side_by_side(told, range(4), lambda _: 1, TOGETHER)] == [3] * 4

@@ -1,10 +1,14 @@
-"""Work that goes on in a thread while the caller uses what is there already."""
+"""Work that goes on in a thread while the caller uses what is there already.
+
+Context variables, such as how many threads kernels may use, are those of the caller.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from queue import Queue
 from threading import Event, Semaphore, Thread
 from typing import Any, TypeVar
@@ -40,7 +44,7 @@ def ahead(items: Iterable[T], depth: int = 1) -> Generator[T, None, None]:
         except BaseException as error:  # raised again in the caller's thread
             made.put((end, error))
 
-    thread = Thread(target=work, daemon=True)
+    thread = Thread(target=copy_context().run, args=(work,), daemon=True)
     thread.start()
     try:
         while True:
@@ -75,7 +79,7 @@ def side_by_side(
                     len(waiting) == TOGETHER or sum(w for _, w in waiting) + weight > most
                 ):
                     yield waiting.popleft()[0].result()
-                waiting.append((pool.submit(work, item), weight))
+                waiting.append((pool.submit(copy_context().run, work, item), weight))
             while waiting:
                 yield waiting.popleft()[0].result()
         finally:
