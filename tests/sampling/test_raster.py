@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from salanet import geometry
 from salanet.components import components
-from salanet.sampling import raster
+from salanet.sampling import bare_earth, raster
 
 SHAPES = [(1, 1), (1, 9), (7, 1), (2, 2), (31, 40)]
 
@@ -35,8 +35,12 @@ def test_between_the_centres_and_beyond_the_edge(shape: tuple[int, int]) -> None
     np.testing.assert_allclose(raster.at(heights, places), expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("strip", [7, raster.STRIP])
 @pytest.mark.parametrize("shape", SHAPES[1:])
-def test_the_nearest_known_cell(shape: tuple[int, int]) -> None:
+def test_the_nearest_known_cell(
+    shape: tuple[int, int], strip: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(raster, "STRIP", strip)
     known = np.random.default_rng(2).random(shape) < 0.15
     known[0, 0] = True
     apart = ndimage.distance_transform_edt(~known)[~known]
@@ -47,6 +51,13 @@ def test_the_nearest_known_cell(shape: tuple[int, int]) -> None:
     far = ndimage.distance_transform_edt(~known)
     np.testing.assert_allclose(raster.distance_to_known(known), far, rtol=1e-6)
     assert np.isinf(raster.distance_to_known(np.zeros(shape, bool))).all()
+
+
+@pytest.mark.parametrize("cells", [50, bare_earth.CELLS])
+def test_sizes_of_segments(cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bare_earth, "CELLS", cells)
+    label = np.random.default_rng(3).integers(0, 9, (31, 40)).astype(np.int32)
+    assert (bare_earth._sizes(label) == np.bincount(label.ravel())).all()
 
 
 @given(st.integers(1, 30), st.data())

@@ -76,8 +76,8 @@ def _filled(spacing: float, grid: float, sizes: tuple[float, float]) -> tuple[fl
 
     They are the model's own times powers of the square root of 2: tiles of one survey differ a
     little in density, and are to be seen alike (cells 5 % larger change 4 % of the labels, measured
-    on airborne tiles). Steps of 2 are too wide: at 0.4 m between points, cells of 0.2 m lose roofs
-    and cells of 0.4 m low sheds, on sites that no training saw; those of 0.28 m neither.
+    on airborne tiles). Steps of 2 are too wide: at 0.4 m between points, on sites that no training
+    saw, cells of 0.2 m lose roofs and cells of 0.4 m a point of accuracy; those of 0.28 m neither.
     """
     wanted = max(grid, FITTING * spacing) if math.isfinite(spacing) else grid
     size = grid * 2 ** (round(STEPS * math.log2(wanted / grid)) / STEPS)

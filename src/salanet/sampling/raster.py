@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from salanet import geometry
 from salanet.freed import release_memory
 
-Raster = NDArray[
-    np.floating[Any]
-]  # float32 where it is large: above the lowest point, 0.1 mm at 1 km
+# Large ones are float32: above the lowest point of a cloud, exact to 0.1 mm at 1 km.
+Raster = NDArray[np.floating[Any]]
 Mask = NDArray[np.bool_]
 
 BLOCK = 1 << 15  # cells at once, where many arrays of their size are made
