@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from test_las import VERSIONS, make
 
 from salanet import io
 from salanet.cloud import PointCloud
+from salanet.io.las.laz import Unpacker
 from salanet.io.stream import Stream, open_stream
 
 
@@ -55,6 +57,10 @@ def check(a: Path, folder: Path, suffix: str, values: PointCloud, size: int) -> 
     assert stream is not None
     assert copy(stream, streamed, size, values) == remarks
     assert streamed.read_bytes() == whole.read_bytes()
+    stream.keep(stream.count * stream.point_bytes)
+    for _ in range(2):  # read again and kept, then from memory
+        assert copy(stream, streamed, size, values) == remarks
+        assert streamed.read_bytes() == whole.read_bytes()
 
 
 def check_reading(a: Path, size: int) -> None:
@@ -82,6 +88,41 @@ def test_las(tmp_path: Path, version: str, point_format: int, suffix: str) -> No
     for codes, extras in (([2, 6], False), ([2, 6], True), ([2, 300], True)):
         for target in (".las", ".laz"):
             check(a, tmp_path, target, labelled(40, codes, extras), 7)
+
+
+def test_points_that_are_kept_are_unpacked_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpacked = 0
+    read = Unpacker.read
+
+    def counted(self: Unpacker, count: int) -> NDArray[np.uint8]:
+        nonlocal unpacked
+        unpacked += count
+        return read(self, count)
+
+    monkeypatch.setattr(Unpacker, "read", counted)
+    make(tmp_path / "a.laz")
+    stream = open_stream(tmp_path / "a.laz", tmp_path / "a.laz")
+    assert stream is not None and stream.count == 40
+    names = [*{*stream.names} - {"rgb"}]  # whose depth is looked for in all points, once
+    taken = 40 * stream.point_bytes
+    assert stream.keep(taken - 1) == 0  # too large
+    for _ in range(2):
+        list(stream.clouds(7, names))
+    assert unpacked == 80
+    assert stream.keep(taken) == taken
+    next(stream.clouds(7, names))  # not all of them: nothing to keep
+    assert unpacked == 87
+    before, after = (list(stream.clouds(size, names)) for size in (7, 9))
+    assert unpacked == 127
+    for name, array in before[0].arrays().items():
+        assert np.array_equal(array, after[0].arrays()[name][:7])
+    after[0].xyz[:] = 0
+    np.testing.assert_array_equal(next(stream.clouds(7, ())).xyz, before[0].xyz)
+    make(tmp_path / "a.las")
+    plain = open_stream(tmp_path / "a.las", tmp_path / "a.las")
+    assert plain is not None and plain.keep(10**9) == 0  # nothing to unpack
 
 
 def test_las_with_dimensions_of_these_names(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from salanet.engine.native_runner import NativeRunner
 from salanet.engine.opening import as_runner
 from salanet.errors import ConfigError
+from salanet.io.stream import Stream
 from salanet.labelling.memory import (
     EXECUTED_SHARE,
     Plan,
@@ -82,6 +84,20 @@ def test_more_memory_larger_pieces() -> None:
     assert all(plan.chunk % 50_000 == 0 for plan in plans[1:])
     assert plans[3].chunk == 1_000_000
     assert min(plans[0].chunk, plans[0].group) >= 2_000
+
+
+def test_points_are_kept_where_they_take_little_of_a_pass() -> None:
+    plan = Plan.of(10**9, 34)
+    for taken in (0, 10**7):
+        asked: list[int] = []
+
+        def keep(most: int, taken: int = taken, asked: list[int] = asked) -> int:
+            asked.append(most)
+            return taken
+
+        kept = plan.keeping(cast(Stream, SimpleNamespace(keep=keep)))
+        assert kept == Plan(plan.chunk, plan.group, plan.tile - taken)
+        assert asked == [plan.tile // 8]
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells it there")

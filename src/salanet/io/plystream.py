@@ -68,6 +68,9 @@ class PlyStream:
 
     black = False
 
+    def keep(self, most: int) -> int:  # noqa: ARG002 - nothing is compressed
+        return 0
+
     def first_clouds(self, size: int, keep: Collection[str]) -> Generator[PointCloud, None, None]:
         return self.clouds(size, keep)
 

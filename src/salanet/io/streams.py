@@ -52,6 +52,10 @@ class Stream(Protocol):
     @property
     def names(self) -> list[str]: ...
 
+    def keep(self, most: int) -> int:
+        """Keep the points in memory from the next time on that all of them are read, if they are
+        compressed and take no more than `most` bytes; returns how many bytes that takes."""
+
     def clouds(self, size: int, keep: Collection[str]) -> Generator[PointCloud, None, None]:
         """All points in clouds of `size`, the last one smaller, with the arrays named only.
 

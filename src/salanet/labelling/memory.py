@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ LEAST_ROOM = 100 * 10**6  # smaller tiles would see more of their neighbours tha
 # to dense and to sparse clouds and networks of 18 and 36 channels.
 LEVEL_BYTES, CHANNEL_BYTES = 750, 10.5
 EXECUTED_SHARE = 0.77  # of that, where the native executor runs the network
+KEPT_SHARE = 8  # of a pass through the network: what points that wait in memory may take at most
 COPIES, POINT_BYTES = 4, 200  # of a point in a cloud: how often as stored, and what is made of it
 LAZ_CHUNK, MOST_CHUNKS = 50_000, 20
 FEWEST_AT_ONCE = 2_000
@@ -84,6 +85,11 @@ class Plan:
         if chunk > LAZ_CHUNK:
             chunk = min(chunk // LAZ_CHUNK, MOST_CHUNKS) * LAZ_CHUNK
         return cls(max(chunk, FEWEST_AT_ONCE), max(room // 800, FEWEST_AT_ONCE), room)
+
+    def keeping(self, stream: Stream) -> Plan:
+        """The same beside the stream's points, kept in memory where they take little of it: what
+        is compressed is then unpacked once for all passes over the file."""
+        return replace(self, tile=self.tile - stream.keep(self.tile // KEPT_SHARE))
 
 
 def room_in(memory: int | None, overhead: int = 0) -> int:

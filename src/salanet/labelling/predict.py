@@ -115,7 +115,7 @@ def predict_file(
         stream = seen.stream  # which knows more already
     if stream is not None and not _at_once(model, stream, options):
         make_folder(to)
-        plan = Plan.of(options.memory, stream.point_bytes, model.overhead)
+        plan = _plan(model, stream, options)
         report, tally = Work(model, stream, to, options, plan, progress, seen=seen).run()
         return _judged(model, report, tally)
     remarks = _check_size(path, to, options) if stream is None else []
@@ -146,7 +146,7 @@ def inspect_file(
             path,
             to,
             points=stream.count,
-            plan=Plan.of(options.memory, stream.point_bytes, model.overhead),
+            plan=_plan(model, stream, options),
             memory_bytes=taken(options.memory, model.overhead),
             disk_bytes=disk_bytes(stream, model, options),
             remarks=(*alignment.remarks, *too_little(options.memory, model.overhead)),
@@ -180,6 +180,10 @@ def _at_once(model: Runner, stream: Stream, options: PredictOptions) -> bool:
     """Whether the whole file is to be in memory, which is quicker for small ones."""
     small = fits(options.memory, model, stream.count, stream.point_bytes)
     return small and not options.neighbours
+
+
+def _plan(model: Runner, stream: Stream, options: PredictOptions) -> Plan:
+    return Plan.of(options.memory, stream.point_bytes, model.overhead).keeping(stream)
 
 
 def _check_size(path: Path, to: Path, options: PredictOptions) -> list[str]:

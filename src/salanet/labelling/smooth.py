@@ -222,7 +222,8 @@ class Work:
         assert company is not None  # it was looked for
         self._offset = choose_offset(company.bounds, self._cell)
         bytes_ = POINT_BYTES if seen.stream is None else seen.stream.point_bytes
-        self._plan = Plan.of(self.options.memory, bytes_)
+        plan = Plan.of(self.options.memory, bytes_)
+        self._plan = plan if self._stream is None else plan.keeping(self._stream)
         if self.options.cell is None:
             self.remarks.append(f"cells of {self._cell:.3g}, the distance between its points")
 

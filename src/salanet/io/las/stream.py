@@ -37,6 +37,13 @@ class LasStream:
         self.source = clouds.source_of(reader.las)
         self.point_bytes = reader.las.points.shape[1]
         self.remarks: list[str] = []
+        self._keeps = False
+        self._kept: NDArray[np.uint8] | None = None
+
+    def keep(self, most: int) -> int:
+        taken = self.count * self.point_bytes
+        self._keeps = self.source.file.compressed and taken <= most
+        return taken if self._keeps else 0
 
     @property
     def names(self) -> list[str]:
@@ -88,11 +95,23 @@ class LasStream:
 
     def sources(self, size: int) -> Iterator[LasSource]:
         """The file with `size` of its points at a time."""
+        for points in self._read(size) if self._kept is None else self._again(self._kept, size):
+            yield with_points(self.source, points)
+
+    def _read(self, size: int) -> Iterator[NDArray[np.uint8]]:
+        """The points as stored (n, record size); kept, if asked to, once all of them are read."""
+        kept = np.empty((self.count, self.point_bytes), np.uint8) if self._keeps else None
         with self.path.open("rb") as file:
             reader = binary.Reader(self.path, file)
             for start in range(0, self.count, size):
                 points = reader.read(min(size, self.count - start))
-                yield with_points(self.source, points)
+                if kept is not None:
+                    kept[start : start + len(points)] = points
+                yield points
+        self._kept = kept
+
+    def _again(self, kept: NDArray[np.uint8], size: int) -> Iterator[NDArray[np.uint8]]:
+        return (kept[start : start + size].copy() for start in range(0, self.count, size))
 
     @cached_property
     def _deep(self) -> bool | None:
