@@ -9,8 +9,8 @@ string(REGEX REPLACE "^version = \"(.*)\"$" "\\1" SALANET_VERSION "${SALANET_VER
 
 function(salanet_library target kind)
   add_library(${target} ${kind} csrc/library/salanet.cpp csrc/library/cells.cpp
-              csrc/library/tiles.cpp csrc/library/terrain.cpp csrc/library/raster.cpp
-              csrc/library/bare_earth.cpp)
+              csrc/library/tiles.cpp csrc/library/terrain.cpp csrc/library/low_noise.cpp
+              csrc/library/raster.cpp csrc/library/bare_earth.cpp)
   salanet_core_objects(${target})
   add_library(salanet::${target} ALIAS ${target})
   target_include_directories(${target} PRIVATE csrc PUBLIC

@@ -28,6 +28,11 @@ Mask finite(const Raster& heights) {
   return found;
 }
 
+void drop_strays(const Raster& lowest, Mask& known, int threads) {
+  const Mask stray = strays(nearest_fill(lowest, known, threads));
+  for (int64_t i = 0; i < known.size(); ++i) known[i] &= !stray[i];
+}
+
 }  // namespace
 
 bool Terrain::tells(const std::string& feature) {
@@ -38,19 +43,25 @@ bool Terrain::tells(const std::string& feature) {
 Terrain Terrain::find(const double* points, int64_t count, int threads) {
   Terrain terrain;
   terrain.cover(points, count);
-  Raster lowest = terrain.lowest_points(points, count);
-  Mask known = finite(lowest);
-  const Mask stray = strays(nearest_fill(lowest, known, threads));
-  for (int64_t i = 0; i < known.size(); ++i) known[i] &= !stray[i];
+  const Raster first = terrain.lowest_points(points, count);
+  Mask known = finite(first);
+  drop_strays(first, known, threads);
+  terrain.fit_plane(first, known, threads);
+  LowNoise noise(first, known, count);
+  Raster lowest = terrain.lowest_points(points, count, &noise);
+  const std::vector<int64_t> pits = noise.replace(lowest);
+  for (const int64_t cell : pits) known[cell] = 0;
 
-  Raster around = lowest;
+  Raster around = first;
   for (int64_t i = 0; i < around.size(); ++i)
     if (!known[i]) around[i] = kInfinity;
   around = least_around(around, 2 * static_cast<int64_t>(std::ceil(kNearby / terrain.cell_)) + 1);
   terrain.lowest_ = smooth_fill(around, finite(around));
 
-  terrain.fit_plane(lowest, known, threads);
-  lowest = terrain.lowest_points(points, count);
+  if (!pits.empty()) {
+    for (const int64_t cell : pits) known[cell] = std::isfinite(lowest[cell]);
+    drop_strays(lowest, known, threads);
+  }
   const Mask flat = bare(lowest, known, terrain.cell_, kWindow, true, threads);
   terrain.surface_ = smooth_fill(lowest, flat);
   terrain.refine(points, count, flat);
@@ -92,12 +103,14 @@ int64_t Terrain::cell_of(const Place& place) const {
          std::clamp<int64_t>(column, 0, columns_ - 1);
 }
 
-Raster Terrain::lowest_points(const double* points, int64_t count) const {
+// Of each cell, above the plane; all points are shown to `noise`.
+Raster Terrain::lowest_points(const double* points, int64_t count, LowNoise* noise) const {
   Raster lowest(rows_, columns_, kInfinity);
   for (int64_t i = 0; i < count; ++i) {
     const Place found = place(points + 3 * i);
-    double& least = lowest[cell_of(found)];
-    least = std::min(least, found.z);
+    const int64_t cell = cell_of(found);
+    lowest[cell] = std::min(lowest[cell], found.z);
+    if (noise != nullptr) noise->add(cell, found.z + tilt(found.u, found.v), found.z);
   }
   return lowest;
 }

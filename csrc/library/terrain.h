@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "library/low_noise.h"
 #include "library/raster.h"
 
 namespace salanet {
@@ -30,7 +31,7 @@ class Terrain {
   Place place(const double* point) const;
   int64_t cell_of(const Place& place) const;
   double tilt(double u, double v) const { return plane_[0] * u + plane_[1] * v + plane_[2]; }
-  Raster lowest_points(const double* points, int64_t count) const;
+  Raster lowest_points(const double* points, int64_t count, LowNoise* noise = nullptr) const;
   void fit_plane(const Raster& lowest, const Mask& known, int threads);
   Raster rises() const;
   void refine(const double* points, int64_t count, const Mask& flat);

@@ -14,6 +14,7 @@ from salanet.datasets.town import town
 from salanet.engine import open_runner
 from salanet.remark import Remark
 from salanet.sampling import ground
+from salanet.sampling.scatter import UNKNOWN, Quality
 from salanet.sampling.terrain import terrain_of
 
 
@@ -43,12 +44,27 @@ def test_scatter_of_pieces_and_of_many_cells(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_what_a_model_can_do_with(town_model: Path) -> None:
     exact = open_runner(town_model)
-    assert inexact(exact, EXACT) == inexact(exact, float("nan")) == []
-    assert inexact(open_runner("aerial"), 0.07) == []  # has learned some noise
-    assert len(inexact(open_runner("aerial"), 0.09)) == 1
-    (remark,) = inexact(exact, 0.12)
+    assert inexact(exact, Quality(EXACT)) == inexact(exact, UNKNOWN) == []
+    assert inexact(open_runner("aerial"), Quality(0.07)) == []  # has learned some noise
+    assert len(inexact(open_runner("aerial"), Quality(0.09))) == 1
+    (remark,) = inexact(exact, Quality(0.12))
     assert isinstance(remark, Remark) and remark.code == "inexact"
     assert remark.values == {"scatter": 0.12} and "0.12 m" in remark
+
+
+@pytest.mark.parametrize("memory", [None, "200MB"])
+def test_low_noise_is_said(memory: str | None, town_model: Path, tmp_path: Path) -> None:
+    for share, times in ((0.0, 0), (0.004, 1)):
+        cloud, rng = noisy_town(0.0), np.random.default_rng(2)
+        low = rng.random(len(cloud)) < share
+        cloud.xyz[low, 2] -= rng.uniform(1, 8, low.sum())
+        path, to = tmp_path / f"{share}.laz", tmp_path / f"out-{share}.laz"
+        salanet.write(path, cloud)
+        (report,) = salanet.label(path, to, town_model, units="m", memory=memory)
+        said = [r for r in report.remarks if isinstance(r, Remark) and r.code == "below"]
+        assert len(said) == times
+        for remark in said:
+            assert 0.001 < remark.values["below"] < 0.0045 and "low noise" in remark
 
 
 @pytest.mark.parametrize("memory", [None, "200MB"])

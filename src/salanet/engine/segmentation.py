@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -29,6 +28,7 @@ from salanet.sampling.boxes import TILE_POINTS
 from salanet.sampling.cells import cell_features, to_cells
 from salanet.sampling.islands import settled
 from salanet.sampling.noise import NO_CLASS, company_of, left_out, require_some, spread
+from salanet.sampling.scatter import UNKNOWN, Quality
 from salanet.sampling.summary import summarise
 from salanet.scenes import Scene
 from salanet.terminal import visible
@@ -51,7 +51,7 @@ class Segmentation:
         certainty: how sure the model is of the labels; None where no point has one.
         confidence: float32 (N,), the largest probability of each point, 0 for those left out.
         plain: int64 (N,), the labels before islands were put right; None if they were not.
-        scatter: how much points of the ground scatter about it in metres; NaN if nobody looked.
+        quality: of the ground, as far as it was looked for.
     """
 
     labels: NDArray[np.int64]
@@ -61,7 +61,7 @@ class Segmentation:
     certainty: Certainty | None = None
     confidence: NDArray[np.float32] | None = None
     plain: NDArray[np.int64] | None = None
-    scatter: float = math.nan
+    quality: Quality = UNKNOWN
 
     def first(self, count: int) -> Segmentation:
         """What was found for the first points alone, such as the vertices of a mesh."""
@@ -77,14 +77,14 @@ class Input(NamedTuple):
     """What the network sees of a cloud, and the cell of each original point, -1 if left out.
 
     The parts of its points are None where the network does not look at any, or finds them itself.
-    The scatter is that of the ground, NaN where no terrain was found.
+    The quality is that of the ground, as far as it was looked for.
     """
 
     points: NDArray[np.float32]
     features: NDArray[np.float32]
     cell_of_point: NDArray[np.integer] | None
     superpoints: Superpoints | None = None
-    scatter: float = math.nan
+    quality: Quality = UNKNOWN
 
 
 @renamed("fit", "alignment")
@@ -161,7 +161,7 @@ def segment(
     if examined and found is not None:
         counts = np.bincount(labels[labels >= 0], minlength=len(model.config.classes))
         doubts = certainty.remarks() if certainty else []
-        doubts += [*implausible(model, counts.tolist()), *inexact(model, seen.scatter)]
+        doubts += [*implausible(model, counts.tolist()), *inexact(model, seen.quality)]
         remarks = [*found.remarks, *doubts]
         for remark in remarks:
             if not remark.endswith(USUAL):
@@ -179,7 +179,7 @@ def segment(
         certainty=certainty,
         confidence=sure,
         plain=plain,
-        scatter=seen.scatter,
+        quality=seen.quality,
     )
 
 
@@ -219,7 +219,7 @@ def cloud_input(
     computed = cell_features(cells, names, alignment.intensity_scale, alignment.grid, where)
     points = cells.coord * np.float32(alignment.zoom)
     at = spread(cells.of_point, out, NO_CLASS)
-    return Input(points, computed, at, scatter=cells.scatter)
+    return Input(points, computed, at, quality=cells.quality)
 
 
 def scene_input(model: Described, scene: Scene) -> Input:

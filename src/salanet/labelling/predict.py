@@ -279,7 +279,7 @@ def _whole(
     tally, renamed = label_cloud(cloud, found, model, decision, **extras)
     make_folder(to)
     require_unchanged(before)
-    about = [*alignment.remarks, *inexact(model, found.scatter)]
+    about = [*alignment.remarks, *inexact(model, found.quality)]
     said = [*reading_remarks(cloud), *about, *renamed, *unkept(cloud, to)]
     remarks = [*said, *write(to, cloud)]
     clock.append(time.perf_counter())

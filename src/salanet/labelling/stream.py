@@ -144,7 +144,7 @@ class Work:
             point_store = self._sort(folder / "points", pieces, summary, alignment, names)
         with timed(self.seconds, "ground"):
             ground = self._ground(folder / "ground.npz", point_store, names)
-            self.remarks += inexact(self.model, ground.scatter) if ground else []
+            self.remarks += inexact(self.model, ground.quality) if ground else []
         with timed(self.seconds, "cells"):
             store = self._cells(folder, point_store, alignment, names, ground)
             del ground
@@ -238,6 +238,7 @@ class Work:
             found["surface"],
             found["lowest"],
             float(found.get("scatter", math.nan)),
+            float(found.get("below", 0.0)),
         )
 
     def _cells(

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from salanet.cloud import PointCloud
 from salanet.errors import DataError
 from salanet.geometry import subsample
 from salanet.sampling import features
+from salanet.sampling.scatter import UNKNOWN, Quality
 from salanet.sampling.terrain import TOLD, terrain_arrays, terrain_of
 from salanet.scenes import choose_offset
 
@@ -47,7 +47,7 @@ class Cells:
         segment: int16 (M,) majority class, -1 = ignored, or None.
         arrays: float32 means by name.
         of_point: int32 (N,) the cell of each point.
-        scatter: how much points of the ground scatter about it in metres; NaN if nobody looked.
+        quality: of the ground, as far as it was looked for.
     """
 
     coord: NDArray[np.float32]
@@ -56,7 +56,7 @@ class Cells:
     segment: NDArray[np.int16] | None
     arrays: dict[str, NDArray[np.float32]]
     of_point: NDArray[np.int32]
-    scatter: float = math.nan
+    quality: Quality = UNKNOWN
 
     def only(self, chosen: NDArray[np.bool_]) -> Cells:
         """Some of the cells (M,), and their points."""
@@ -68,7 +68,7 @@ class Cells:
             None if self.segment is None else self.segment[chosen],
             {name: array[chosen] for name, array in self.arrays.items()},
             number[self.of_point[chosen[self.of_point]]],
-            self.scatter,
+            self.quality,
         )
 
 
@@ -104,7 +104,7 @@ def to_cells(
     corners = np.stack([cloud.xyz.min(axis=0), cloud.xyz.max(axis=0)])
     try:
         subsample(corners - offset, grid)  # what reaches too far shows before the work is done
-        wanted, scatter = _wanted(cloud, keep, black)
+        wanted, quality = _wanted(cloud, keep, black)
         sampled = subsample(
             cloud.xyz - offset,
             grid,
@@ -122,7 +122,7 @@ def to_cells(
         segment=sampled.labels.get(SEGMENT),
         arrays=sampled.features,
         of_point=sampled.cells,
-        scatter=scatter,
+        quality=quality,
     )
 
 
@@ -144,8 +144,8 @@ def cell_features(
 
 def _wanted(
     cloud: PointCloud, keep: Iterable[str], black: bool
-) -> tuple[dict[str, NDArray[Any]], float]:
-    """Arrays to average by name, and the scatter of the terrain if it was found for them."""
+) -> tuple[dict[str, NDArray[Any]], Quality]:
+    """Arrays to average by name, and how good the ground is, if it was looked for to make them."""
     present = cloud.arrays()
     wanted = {
         name: _array(present[name])
@@ -155,17 +155,17 @@ def _wanted(
     if "rgb" in wanted and not black and not wanted["rgb"].any():
         del wanted["rgb"]
     told = [n for n in keep if n in TOLD and not np.isfinite(wanted.get(n, np.nan)).all()]
-    scatter = math.nan
+    quality = UNKNOWN
     if told:
         ground = terrain_of(cloud.xyz)
         wanted |= terrain_arrays(ground, cloud.xyz, told)
-        scatter = ground.scatter
+        quality = ground.quality
     for name in wanted.keys() & features.NEUTRAL.keys():
         given = np.isfinite(wanted[name])
         if not given.all():
             wanted[name] = np.where(given, wanted[name], np.float32(0))
             wanted[name + GIVEN] = given.astype(np.float32)
-    return wanted, scatter
+    return wanted, quality
 
 
 def _fill(means: dict[str, NDArray[np.float32]]) -> None:

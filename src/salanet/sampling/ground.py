@@ -1,6 +1,7 @@
 """Height above the terrain, from the points alone: no labels, airborne or terrestrial.
 
-1. The lowest z of each raster cell, stray returns from below the ground dropped.
+1. The lowest z of each raster cell, stray returns from below the ground dropped, be they a few
+   (`sampling.bare_earth`) or many (`sampling.lownoise`).
 2. Cells that hold buildings, crowns, cars are found by their shape (`sampling.bare_earth`).
 3. The plane through the ground cells is taken away and step 2 repeated, so that a steep hillside
    is treated like a flat site.
@@ -30,13 +31,15 @@ from salanet.errors import DataError
 from salanet.freed import release_memory
 from salanet.sampling import raster
 from salanet.sampling.bare_earth import Mask, Raster, bare, nearest, smooth_fill, strays
-from salanet.sampling.scatter import Scatter
+from salanet.sampling.lownoise import LowNoise
+from salanet.sampling.scatter import Quality, Scatter
 
 CELL = 1.0  # metres
 WINDOW = 40.0  # metres: half of the widest building that is taken for one
 NEAR = 0.3  # metres: points this close to the first surface refine it,
 STEEP = 1.0  # and more where it is steep, times what it rises by the cell
 AROUND = 1.0  # metres: what is this close to it tells how much the ground scatters
+DEEP = 1.0  # metres: what is so far below it is noise, or the ground was not found there
 RISE = 1.0  # per metre: what is steeper is a face, on which points have no height
 NEARBY = 5.0  # metres: radius of the square whose lowest point `above_lowest` takes
 FEWEST_FOR_PLANE = 20  # cells
@@ -61,6 +64,7 @@ class Ground:
         surface: raster of heights above plane and `low`.
         lowest: raster of the lowest point within `NEARBY`, above `low`.
         scatter: of points of the ground about it, where it is smoothest, in metres; NaN: unknown.
+        below: share of all points that lie more than `DEEP` below it.
     """
 
     low: NDArray[np.float64]
@@ -70,6 +74,11 @@ class Ground:
     surface: Raster = field(default_factory=lambda: np.zeros((1, 1), np.float32))
     lowest: Raster = field(default_factory=lambda: np.zeros((1, 1), np.float32))
     scatter: float = math.nan
+    below: float = 0.0
+
+    @property
+    def quality(self) -> Quality:
+        return Quality(self.scatter, self.below)
 
     @classmethod
     def over(cls, low: Values, high: Values, cell: float = CELL) -> Ground:
@@ -127,7 +136,7 @@ class Ground:
 
         A second opinion beside `heights`: stray returns left aside, no point is judged.
         """
-        return self._each(xyz, lambda uv, z: z + self._tilt(uv) - _at(self.lowest, uv))
+        return self._each(xyz, lambda uv, z: z + self.tilt(uv) - _at(self.lowest, uv))
 
     def _each(self, xyz: Points, value: Callable[[Values, Values], Values]) -> NDArray[np.float32]:
         found = np.empty(len(xyz), np.float32)
@@ -155,7 +164,7 @@ class Ground:
     def _slope(self) -> Raster:
         return self.rise / self.cell
 
-    def _tilt(self, uv: Values) -> Values:
+    def tilt(self, uv: Values) -> Values:
         """Height (N,) of the plane at places (N, 2)."""
         height: Values = self.plane[0] * uv[:, 0] + self.plane[1] * uv[:, 1] + self.plane[2]
         return height
@@ -169,7 +178,7 @@ class Ground:
         local = xyz - self.low
         uv = local[:, :2] / self.cell + np.mod(self.low[:2] / self.cell, 1.0) - 0.5
         z = local[:, 2].astype(np.float64)
-        return uv, z - self._tilt(uv) if self.plane.any() else z
+        return uv, z - self.tilt(uv) if self.plane.any() else z
 
     def cells(self, uv: Values) -> NDArray[np.int64]:
         """The raster's cell of each place, numbered row by row."""
@@ -211,17 +220,25 @@ def find_ground(
         cell, window: see `height_above_ground`.
     """
     ground = Ground.over(low, high, cell)
-    lowest = _lowest(ground, pieces)
-    known = np.isfinite(lowest)
-    known &= ~strays(nearest(lowest, known))
-    ground.lowest = _lowest_nearby(lowest, known, ground.cell)
-    ground.plane = _plane(lowest, known, ground.cell, window)
-    lowest = _lowest(ground, pieces)
+    first, points = _lowest(ground, pieces)
+    known = np.isfinite(first)
+    known &= ~strays(nearest(first, known))
+    ground.plane = _plane(first, known, ground.cell, window)
+    noise = LowNoise(first, known, points)
+    lowest, _ = _lowest(ground, pieces, noise)
+    pits = noise.replace(lowest)
+    if len(pits):
+        known.ravel()[pits] = False
+    ground.lowest = _lowest_nearby(first, known, ground.cell)
+    del first, noise
+    if len(pits):
+        known.ravel()[pits] = np.isfinite(lowest.ravel()[pits])
+        known &= ~strays(nearest(lowest, known))
     flat = bare(lowest, known, ground.cell, window)
     ground.surface = smooth_fill(lowest, flat)
     del lowest, known
     release_memory()
-    count, total, ground.scatter = _near(ground, pieces)
+    count, total = _near(ground, pieces)
     refined = flat & (count > 0)
     if refined.any():
         np.divide(total, count, out=total, where=refined)
@@ -231,25 +248,35 @@ def find_ground(
     return ground
 
 
-def _lowest(ground: Ground, pieces: Callable[[], Iterable[Points]]) -> Raster:
-    lowest = np.full(ground.shape[0] * ground.shape[1], np.inf, np.float32)
+def _lowest(
+    ground: Ground, pieces: Callable[[], Iterable[Points]], noise: LowNoise | None = None
+) -> tuple[Raster, int]:
+    """The lowest point of each cell above the plane, and how many points there are; all of them
+    are shown to `noise`."""
+    lowest, count = np.full(ground.shape[0] * ground.shape[1], np.inf, np.float32), 0
     for uv, z in _places(ground, pieces()):
-        np.minimum.at(lowest, ground.cells(uv), z.astype(np.float32))
-    return lowest.reshape(ground.shape)
+        cells = ground.cells(uv)
+        np.minimum.at(lowest, cells, z.astype(np.float32))
+        count += len(z)
+        if noise is not None:
+            noise.add(cells, z + ground.tilt(uv), z)
+    return lowest.reshape(ground.shape), count
 
 
 def _near(
     ground: Ground, pieces: Callable[[], Iterable[Points]]
-) -> tuple[NDArray[np.int32], Values, float]:
-    """How many points of each cell are near the surface, the sum of their heights, and by how much
-    they scatter about it."""
+) -> tuple[NDArray[np.int32], Values]:
+    """How many points of each cell are near the surface, and the sum of their heights; the ground
+    gets to know how well points fit it."""
     count, total = np.zeros(ground.shape, np.int32), np.zeros(ground.shape)
-    scatter = Scatter(count.size)
+    scatter, points, deep = Scatter(count.size), 0, 0
     rise = ground.rise
     rise -= RISE * ground.cell
     np.maximum(rise, 0, out=rise)
     for uv, z in _places(ground, pieces()):
         above = z - _at(ground.surface, uv)
+        points += len(z)
+        deep += int(np.count_nonzero(above < -DEEP))
         near = np.abs(above) < NEAR + STEEP * _at(rise, uv)
         cells = ground.cells(uv)
         around = np.abs(above) < AROUND
@@ -257,7 +284,8 @@ def _near(
         at, inverse = np.unique(cells[near], return_inverse=True)
         count.reshape(-1)[at] += np.bincount(inverse, minlength=len(at)).astype(np.int32)
         total.reshape(-1)[at] += np.bincount(inverse, z[near], minlength=len(at))
-    return count, total, scatter.value()
+    ground.scatter, ground.below = scatter.value(), deep / max(points, 1)
+    return count, total
 
 
 def _places(ground: Ground, pieces: Iterable[Points]) -> Iterable[tuple[Values, Values]]:

@@ -1,6 +1,9 @@
-"""How exactly a cloud was measured: how much points of the ground scatter about it."""
+"""How well points fit the ground that was found: how much they scatter about it."""
 
 from __future__ import annotations
+
+import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +12,22 @@ MOST = 1 << 16  # cells that are looked at, spread evenly
 FEWEST = 4  # points of a cell that tell its scatter,
 ENOUGH = 20  # and cells that tell the cloud's
 SMOOTHEST = 10  # percent of the cells: grass and undergrowth are not noise
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How well points fit the ground that was found.
+
+    Attributes:
+        scatter: of points of the ground about it in metres; NaN: unknown.
+        below: share of all points that lie far below it (`salanet.sampling.ground.DEEP`).
+    """
+
+    scatter: float = math.nan
+    below: float = 0.0
+
+
+UNKNOWN = Quality()
 
 
 class Scatter:
