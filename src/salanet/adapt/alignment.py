@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from salanet.adapt import units, upright
 from salanet.adapt.cellsize import cell_size, trained_spacing
+from salanet.adapt.coordinates import doubtful
 from salanet.adapt.kind import DOMAINS, domain_of, find_axes
 from salanet.cloud import NO_LABEL, PointCloud
 from salanet.company import Company
@@ -41,7 +42,7 @@ class AlignmentOptions:
         units: "auto", or m, ft, us-ft, mm, cm.
         grid: cell size in metres; None for the model's own, "auto" for larger ones where the
             points are much sparser than in training.
-        up: "auto", "z", "y" or "-y".
+        up: "auto", "z", "-z", "y" or "-y".
         noise: points that the file flags as noise or withholds are seen like the others.
     """
 
@@ -68,7 +69,7 @@ class Alignment:
 
     Attributes:
         scale: metres per unit along the file's x, y and z.
-        up: what points up in the file, "z", "y" or "-y"; it becomes z.
+        up: what points up in the file, "z", "-z", "y" or "-y"; it becomes z.
         grid: size in metres of the cells to work with.
         zoom: factor on the coordinates of the cells, so that the network finds its own grid.
         intensity_scale: the intensity that becomes 1; None if the model has no such feature.
@@ -154,6 +155,7 @@ def examine(
             *about_points,
             *about_model,
             *found.remarks,
+            *doubtful(seen, grid, terrain),
             *about_grid,
             *about_arrays,
             *about_intensity,

@@ -27,7 +27,7 @@ NEXT_TO_NONE = 0.02
 
 
 class Axes(NamedTuple):
-    """Metres per unit along the file's x, y, z; what is up: "z", "y" or "-y"; what to say of it."""
+    """Metres per unit along the file's x, y, z; what is up (`upright.UPS`); what to say of it."""
 
     scale: tuple[float, float, float]
     up: str
@@ -38,7 +38,7 @@ class Axes(NamedTuple):
         seen = upright.turn(summary, self.up)
         if self.scale == (1.0, 1.0, 1.0):
             return seen
-        across, up = self.scale[0], self.scale[2 if self.up == "z" else 1]
+        across, up = self.scale[0], self.scale[2 if self.up in ("z", "-z") else 1]
         return replace(seen, xyz=seen.xyz * np.array([across, across, up]))
 
 
@@ -58,7 +58,8 @@ def find_axes(
     """
     standing = units.decide(unit, summary, grid, trained, where)
     found, remarks = upright.decide(up, summary, standing.scale[1])
-    settled = found == "z" and (up == "z" or upright.said_by(summary))
+    level = ("z", "-z")
+    settled = found in level and (up in level or upright.said_by(summary))
     if settled or upright.viewed(summary, standing.scale[1]):
         return Axes(standing.scale, found, [*standing.remarks, *remarks])
     lying = units.decide(unit, upright.turn(summary), grid, trained, where)

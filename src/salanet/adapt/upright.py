@@ -1,5 +1,5 @@
 """Which axis of a file points up: z, as nearly everywhere, y, as in scans from phones, or -y, as in
-what a camera sees.
+what a camera sees. -z, as in depths, is taken if somebody says so.
 
 What is built stands upright: floors, ceilings and tables lie across the vertical, walls, doors and
 most furniture along it. Seen from a wrong axis, walls that are turned about the vertical look
@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from salanet.remark import Remark
 from salanet.sampling.summary import Summary
 
-UPS = ("auto", "z", "y", "-y")
-WORDS = {"z": "z is up", "y": "y is up", "-y": "y points down"}
+UPS = ("auto", "z", "-z", "y", "-y")
+WORDS = {"z": "z is up", "-z": "z points down", "y": "y is up", "-y": "y points down"}
 FEWEST = 50  # flat patches: fewer tell nothing
 ALONG, ASIDE = 0.95, 0.15  # cosines between a normal and an axis: parallel; perpendicular
 FLOOR = 0.1  # share of the flat patches across y, for y to be up
@@ -62,11 +62,11 @@ DOUBT_VIEW = Remark(
 
 
 def turned(xyz: NDArray[np.float64], up: str = "y") -> NDArray[np.float64]:
-    """Coordinates (N, 3) as ones with z up; `up` is what points up in them, "z", "y" or "-y"."""
+    """Coordinates (N, 3) as ones with z up; `up` is what points up in them, one of `UPS`."""
     if up == "z":
         return xyz
     x, y, z = xyz.T
-    return np.stack([x, -z, y] if up == "y" else [x, z, -y], axis=1)
+    return np.stack({"-z": [x, -y, -z], "y": [x, -z, y], "-y": [x, z, -y]}[up], axis=1)
 
 
 def turn(summary: Summary, up: str = "y") -> Summary:
@@ -75,7 +75,8 @@ def turn(summary: Summary, up: str = "y") -> Summary:
         return summary
     lying = replace(summary, xyz=turned(summary.xyz, up))
     # What takes long to find, and is the same.
-    vars(lying).update(spacing=summary.spacing, normals=summary.normals[:, [0, 2, 1]])
+    normals = summary.normals if up == "-z" else summary.normals[:, [0, 2, 1]]
+    vars(lying).update(spacing=summary.spacing, normals=normals)
     return lying
 
 
@@ -85,13 +86,13 @@ def said_by(summary: Summary) -> bool:
 
 
 def decide(option: str, summary: Summary, scale: float = 1.0) -> tuple[str, list[str]]:
-    """What is up, "z", "y" or "-y", and what to say of it.
+    """What is up, "z", "-z", "y" or "-y", and what to say of it.
 
     Args:
         option: one of `UPS`; what it says goes.
         scale: metres per unit.
     """
-    if option in ("y", "-y"):
+    if option in ("-z", "y", "-y"):
         return option, [f"{WORDS[option]}, as asked; {SEEN}"]
     if summary.y_up and option == "auto":
         return "y", [SAID["format"]]

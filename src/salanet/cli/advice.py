@@ -10,6 +10,7 @@ ADVICE = {
     "backup-there": " (--restore), or go on with what was killed (--resume)",
     "clash": " (--into keeps them apart)",
     "degrees": " (--units m)",
+    "down": ": --up=-z, if so",
     "flagged": " (--noise labels them)",
     "kept": " (--keep none: label them too)",
     "import": " (--import MODULE, or the path of its file)",

@@ -38,7 +38,7 @@ def run(
     model: Annotated[str | None, tyro.conf.arg(aliases=["-m"])] = None,
     classes: str | None = None,
     points: str = "1M",
-    up: Literal["auto", "z", "y", "-y"] = "auto",
+    up: Literal["auto", "z", "-z", "y", "-y"] = "auto",
     units: Literal["auto", "m", "ft", "us-ft", "mm", "cm"] = "auto",
     columns: str | None = None,
     browser: bool = True,
@@ -61,7 +61,7 @@ def run(
             refines it on what was assigned (needs PyTorch). A file, or the name of a shipped one.
         classes: further classes that can be assigned, as in 'ground=2,car=30'.
         points: most points shown at once, as in 500k or 2M; a view has its own. All are edited.
-        up: the axis that points up (--up=-y: y points down).
+        up: the axis that points up (--up=-y, --up=-z: down).
         units: of the coordinates. By default what the file's reference system says, else found out.
         columns: what the columns of text files are, such as 'x,y,z,label'; _ skips one.
         browser: open the browser.

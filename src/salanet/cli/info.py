@@ -32,7 +32,7 @@ def run(
     files: tyro.conf.Positional[tuple[Path, ...]],
     columns: str | None = None,
     units: Literal["auto", "m", "ft", "us-ft", "mm", "cm"] = "auto",
-    up: Literal["auto", "z", "y", "-y"] = "auto",
+    up: Literal["auto", "z", "-z", "y", "-y"] = "auto",
     json: bool = False,
 ) -> int:
     """Describe point clouds: format, points, extent, reference system, attributes, classes, and
@@ -42,7 +42,7 @@ def run(
         files: point clouds in any format, folders of them, or patterns such as 'tiles/*.laz'.
         columns: what the columns of text files are, such as 'x,y,z,intensity'; _ skips one.
         units: of the coordinates. By default what the file's reference system says, else found out.
-        up: the axis that points up (--up=-y: y points down); auto: z, unless the cloud plainly lies
+        up: the axis that points up (--up=-y, --up=-z: down); auto: z, unless the cloud plainly lies
             on its side or is what a camera sees.
         json: print a list with all of it as JSON.
     """

@@ -35,7 +35,7 @@ def run(
     votes: int = 1,
     regularise: bool = False,
     units: Literal["auto", "m", "ft", "us-ft", "mm", "cm"] = "auto",
-    up: Literal["auto", "z", "y", "-y"] = "auto",
+    up: Literal["auto", "z", "-z", "y", "-y"] = "auto",
     grid: float | Literal["auto"] | None = None,
     noise: bool = False,
     vertices: bool = False,
@@ -75,7 +75,7 @@ def run(
         regularise: put isolated points and small islands of a class right by what is around them,
             as far as the model is not sure of them.
         units: of the coordinates. By default what the file's reference system says, else found out.
-        up: the axis that points up (--up=-y: y points down); auto: z, unless the cloud plainly lies
+        up: the axis that points up (--up=-y, --up=-z: down); auto: z, unless the cloud plainly lies
             on its side or is what a camera sees.
         grid: size in metres of the cells to work with. Default: the model's; auto: larger ones
             where the points are much sparser than in training.

@@ -42,7 +42,7 @@ def run(
     view: Literal["oblique", "top"] = "oblique",
     point_size: int | None = None,
     legend: bool = True,
-    up: Literal["auto", "z", "y", "-y"] = "auto",
+    up: Literal["auto", "z", "-z", "y", "-y"] = "auto",
     units: Literal["auto", "m", "ft", "us-ft", "mm", "cm"] = "auto",
     columns: str | None = None,
     vertices: bool = False,
@@ -70,7 +70,7 @@ def run(
         view: of the picture: aslant, or from above.
         point_size: of the picture's points in pixels. Default: large enough to close gaps.
         legend: of the picture: what its colours mean, the share of each class, and a bar of scale.
-        up: the axis that points up (--up=-y: y points down); auto: z, unless the cloud plainly lies
+        up: the axis that points up (--up=-y, --up=-z: down); auto: z, unless the cloud plainly lies
             on its side or is what a camera sees.
         units: of the coordinates, to know rooms, whose ceiling is cut. By default what the file's
             reference system says, else found out.

@@ -21,7 +21,7 @@ def framed(sample: Sample, up: str = "auto", units: str = "auto") -> Sample:
     Its coordinates stay those of the file.
 
     Args:
-        up: "z", "y", "-y", or "auto": z, unless the cloud plainly lies on its side.
+        up: "z", "-z", "y", "-y", or "auto": z, unless the cloud plainly lies on its side.
         units: m, ft, us-ft, mm, cm, or "auto": what the reference system says, else found out.
 
     Raises:

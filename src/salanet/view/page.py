@@ -51,6 +51,7 @@ CELLS = 192  # along the longest side, to find how far points are apart
 # Of the file's x, y and z: which drawn axis each is, and with which sign.
 FILE_AXES = {
     "z": ((0, 1), (1, 1), (2, 1)),
+    "-z": ((0, 1), (1, -1), (2, -1)),
     "y": ((0, 1), (2, 1), (1, -1)),
     "-y": ((0, 1), (2, -1), (1, 1)),
 }

@@ -45,7 +45,7 @@ class Sample:
         crs: the file's reference system, if it names one.
         upright: the format itself says that z points up.
         y_up, metric: the format itself says that y points up, that coordinates are metres.
-        up: what points up in the file, "z", "y" or "-y" (see `salanet.view.frame`).
+        up: what points up in the file, "z", "-z", "y" or "-y" (see `salanet.view.frame`).
         unit: metres that a unit of the coordinates is long.
         company: of these points and the strays that were left out; None if nobody looked.
     """

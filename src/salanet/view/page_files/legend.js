@@ -13,7 +13,7 @@ function make(kind, inside, attributes = {}) {
 function captionOf(panel) {
   const shown = panel.detail?.whole ? `all ${count(panel.detail.shown)} of ${count(panel.total)} points that are here` : panel.shown < panel.total ? `${count(panel.shown)} of ${count(panel.total)} points` : `${count(panel.total)} points`;
   const mode = modeOf(panel), name = LABELS[mode] ? LABELS[mode].toLowerCase() : label(mode);
-  return `${shown} · ${name}${panel.up === "z" ? "" : panel.up === "y" ? " · y is up" : " · y points down"}`;
+  return `${shown} · ${name}${panel.up === "z" ? "" : { "-z": " · z points down", y: " · y is up", "-y": " · y points down" }[panel.up]}`;
 }
 
 function captions() {
