@@ -32,6 +32,7 @@ Change = Callable[[Cloud, np.random.Generator], Cloud]
 SHOWN = ("ground", "low vegetation", "medium vegetation", "high vegetation", "building", "other")
 # What a remark that doubts the labels has in it.
 DOUBTS = ("in doubt", "expected to be right", "expect less", "unlikely to be of use", "next to")
+DOUBTS += ("shapes are lost", "seems to point down")
 
 
 def thinned(share: float) -> Change:
@@ -67,6 +68,20 @@ def strips(period: float, width: float) -> Change:
         return c.rows(np.flatnonzero(along % period < width))
 
     return change
+
+
+def low_noise(share: float) -> Change:
+    """Echoes that took a way round."""
+
+    def change(c: Cloud, rng: np.random.Generator) -> Cloud:
+        down = np.where(rng.random(len(c)) < share, rng.uniform(1, 8, len(c)), 0)
+        return moved(c, c.xyz - np.outer(down, [0, 0, 1]))
+
+    return change
+
+
+def rounded(step: float) -> Change:
+    return lambda c, _: moved(c, np.round(c.xyz / step) * step)
 
 
 def bare(c: Cloud, _: np.random.Generator) -> Cloud:
@@ -106,6 +121,9 @@ CHANGES: dict[str, Change] = {
     "noise of 30 cm": noisy(0.3, 0.3),
     "two flight lines, 10 cm apart": flight_lines(0.1),
     "two flight lines, 25 cm apart": flight_lines(0.25),
+    "one point in 250 is 1 to 8 m too low": low_noise(1 / 250),
+    "one point in 100 is 1 to 8 m too low": low_noise(1 / 100),
+    "rounded to 0.5 m": rounded(0.5),
     "photographed": photographed,
     "lines of 0.2 m every metre": strips(1.0, 0.2),
     "strips of 6 m every 10 m": strips(10.0, 6.0),
@@ -113,6 +131,7 @@ CHANGES: dict[str, Change] = {
     "on a slope of 25°": tilted(25),
     "heights times 0.6": scaled(0.6),
     "heights times 1.5": scaled(1.5),
+    "z points down": scaled(-1),
 }
 
 

@@ -9,7 +9,7 @@ namespace {
 
 constexpr double kPit = 1.0, kBand = 0.75;  // metres
 constexpr int64_t kSquare = 5, kReach = kSquare / 2;  // cells
-constexpr double kShare = 0.004, kDense = 2.0, kSmooth = 0.5;
+constexpr double kShare = 0.01, kDense = 2.0, kSmooth = 0.5;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 }  // namespace

@@ -16,7 +16,7 @@ from salanet.sampling.raster import Mask, Raster
 PIT = 1.0  # metres that low noise lies below its surroundings, and below what else its cell holds
 SQUARE = 5  # cells: of surroundings and company
 BAND = 0.75  # metres up and down: company
-SHARE = 0.004  # of the points that the square holds on average; fewer are no company
+SHARE = 0.01  # of the points that the square holds on average; fewer are no company
 SMOOTH = 0.5  # of the cells around, that are as high where low noise was
 DENSE = 2.0  # points of an average cell; of fewer none has company
 
