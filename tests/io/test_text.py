@@ -72,11 +72,96 @@ def test_a_column_spec_names_them(tmp_path: Path) -> None:
     cloud.label = np.array([2, 2], np.int32)
     cloud.attributes["confidence"] = np.array([0.1, 0.5], np.float32)
     remarks = io.write(tmp_path / "b.txt", cloud)
-    assert (tmp_path / "b.txt").read_text() == "9 8 1 2 3 4 2 0.1\n9 8 1 2 3 4 2 0.5\n"
+    header = "# column_1 time x y z intensity label confidence\n"
+    assert (tmp_path / "b.txt").read_text() == header + "9 8 1 2 3 4 2 0.1\n9 8 1 2 3 4 2 0.5\n"
     assert remarks == [
-        "the file has no header; its columns are now "
+        "the file had no header; a line before its points names its columns: "
         "column_1, time, x, y, z, intensity, label, confidence"
     ]
+
+
+def test_columns_of_a_spec_add_no_header(tmp_path: Path) -> None:
+    cloud = read(tmp_path, "a.txt", "1 2 3 4 5 6 7\n", "x,y,z,intensity,r,g,b")
+    assert io.write(tmp_path / "b.txt", cloud) == []
+    assert (tmp_path / "b.txt").read_text() == "1 2 3 4 5 6 7\n"
+
+
+@pytest.mark.parametrize(
+    "name, content, written",
+    [
+        ("a.xyz", "1.5 2 3\n", "# x y z label\n1.5 2 3 5\n"),
+        ("a.xyz", "1 2 3 4\n", "# x y z intensity label\n1 2 3 4 5\n"),
+        ("a.txt", "// by hand\n1;2;3;7;8;9\n", "// by hand\n# x;y;z;r;g;b;label\n1;2;3;7;8;9;5\n"),
+        ("a.asc", "1\t2\t3\r\n", "# x\ty\tz\tlabel\r\n1\t2\t3\t5\r\n"),
+        ("a.txt", "1;2;3;\n" * 2, "# x;y;z;label;\n" + "1;2;3;5;\n" * 2),
+        ("a.csv", "1,2,3\n", "x,y,z,label\n1,2,3,5\n"),
+        ("a.csv", "1\n1,2,3\n", "1\nx,y,z,label\n1,2,3,5\n"),
+        (
+            "a.pts",
+            "1\n1 2 3 4 7 8 9\n",
+            "1\n# x y z intensity r g b label\n1 2 3 4 7 8 9 5\n",
+        ),
+    ],
+)
+def test_a_file_without_header_gets_one_with_its_new_column(
+    tmp_path: Path, name: str, content: str, written: str
+) -> None:
+    cloud = read(tmp_path, name, content)
+    cloud.label = np.full(len(cloud), 5, np.int32)
+    target = tmp_path / f"b{Path(name).suffix}"
+    assert len(io.write(target, cloud)) == 1
+    assert target.read_bytes() == written.encode()
+    back = io.read(target)
+    assert set(back.label.tolist()) == {5}
+    assert set(back.arrays()) == set(cloud.arrays())
+    io.write(tmp_path / f"c{Path(name).suffix}", back)
+    assert (tmp_path / f"c{Path(name).suffix}").read_bytes() == written.encode()
+
+
+def test_names_of_classes_come_with_the_header(tmp_path: Path) -> None:
+    cloud = read(tmp_path, "a.xyz", "1 2 3\n")
+    cloud.label, cloud.class_names = np.array([1], np.int32), {1: "wall"}
+    io.write(tmp_path / "b.xyz", cloud)
+    assert (tmp_path / "b.xyz").read_text() == "# label 1 wall\n# x y z label\n1 2 3 1\n"
+    assert io.read(tmp_path / "b.xyz").class_names == {1: "wall"}
+
+
+def test_columns_that_only_pts_has_without_a_header(tmp_path: Path) -> None:
+    cloud = read(tmp_path, "a.pts", "1\n1 2 3 4 7 8 9\n")
+    assert len(io.write(tmp_path / "b.xyz", cloud)) == 1
+    assert (tmp_path / "b.xyz").read_text() == "1\n# x y z intensity r g b\n1 2 3 4 7 8 9\n"
+    assert io.read(tmp_path / "b.xyz").rgb.tolist() == [[7, 8, 9]]
+
+
+def test_a_fourth_column_is_the_label_where_classes_are_named(tmp_path: Path) -> None:
+    content = "# label 2 ground\n# label 6 roof\n1 2 3 2\n1 2 4 6\n"
+    cloud = read(tmp_path, "a.xyz", content)
+    assert cloud.label.tolist() == [2, 6] and cloud.intensity is None
+    io.write(tmp_path / "b.xyz", cloud)
+    assert (tmp_path / "b.xyz").read_text() == content
+    cloud.class_names = {}
+    io.write(tmp_path / "b.xyz", cloud)
+    assert (tmp_path / "b.xyz").read_text() == "# x y z label\n1 2 3 2\n1 2 4 6\n"
+
+
+@pytest.mark.parametrize("values", [["1", "2", "6"], ["1.0e+00", "2.0e+00", "6.0e+00"]])
+def test_a_fourth_column_that_may_be_labels(tmp_path: Path, values: list[str]) -> None:
+    rows = [f"1 {i} 3 {value}" for i in range(20) for value in values]
+    cloud = read(tmp_path, "a.xyz", "\n".join(rows))
+    assert cloud.label is None and cloud.intensity[:3].tolist() == [1, 2, 6]
+    assert cloud.source.remarks == [
+        "the 4th of its columns is taken for intensity: with 3 values, whole numbers from 1 to 6, "
+        "it may be labels; name its columns then, as in 'x,y,z,label'"
+    ]
+    assert cloud.source.remarks[0].code == "columns"
+    named = io.read(tmp_path / "a.xyz", columns="x,y,z,intensity")
+    assert named.source.remarks == []
+
+
+@pytest.mark.parametrize("values", ["0", "0.5 1", "1 300", " ".join(map(str, range(40))), "nan 1"])
+def test_a_fourth_column_that_is_intensity(tmp_path: Path, values: str) -> None:
+    rows = [f"1 {i} 3 {value}" for i in range(20) for value in values.split()]
+    assert read(tmp_path, "a.xyz", "\n".join(rows)).source.remarks == []
 
 
 def test_new_columns_extend_the_header(tmp_path: Path) -> None:
@@ -131,7 +216,7 @@ def test_random_values_survive(tmp_path: Path, data: st.DataObject) -> None:
         ("1 2 3\n4 5 six\n", "line 2: 'six' is not a number"),
         ("1 2 3\n" * 2000 + "4 5 \x1b[31m\n", r"line 2001: '\\x1b\[31m' is not a number"),
         ("x y z label\n1 2 3\n", "header names 4 columns, the first point has 3"),
-        ("a b c\n1 2 3\n", "no x, y and z among its columns: a, b, c"),
+        ("a b c\n1 2 3\n", "no x, y and z among its columns: a, b, c; name its columns, as in"),
         ("x y y\n1 2 3\n", "two columns have one name"),
         ("1 2\n", "2 columns and no header: name its columns"),
         ("1 2 3 4 5 6 7 8\n", "name its columns, as in 'x,y,z,r,g,b,label'"),
@@ -195,7 +280,10 @@ def test_scans_in_one_file(tmp_path: Path) -> None:
     assert cloud.intensity.tolist() == [4, 5, 6]
     cloud.label = np.array([7, 8, 9], np.int32)
     io.write(tmp_path / "b.pts", cloud)
-    assert (tmp_path / "b.pts").read_text() == "2\n1 2 3 4 7\n2 3 4 5 8\n1\n3 4 5 6 9\n"
+    header = "# x y z intensity label\n"
+    written = f"2\n{header}1 2 3 4 7\n2 3 4 5 8\n1\n3 4 5 6 9\n"
+    assert (tmp_path / "b.pts").read_text() == written
+    assert io.read(tmp_path / "b.pts").label.tolist() == [7, 8, 9]
     io.write(tmp_path / "b.pts", PointCloud(np.ones((2, 3)), source=cloud.source))
     assert (tmp_path / "b.pts").read_text() == "2\n1 1 1\n1 1 1\n"
 
@@ -221,3 +309,79 @@ def test_whole_numbers_of_64_bits_with_and_without_a_sign(tmp_path: Path) -> Non
     assert cloud.attributes["t"].dtype == np.uint64 and cloud.attributes["t"][-1] == 2**64 - 1
     assert convert(tmp_path / "a.txt", tmp_path / "b.laz") == []
     assert io.read(tmp_path / "b.laz").attributes["t"][-1] == 2**64 - 1
+
+
+DECIMAL_COMMAS = [
+    "770600,160, 6277566,060, 21,510\n770600,250, 6277566,420, 21,700\n",
+    "770600,160,6277566,060,21,510\n770600,250,6277566,420,21,700\n",
+    "0,16,-7,06,21,5\n0,05,-7,42,21,07\n",
+    "X,Y,Z\n1,5, 2,5, 3,5\n",
+    "1,05,2,50,3,50,868\n1,15,2,50,3,50,900\n",
+]
+
+
+@pytest.mark.parametrize("content", DECIMAL_COMMAS)
+def test_decimal_commas_between_commas(tmp_path: Path, content: str) -> None:
+    said = r"line [12]: '[0-9]+,[0-9]+' seems to be one number with a decimal comma.*decimal points"
+    with pytest.raises(FileError, match=said) as caught:
+        read(tmp_path, "a.csv", content)
+    assert caught.value.code == "columns"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "1000,2000,3000,120,110,100\n1001,2001,3001,120,110,9\n",
+        "1000,2000,3000,012,034,056\n1001,2001,3001,120,110,009\n",
+        "1.5,2.5,3.5,120,110,100\n",
+        "1000, 2000, 3000, 012, 110, 100\n",
+        "r,x,g,y,b,z\n1,05,2,06,3,07\n",
+    ],
+)
+def test_commas_between_whole_numbers(tmp_path: Path, content: str) -> None:
+    assert read(tmp_path, "a.csv", content).rgb is not None
+
+
+def test_whole_numbers_that_look_like_fractions_can_be_named(tmp_path: Path) -> None:
+    cloud = read(tmp_path, "a.csv", DECIMAL_COMMAS[1], "x,y,z,r,g,b")
+    assert cloud.xyz[0].tolist() == [770600, 160, 6277566]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "id,northing,easting,elevation",
+        "id,Hochwert,Rechtswert,Höhe",
+        "id,NORDWERT,OSTWERT,HOEHE",
+        "# id,Northing,Easting,Height",
+    ],
+)
+def test_coordinates_as_surveyors_call_them(tmp_path: Path, header: str) -> None:
+    content = f"{header}\n7,2.5,1.5,3.5\n"
+    cloud = read(tmp_path, "a.csv", content)
+    assert cloud.xyz.tolist() == [[1.5, 2.5, 3.5]]
+    assert io.write(tmp_path / "b.csv", cloud) == []
+    assert (tmp_path / "b.csv").read_bytes() == content.encode()
+
+
+def test_x_y_and_z_go_before_what_surveyors_call_them(tmp_path: Path) -> None:
+    cloud = read(tmp_path, "a.csv", "easting,northing,elevation,x,y,z\n1,2,3,4,5,6\n")
+    assert cloud.xyz.tolist() == [[4, 5, 6]]
+    cloud.source = None
+    io.write(tmp_path / "b.ply", cloud)
+    assert io.read(tmp_path / "b.ply").xyz.tolist() == [[4, 5, 6]]
+
+
+def test_a_header_in_latin_1(tmp_path: Path) -> None:
+    content = "Rechtswert;Hochwert;Höhe\r\n1;2;3\r\n".encode("latin-1")
+    (tmp_path / "a.csv").write_bytes(content)
+    cloud = io.read(tmp_path / "a.csv")
+    assert cloud.xyz.tolist() == [[1, 2, 3]]
+    io.write(tmp_path / "b.csv", cloud)
+    assert (tmp_path / "b.csv").read_bytes() == content
+    cloud.attributes["建物"] = np.array([4])  # which Latin-1 has no letters for
+    io.write(tmp_path / "b.csv", cloud)
+    assert (tmp_path / "b.csv").read_text().splitlines()[0] == "Rechtswert;Hochwert;Höhe;建物"
+    (tmp_path / "a.csv").write_bytes(content + "Höhe".encode("latin-1"))
+    with pytest.raises(FileError, match="is not UTF-8"):
+        io.read(tmp_path / "a.csv")

@@ -8,6 +8,7 @@ from salanet.remark import Remark
 ADVICE = {
     "backup": " (--restore brings it back)",
     "backup-there": " (--restore), or go on with what was killed (--resume)",
+    "columns": " (--columns)",
     "clash": " (--into keeps them apart)",
     "degrees": " (--units m)",
     "down": ": --up=-z, if so",

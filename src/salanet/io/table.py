@@ -4,7 +4,7 @@ Names are matched without regard to case:
 
 | field     | columns                                                                        |
 |-----------|--------------------------------------------------------------------------------|
-| xyz       | x y z                                                                          |
+| xyz       | x y z; easting northing elevation, as surveyors call them (`SURVEYED`)         |
 | rgb       | red green blue, r g b, diffuse_red …, Rf Gf Bf; 8 bits, 16 bits (used when a   |
 |           | value exceeds 255), 0–1, or 0–255 with fractions; else rgb, rgba: packed into  |
 |           | 32 bits, as the Point Cloud Library does                                       |
@@ -20,6 +20,7 @@ several values a point, text. Colours that are NaN are black.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from numpy.typing import NDArray
 
 from salanet.cloud import PointCloud
 from salanet.errors import FileError
+from salanet.remark import Remark
 
 Column = NDArray[Any]
 NAMES: dict[str, list[tuple[str, ...]]] = {
@@ -52,7 +54,14 @@ SPELT = {
     "return_number": ("returnnumber",),
     "number_of_returns": ("numberofreturns", "numreturns"),
 }
-PACKED = [("rgb",), ("rgba",)]  # colours in one column of 32 bits
+PACKED: list[tuple[str, ...]] = [("rgb",), ("rgba",)]  # colours in one column of 32 bits
+SURVEYED = [
+    (*plane.split(), up)
+    for plane in ("easting northing", "rechtswert hochwert", "ostwert nordwert")
+    for up in ("z", "elevation", "height", "höhe", "hoehe")
+]
+READ = {"xyz": SURVEYED, "rgb": PACKED}  # but no names for new columns
+FEW = 32  # values of a column that may be classes
 FOURTH = np.uint32(0xFF000000)  # the bits beside the colours: 0, or an opacity
 
 
@@ -78,6 +87,12 @@ class Table:
         return np.column_stack([self.columns[name] for name in names])
 
 
+def has_xyz(names: Iterable[str]) -> bool:
+    """Whether `to_cloud` finds coordinates among columns of these names."""
+    lower = {name.lower() for name in names}
+    return any(lower.issuperset(choice) for choice in NAMES["xyz"] + SURVEYED)
+
+
 def to_cloud(path: Path, columns: dict[str, Column]) -> tuple[PointCloud, Table]:
     """Recognise the fields among the columns; the cloud comes without a source.
 
@@ -87,7 +102,7 @@ def to_cloud(path: Path, columns: dict[str, Column]) -> tuple[PointCloud, Table]
     table = Table(columns)
     lower = {name.lower(): name for name in reversed(columns)}
     for role, choices in NAMES.items():
-        for choice in choices + (PACKED if role == "rgb" else []):
+        for choice in choices + READ.get(role, []):
             if all(name in lower for name in choice):
                 table.roles[role] = tuple(lower[name] for name in choice)
                 if role == "xyz" or field_of(table, role) is not None:
@@ -148,6 +163,22 @@ def field_of(table: Table, role: str) -> Column | None:
         return None
     labels = codes.astype(np.int32)
     return labels if np.array_equal(labels, codes) else None
+
+
+def maybe_labels(column: Column) -> list[str]:
+    """A remark if a column (N,), the fourth, holds a few small whole numbers, each many times."""
+    low, high = column.min(), column.max()
+    if not -1 <= low < high < 256:
+        return []
+    whole = column.astype(np.int64)
+    values = np.count_nonzero(np.bincount(whole + 1))
+    if values > min(FEW, len(column) // 10) or not np.array_equal(whole, column):
+        return []
+    text = (
+        f"the 4th of its columns is taken for intensity: with {values} values, whole numbers from "
+        f"{low:g} to {high:g}, it may be labels; name its columns then, as in 'x,y,z,label'"
+    )
+    return [Remark(text, "columns")]
 
 
 def _unpacked(stored: Column) -> Column | None:

@@ -6,7 +6,8 @@ header line (plain, or behind # or //), else by their number:
 | columns | are                                   |
 |---------|---------------------------------------|
 | 3       | x y z                                 |
-| 4       | x y z intensity                       |
+| 4       | x y z intensity, or x y z label where |
+|         | comments name classes                 |
 | 6       | x y z r g b                           |
 | 7       | x y z intensity r g b, in .pts only   |
 
@@ -14,8 +15,9 @@ The delimiter is the first of `;`, tab and `,` found in the first row, otherwise
 end of each row stays. Columns of whole numbers stay whole numbers, and numbers with more digits
 than float64 holds are written again as they were. A line holding only the number of points may
 come before them, in .pts files before each of several scans. UTF-8 and, behind a byte order mark,
-UTF-16. New files have a header: plain in .csv, behind # in the others, which also hold the names
-of classes, as in `# label 0 ceiling`.
+UTF-16; Latin-1 where that is in the first line alone. New files have a header, and those without
+one get it where they would be read as other columns than were written: plain in .csv, behind # in
+the others, which also hold the names of classes, as in `# label 0 ceiling`.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import islice, pairwise
 from pathlib import Path
@@ -40,6 +42,7 @@ from salanet.io import rows, table
 BY_COUNT = {3: "x,y,z", 4: "x,y,z,intensity", 6: "x,y,z,r,g,b"}
 BY_COUNT_PTS = BY_COUNT | {7: "x,y,z,intensity,r,g,b"}
 COMMENTS = ("#", "//")
+NAME_THEM = "name its columns, as in 'x,y,z,r,g,b,label'"
 GUESS_ROWS = 1000
 MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -49,6 +52,8 @@ MARKS = {
 WHOLE = (np.dtype(np.int64), np.dtype(np.uint64))
 DIGITS = 17  # that tell every float64
 LONG = re.compile(rf"(?<![0-9.])[0-9.]{{{DIGITS + 1}}}")
+# Three numbers with decimal commas, and commas between them; the groups are the fractions.
+COMMAS = re.compile(",".join([r"\s*[+-]?(?:0|[1-9][0-9]*),([0-9]+)\s*"] * 3) + "(?:,|$)")
 
 
 @dataclass
@@ -63,14 +68,19 @@ class TextSource:
     encoding: str = "utf-8"
     trailing: bool = False  # rows end with a delimiter
     words: dict[str, NDArray[np.str_]] = field(default_factory=dict)  # of columns too long to hold
+    numbered: bool = False  # what the columns are is known by their number alone
 
     @property
     def remarks(self) -> list[str]:
         """What was decided, or cannot be used, one line each."""
-        return [
+        found = [
             f"'{name}' has more digits than float64 holds: only text files keep all of them"
             for name in self.words
         ]
+        intensity = self.table.columns.get("intensity")
+        if self.numbered and len(self.table.columns) == 4 and intensity is not None:
+            found += table.maybe_labels(intensity)
+        return found
 
 
 def read(path: Path, columns: str | None = None) -> PointCloud:
@@ -91,6 +101,8 @@ def read(path: Path, columns: str | None = None) -> PointCloud:
         raise FileError(path, "holds no points")
     delimiter = next((d for d in (";", "\t", ",") if d in points[0].strip()), None)
     _check_first(path, points[0], numbers[0] + 1)
+    if delimiter == "," and columns is None:
+        _check_commas(path, points, head, numbers[0] + 1)
     trailing = delimiter is not None and points[0].rstrip(" ").endswith(delimiter)
     if delimiter is not None and trailing:
         points = [line.rstrip(" ").removesuffix(delimiter) for line in points]
@@ -99,14 +111,16 @@ def read(path: Path, columns: str | None = None) -> PointCloud:
         if i != counted and not class_names.is_name(line):
             header = i if _header_names(path, line, delimiter, width) else header
     named = _header_names(path, head[header], delimiter, width) if header is not None else None
-    names = column_names(path, columns, named, width)
+    classes = class_names.from_lines(head)
+    names = column_names(path, columns, named, width, bool(classes))
     parsed = _parse(path, points, delimiter, width, [i + 1 for i in numbers])
     cloud, found = table.to_cloud(path, dict(zip(names, parsed, strict=True)))
     words = _long_words(points, delimiter, found.columns) if long else {}
+    numbered = columns is None and header is None
     cloud.source = TextSource(
-        delimiter, newline, head, header, counted, found, scans, encoding, trailing, words
+        delimiter, newline, head, header, counted, found, scans, encoding, trailing, words, numbered
     )
-    cloud.class_names = class_names.from_lines(head)
+    cloud.class_names = classes
     return cloud
 
 
@@ -117,6 +131,9 @@ def _decoded(path: Path) -> tuple[str, str]:
     try:
         return data.decode(encoding), encoding
     except UnicodeDecodeError as error:
+        first, _, rest = data.partition(b"\n")
+        if encoding == "utf-8" and rest.isascii() and first.decode("latin-1").strip().isprintable():
+            return data.decode("latin-1"), "latin-1"
         what = encoding.removesuffix("-sig").upper()
         raise FileError(path, f"not a text file (byte {error.start} is not {what})") from None
 
@@ -182,6 +199,29 @@ def _check_first(path: Path, line: str, number: int) -> None:
         )
 
 
+def _check_commas(path: Path, lines: list[str], head: list[str], number: int) -> None:
+    """Raise FileError if commas seem to be within the numbers as well as between them.
+
+    Fractions are told by the zeros that they begin with, or by blanks after every second comma.
+    """
+    width = lines[0].count(",")
+    found = [match for line in lines[:GUESS_ROWS] if (match := COMMAS.match(line))]
+    if len(found) < min(len(lines), GUESS_ROWS) or any(h.count(",") == width for h in head):
+        return
+    fractions = [*zip(*(match.groups() for match in found), strict=True)]
+    zeros = [any(len(f) > 1 and f.startswith("0") for f in column) for column in fractions]
+    even = len({len(f) for column in fractions for f in column}) == 1
+    if all(zeros) or (even and any(zeros)) or all(", " in match[0] for match in found):
+        pair = ",".join(lines[0].split(",")[:2]).strip()
+        raise FileError(
+            path,
+            f"line {number}: '{pair}' seems to be one number with a decimal comma, and commas are "
+            "between the columns, too: write it again with decimal points, or with ';' or tabs "
+            "between the columns and then '.' for every ','; "
+            "if these are columns of whole numbers, name them, as in 'x,y,z,r,g,b'",
+        ).about("columns")
+
+
 def _header_names(path: Path, line: str, delimiter: str | None, width: int) -> list[str]:
     """The names in a header line; none if it is a blank line or a mere comment."""
     comment = line.lstrip().startswith(COMMENTS)
@@ -191,31 +231,46 @@ def _header_names(path: Path, line: str, delimiter: str | None, width: int) -> l
         names.pop()
     if len(names) != width:
         names = [name.strip("\"'") for name in re.split(r"[\s,;]+", bare)]
-    if comment and (len(names) != width or not {"x", "y", "z"} <= {n.lower() for n in names}):
+    if comment and (len(names) != width or not table.has_xyz(names)):
         return []
     if bare and len(names) != width:
         raise FileError(path, f"the header names {len(names)} columns, the first point has {width}")
     return names if bare else []
 
 
-def column_names(path: Path, spec: str | None, header: list[str] | None, width: int) -> list[str]:
-    """Names for `width` columns: from the user's spec, else the header, else by their number."""
+def column_names(
+    path: Path, spec: str | None, header: list[str] | None, width: int, classes: bool = False
+) -> list[str]:
+    """Names for `width` columns: from the user's spec, else the header, else by their number.
+
+    `classes` are named in the file.
+    """
     if spec is not None:
         names = [name.strip() for name in spec.split(",")]
     elif header is not None:
         names = header
     else:
-        known = BY_COUNT_PTS if path.suffix.lower() == ".pts" else BY_COUNT
-        if width not in known:
-            hint = "name its columns, as in 'x,y,z,r,g,b,label'"
-            raise FileError(path, f"{width} columns and no header: {hint}")
-        names = known[width].split(",")
+        names = _by_number(path.suffix.lower(), width, classes)
+        if not names:
+            text = f"{width} columns and no header: {NAME_THEM}"
+            raise FileError(path, text).about("columns")
     names = [f"column_{i}" if n in ("", "_") else n for i, n in enumerate(names, 1)]
     if len(names) != width:
         raise FileError(path, f"{len(names)} columns are named, the first point has {width}")
     if len(set(names)) < width:
         raise FileError(path, f"two columns have one name: {', '.join(names)}")
+    if not table.has_xyz(names):
+        text = f"no x, y and z among its columns: {', '.join(names)}; {NAME_THEM}"
+        raise FileError(path, text).about("columns")
     return names
+
+
+def _by_number(suffix: str, width: int, classes: bool) -> list[str]:
+    """What so many columns without a header are; none where nobody knows."""
+    if classes and width == 4:
+        return ["x", "y", "z", "label"]
+    known = BY_COUNT_PTS if suffix == ".pts" else BY_COUNT
+    return known[width].split(",") if width in known else []
 
 
 def _parse(
@@ -275,7 +330,12 @@ def write(path: Path, cloud: PointCloud) -> list[str]:
         head, counted = (["0", ""], 0) if suffix == ".pts" else ([""], None)
         delimiter = "," if suffix == ".csv" else None
         source = TextSource(delimiter, "\n", head, len(head) - 1, counted, table.Table({}))
-    head, remarks = _new_head(source, [*columns], suffix)
+    remarks = []
+    if not _tells(source, [*columns], suffix, cloud.class_names):
+        source = replace(source, head=[*source.head, ""], header=len(source.head))
+        said = ", ".join(columns)
+        remarks = [f"the file had no header; a line before its points names its columns: {said}"]
+    head = _new_head(source, [*columns], suffix)
     sizes = source.scans if sum(source.scans) == len(cloud) else [len(cloud)]
     if source.counted is not None and int(head[source.counted]) != sizes[0]:
         head[source.counted] = str(sizes[0])
@@ -286,7 +346,7 @@ def write(path: Path, cloud: PointCloud) -> list[str]:
     written = [_as_written(source, name, column) for name, column in columns.items()]
     delimiter = source.delimiter or " "
     end = delimiter * source.trailing + source.newline
-    with path.open("w", encoding=source.encoding, newline="") as file:
+    with path.open("w", encoding=_encoding(source, head), newline="") as file:
         file.writelines(line + source.newline for line in head)
         start = 0
         for size in sizes:
@@ -298,13 +358,19 @@ def write(path: Path, cloud: PointCloud) -> list[str]:
     return remarks
 
 
-def _new_head(source: TextSource, new: list[str], suffix: str) -> tuple[list[str], list[str]]:
-    """The lines before the points of a file with these columns, and remarks."""
+def _tells(source: TextSource, new: list[str], suffix: str, names: dict[int, str]) -> bool:
+    """Whether there is a header, or whoever read the file without one will read `new` again."""
+    if source.header is not None or (new == [*source.table.columns] and not source.numbered):
+        return True
+    classes = bool(names) and bool(class_names.from_lines(source.head))
+    return new == _by_number(suffix, len(new), classes)
+
+
+def _new_head(source: TextSource, new: list[str], suffix: str) -> list[str]:
+    """The lines before the points of a file with these columns."""
     head, old, delimiter = list(source.head), list(source.table.columns), source.delimiter or " "
-    if new == old:
-        return head, []
-    if source.header is None:
-        return head, [f"the file has no header; its columns are now {', '.join(new)}"]
+    if source.header is None or (new == old and head[source.header]):
+        return head
     line = head[source.header].rstrip()
     end = delimiter * source.trailing
     if line and new[: len(old)] == old:
@@ -313,7 +379,16 @@ def _new_head(source: TextSource, new: list[str], suffix: str) -> tuple[list[str
         line, added = "" if suffix == ".csv" else "# ", new
     names = [re.sub(r"[\s,;]+", "_", name) for name in added]
     head[source.header] = line + delimiter.join(names) + end
-    return head, []
+    return head
+
+
+def _encoding(source: TextSource, head: list[str]) -> str:
+    """The file's, or UTF-8 where that lacks letters of new names."""
+    try:
+        "".join(head).encode(source.encoding)
+    except UnicodeEncodeError:
+        return "utf-8"
+    return source.encoding
 
 
 def _as_written(source: TextSource, name: str, column: table.Column) -> NDArray[Any]:
