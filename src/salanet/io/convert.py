@@ -13,13 +13,15 @@ from salanet.cloud import PointCloud
 from salanet.io.atomic import protect
 from salanet.io.crs import Crs
 from salanet.io.describe import meanings, remarks
+from salanet.io.faces import FACES, has_faces
 from salanet.io.las import binary, copc, lookup, region
 from salanet.io.las.asprs import is_standard
 from salanet.io.las.blank import places
-from salanet.io.las.clouds import LasSource
+from salanet.io.las.clouds import LasSource, stored_colours
 from salanet.io.las.octree import Bounds
 
 TOLERANCE = 1e-6  # in the files' units: what adding an offset may round
+BESIDE = "the faces, and what else is beside its points, are not kept"
 DESCRIBED = {binary.LASZIP, (b"LASF_Spec", 4), lookup.STANDARD, lookup.OURS}
 
 
@@ -114,6 +116,23 @@ def losses(before: PointCloud, after: PointCloud) -> list[str]:
     return found + _lost_beside(before.source, after.source)
 
 
+def unkept_beside(cloud: PointCloud, to: Path) -> list[str]:
+    """What a file of another format does not hold of what the cloud's has beside its points.
+
+    Known before it is written; `salanet.io.faces.unkept` says what becomes of the faces of a mesh.
+    """
+    source, module = cloud.source, f"salanet.io.{io.FORMATS[to.suffix.lower()]}"
+    if any(kind.__module__ == module for kind in type(source).__mro__):
+        return []  # its own format, which keeps all of it
+    found = _lost_beside(source, None)
+    if has_faces(cloud) and BESIDE in found:
+        found.remove(BESIDE)
+        elements = {line.split()[1] for line in source.header if line.startswith("element ")}
+        if elements - {source.element, FACES}:
+            found.append("what else is beside its points is not kept")
+    return found
+
+
 def _equal(a: Any, b: Any) -> bool:
     if a.shape != b.shape:
         return False
@@ -138,13 +157,11 @@ def _lost_beside(before: Any, after: Any) -> list[str]:
         others = {key for key in others if key[0] not in (b"LASF_Projection", b"liblas")}
         if others:
             found.append(f"{len(others)} records of the LAS file are not kept")
-        record = before.record()
-        if {"red"} <= set(record.point_format.dimension_names):
-            red = np.asarray(record["red"])
-            if red.max() > 255 and not np.isin(red & 255, (0, 255)).all():
-                found.append("colours of 16 bits became 8 bits")
+        rgb = stored_colours(before.record())
+        if rgb is not None and rgb.max(initial=0) > 255 and not np.isin(rgb & 255, (0, 255)).all():
+            found.append("colours of 16 bits became 8 bits")
     if hasattr(before, "before") and before.before + before.after:
-        found.append("the faces, and what else is beside its points, are not kept")
+        found.append(BESIDE)
     rest = getattr(before, "rest", None)
     if isinstance(rest, dict):
         found += [f"'{name}' is not per point: left out" for name in rest]

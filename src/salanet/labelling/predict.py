@@ -18,6 +18,7 @@ from salanet.engine.runner import Model, Runner
 from salanet.engine.segmentation import cloud_input, segment
 from salanet.errors import FileError
 from salanet.io import read, require_writable, write
+from salanet.io.convert import unkept_beside
 from salanet.io.describe import remarks as reading_remarks
 from salanet.io.faces import promises_faces, unkept
 from salanet.io.stream import Stream, open_stream
@@ -280,8 +281,9 @@ def _whole(
     make_folder(to)
     require_unchanged(before)
     about = [*alignment.remarks, *inexact(model, found.quality)]
-    said = [*reading_remarks(cloud), *about, *renamed, *unkept(cloud, to)]
-    remarks = [*said, *write(to, cloud)]
+    lost = [*unkept(cloud, to), *unkept_beside(cloud, to)]
+    said = [*reading_remarks(cloud), *about, *renamed, *lost]
+    remarks = [*said, *(remark for remark in write(to, cloud) if remark not in lost)]
     clock.append(time.perf_counter())
     spent = np.diff(clock).tolist()
     report = Report(

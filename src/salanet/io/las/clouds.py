@@ -8,11 +8,11 @@
 | label     | classification; an extra dimension that SalaNet made for codes that do not fit  |
 
 Every other dimension is an attribute under laspy's name for it, also one called "label" that
-somebody else has made. A cloud read from LAS is written
-over its own records: what the cloud does not change stays bit for bit, stored integers, records
-(VLRs, EVLRs), reference system, scales and offsets included. Attributes that the point format
-does not know become extra dimensions. Names of classes are records (`salanet.io.las.lookup`). COPC
-is read with its tree, which `salanet.io.las.copc` puts back.
+somebody else has made; extra ones have the file's, numbered where a field is called so. A cloud
+read from LAS is written over its own records: what it does not change stays bit for bit, stored
+integers, records (VLRs, EVLRs), reference system, scales and offsets included. Attributes that the
+point format does not know become extra dimensions. Names of classes are records
+(`salanet.io.las.lookup`). COPC is read with its tree, which `salanet.io.las.copc` puts back.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from salanet.io.las.blank import LARGEST, blank, places
 from salanet.io.las.octree import Tree, tree_of
 
 COLOURS = ("red", "green", "blue")
-FIELDS = {"X", "Y", "Z", "intensity", *COLOURS}
+FIELDS = {"X", "Y", "Z", "intensity"}
 OTHER_LABEL = "label_codes"  # where "label" is taken
 
 
@@ -63,7 +63,7 @@ class LasSource:
     @property
     def label(self) -> str:
         """The dimension that holds the labels."""
-        return _label_dimension(self.format)
+        return dims.label_dimension(self.format)
 
     @property
     def classified(self) -> bool:
@@ -105,14 +105,15 @@ def to_cloud(
     """
     record = source.record()
     label = source.label
-    others = [name for name in source.format.dimension_names if name not in FIELDS | {label}]
+    fields = _fields(source) | {label}
+    others = [name for name in source.format.dimension_names if name not in fields]
     wanted = {"rgb", "intensity", "label", *others} if keep is None else {*keep}
     return PointCloud(
         xyz=_coordinates(source.file, record),
         rgb=_colours(record, deep) if "rgb" in wanted else None,
         intensity=record["intensity"].astype(np.float32) if "intensity" in wanted else None,
-        label=np.array(record[label]).astype(np.int32) if "label" in wanted else None,
-        attributes={name: np.array(record[name]) for name in others if name in wanted},
+        label=np.array(dims.values(record, label)).astype(np.int32) if "label" in wanted else None,
+        attributes={n: np.array(dims.values(record, n)) for n in others if n in wanted},
         source=source,
         class_names=source.names if "label" in wanted else {},
     )
@@ -140,7 +141,7 @@ def source_of(file: LasFile) -> LasSource:
 def _format(number: int, described: bytes, size: int) -> laspy.PointFormat:
     """A point format with extra dimensions; ValueError if points of `size` bytes do not hold it."""
     point_format = laspy.PointFormat(number)
-    for dimension in dims.dimensions(described):
+    for dimension in dims.dimensions(described, number):
         point_format.add_extra_dimension(dimension)
     if {*point_format.extra_dimension_names} - {*point_format.dtype().names}:
         raise ValueError("a dimension without a name")  # two of one name raise by themselves
@@ -149,12 +150,9 @@ def _format(number: int, described: bytes, size: int) -> laspy.PointFormat:
     return point_format
 
 
-def _label_dimension(point_format: laspy.PointFormat) -> str:
-    for dimension in point_format.extra_dimensions:
-        whole = dimension.dtype.kind in "iu" and not dimension.is_scaled
-        if dimension.description == dims.LABELS and whole and dimension.num_elements == 1:
-            return str(dimension.name)
-    return "classification"
+def _fields(source: LasSource) -> set[str]:
+    """The dimensions that are fields of a cloud, but for its labels."""
+    return FIELDS | ({*COLOURS} if dims.hold_colours(source.format, COLOURS) else set())
 
 
 def _coordinates(file: LasFile, record: laspy.PackedPointRecord) -> NDArray[np.float64]:
@@ -175,7 +173,7 @@ def _colours(record: laspy.PackedPointRecord, deep: bool | None = None) -> NDArr
 
 def stored_colours(record: laspy.PackedPointRecord) -> NDArray[np.uint16] | None:
     """The colours (N, 3) as they are in the file; None if the format has none."""
-    if not set(COLOURS) <= set(record.point_format.dimension_names):
+    if not dims.hold_colours(record.point_format, COLOURS):
         return None
     return np.stack([record[name] for name in COLOURS], axis=1)
 
@@ -289,11 +287,13 @@ def set_dimensions(
     unfit: Collection[str] = (),
 ) -> Placed:
     """Store everything but the coordinates; nothing in `unfit`, where other points do not fit."""
-    names = set(source.format.dimension_names)
+    names, fields = set(source.format.dimension_names), _fields(source)
     wanted = dict(cloud.attributes)
-    if cloud.intensity is not None:
-        wanted["intensity"] = cloud.intensity
     placed = Placed(set(), set(), set(), {}, [])
+    if cloud.intensity is not None:
+        if "intensity" in wanted:
+            _place_apart("intensity", wanted.pop("intensity"), wanted, placed)
+        wanted["intensity"] = cloud.intensity
     label = ""
     if cloud.label is not None:
         label = next(name for name in (source.label, "label", OTHER_LABEL) if name not in wanted)
@@ -302,27 +302,41 @@ def set_dimensions(
     if cloud.rgb is not None and not _set_colours(record, cloud.rgb):
         placed.extras.update(zip(COLOURS, cloud.rgb.T, strict=True))
     for name, values in wanted.items():
-        if name not in names and name.lower() not in ("x", "y", "z"):
+        free = name not in names and name not in placed.extras
+        if free and name.lower() not in ("x", "y", "z"):
             placed.extras[name] = values
             continue
-        field = name in FIELDS - {"intensity"} or name in unfit
-        if not field and _assign(record, name, values, placed.changed):
+        other = name not in names or name in fields - {"intensity"} or name in unfit
+        if not other and _assign(record, name, values, placed.changed):
             placed.stored.add(name)
             continue
-        extra = f"{name}_value"
+        extra = None
         if name == label:
             extra = placed_as = "label" if "label" not in wanted else OTHER_LABEL
         placed.unfit.add(name)
-        placed.extras[extra] = values
-        placed.remarks.append(
-            f"'{name}' does not fit its LAS field: written as dimension '{extra}'"
-        )
+        _place_apart(name, values, wanted, placed, extra)
     return placed._replace(label=placed_as) if placed_as in placed.extras else placed
+
+
+def _place_apart(
+    name: str,
+    values: NDArray[Any],
+    wanted: Collection[str],
+    placed: Placed,
+    extra: str | None = None,
+) -> None:
+    """Have values become an extra dimension, as what is called so in LAS cannot hold them."""
+    if extra is None:
+        extra = f"{name}_value"
+        while extra in wanted or extra in placed.extras:
+            extra += "_value"
+    placed.extras[extra] = values
+    placed.remarks.append(f"'{name}' does not fit its LAS field: written as dimension '{extra}'")
 
 
 def _set_colours(record: laspy.PackedPointRecord, rgb: NDArray[np.uint8]) -> bool:
     """Store the colours of the points where they changed, in the depth of the others."""
-    if not set(COLOURS) <= set(record.point_format.dimension_names):
+    if not dims.hold_colours(record.point_format, COLOURS):
         return False
     before = _colours(record)
     old = np.stack([record[name] for name in COLOURS], axis=1)
@@ -337,7 +351,7 @@ def _assign(
     record: laspy.PackedPointRecord, name: str, values: NDArray[Any], changed: set[str]
 ) -> bool:
     """Store the values in a dimension if it holds every one of them exactly."""
-    values, current = np.asarray(values), np.array(record[name])
+    values, current = np.asarray(values), np.array(dims.values(record, name))
     if values.shape != current.shape or values.dtype.kind not in "iufb":
         return False
     if np.array_equal(values, current, equal_nan=values.dtype.kind == "f"):
@@ -356,7 +370,7 @@ def _assign(
     if scaled:
         stored[...] = cast
     else:
-        record[name][:] = cast
+        dims.values(record, name)[:] = cast
     changed.add(name)
     return True
 
@@ -383,5 +397,5 @@ def add_extras(source: LasSource, placed: Placed) -> None:
     """Append dimensions to the points and describe them in the header."""
     if placed.extras:
         described = source.described + dims.undescribed(source.rest)
-        taken = set(source.format.dimension_names)
+        taken = {*source.format.dimension_names, *dims.fields(source.format.id)}
         dims.append(source.file, described, taken, placed.extras, placed.remarks, placed.label)

@@ -1,13 +1,20 @@
-"""The extra dimensions of LAS points: how they are described, and how new ones come in."""
+"""The extra dimensions of LAS points: how they are described, and how new ones come in.
+
+laspy has their values under their names only where these are no names of its own: it takes those
+that it once had for fields (`num_returns` for `number_of_returns`), and refuses those that fields
+have. So they are looked up here, and one that is called like a field has another name in memory.
+"""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from functools import cache
 from typing import Any
 
 import laspy
 import numpy as np
+from laspy.point.dims import ScaledArrayView
 from numpy.typing import NDArray
 
 from salanet.errors import DataError
@@ -17,6 +24,42 @@ EXTRA_BYTES = (b"LASF_Spec", 4)
 EXTRA_TYPES = ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8")
 NAME_BYTES = 32
 LABELS = "label codes (SalaNet)"  # describes the dimension of labels that do not fit their field
+
+
+@cache
+def fields(number: int) -> frozenset[str]:
+    """The names that the fields of a point format have, those of bytes that several share too."""
+    point_format = laspy.PointFormat(number)
+    return frozenset([*point_format.dimension_names, *(point_format.dtype().names or ())])
+
+
+def values(record: laspy.PackedPointRecord, name: str) -> Any:
+    """The values (N, ...) of a dimension: a view, whose items can be set unless it is scaled."""
+    dimension = record.point_format.dimension_by_name(name)
+    if dimension.is_standard:
+        return record[name]
+    stored = record.array[name]
+    if not dimension.is_scaled:
+        return stored
+    return ScaledArrayView(stored, dimension.scales, dimension.offsets)
+
+
+def hold_colours(point_format: laspy.PointFormat, names: Collection[str]) -> bool:
+    """Whether there are dimensions of all these names, and of the numbers that colours have."""
+    found = [dimension for dimension in point_format.dimensions if dimension.name in names]
+    return len(found) == len(names) and all(
+        one.dtype in (np.uint8, np.uint16) and one.num_elements == 1 and not one.is_scaled
+        for one in found
+    )
+
+
+def label_dimension(point_format: laspy.PointFormat) -> str:
+    """The dimension that holds the labels: one that SalaNet made for them, or the field."""
+    for dimension in point_format.extra_dimensions:
+        whole = dimension.dtype.kind in "iu" and not dimension.is_scaled
+        if dimension.description == LABELS and whole and dimension.num_elements == 1:
+            return str(dimension.name)
+    return "classification"
 
 
 def descriptions(file: LasFile) -> list[bytes]:
@@ -29,10 +72,10 @@ def descriptions(file: LasFile) -> list[bytes]:
     return [*dict.fromkeys([b"".join(different), *different])]
 
 
-def dimensions(described: bytes) -> Iterator[laspy.ExtraBytesParams]:
+def dimensions(described: bytes, number: int) -> Iterator[laspy.ExtraBytesParams]:
     """The extra dimensions by their descriptions of 192 bytes (LAS 1.4 R15, table 24).
 
-    laspy's own reader takes the length of untyped bytes for flags.
+    laspy's own reader takes the length of untyped bytes for flags. `number` is the point format's.
     """
     for kind, options, name, *numbers, said in struct.iter_unpack("<2xBB32s76x6d32s", described):
         count = (kind - 1) // 10 + 1 if kind else options
@@ -41,12 +84,17 @@ def dimensions(described: bytes) -> Iterator[laspy.ExtraBytesParams]:
             scales = numbers[:count] if options & 0b01000 else [1.0] * count
             offsets = numbers[3 : 3 + count] if options & 0b10000 else [0.0] * count
         yield laspy.ExtraBytesParams(
-            name.rstrip(b"\0").decode(),
+            _in_memory(name.rstrip(b"\0").decode(), number),
             several(EXTRA_TYPES[(kind - 1) % 10] if kind else "u1", count),
             offsets=offsets,
             scales=scales,
             description=said.rstrip(b"\0").decode("ascii", "ignore"),
         )
+
+
+def _in_memory(name: str, number: int) -> str:
+    """What a dimension is called that a file of this point format has under a name."""
+    return short_name(name, fields(number)) if name in fields(number) else name
 
 
 def several(kind: str, count: int) -> np.dtype[Any]:
@@ -55,17 +103,18 @@ def several(kind: str, count: int) -> np.dtype[Any]:
 
 def forget_limits(file: LasFile, changed: set[str]) -> None:
     """Unset the flags for the least and greatest value of extra dimensions that changed."""
-    file.vlrs = [_without_limits(vlr, changed) for vlr in file.vlrs]
-    file.replace_extended([_without_limits(vlr, changed) for vlr in file.extended()])
+    number = file.format
+    file.vlrs = [_without_limits(vlr, changed, number) for vlr in file.vlrs]
+    file.replace_extended([_without_limits(vlr, changed, number) for vlr in file.extended()])
 
 
-def _without_limits(vlr: Vlr, changed: set[str]) -> Vlr:
+def _without_limits(vlr: Vlr, changed: set[str], number: int) -> Vlr:
     if vlr.key != EXTRA_BYTES:
         return vlr
     data = bytearray(vlr.data)
     for at in range(0, len(data) - 191, 192):
         name = data[at + 4 : at + 4 + NAME_BYTES].rstrip(b"\0").decode("utf-8", "replace")
-        if data[at + 2] and name in changed:
+        if data[at + 2] and _in_memory(name, number) in changed:
             data[at + 3] &= ~0b110
     return Vlr(vlr.head, bytes(data))
 
@@ -96,7 +145,9 @@ def append(
         short = short_name(name, taken)
         taken.add(short)
         if short != name:
-            remarks.append(f"'{name}' is called '{short}' in the file: names there are short")
+            long = len(name.encode()) > NAME_BYTES
+            why = "names there are short" if long else "something else has that name there"
+            remarks.append(f"'{name}' is called '{short}' in the file: {why}")
         about = LABELS if name == label else ""
         described += _describe(EXTRA_TYPES.index(values.dtype.str[1:]) + 1, 0, short, about)
         little = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
@@ -144,7 +195,7 @@ def _storable(name: str, values: NDArray[Any]) -> NDArray[Any]:
     return values
 
 
-def short_name(name: str, taken: set[str]) -> str:
+def short_name(name: str, taken: Collection[str]) -> str:
     """`name` cut to the 32 bytes LAS has for it, and unlike every other."""
     short, number = name, 1
     while len(short.encode()) > NAME_BYTES or short in taken:

@@ -88,7 +88,7 @@ def only(source: LasSource, names: Collection[str]) -> Records:
     """The records of a source (N, record size), 0 but for coordinates and the arrays named."""
     record = source.record()
     wanted = {"X", "Y", "Z", *names} | ({*clouds.COLOURS} if "rgb" in names else set())
-    wanted |= {"classification"} if "label" in names else set()
+    wanted |= {source.label} if "label" in names else set()
     parts = record.sub_fields_dict  # of a byte that several dimensions share
     fields = {parts[name][0] if name in parts else name for name in wanted}
     kept = np.zeros_like(source.file.points)
