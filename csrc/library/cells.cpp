@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
+#include <cstdlib>
 #include <limits>
 #include <string>
 #include <utility>
@@ -81,7 +83,15 @@ std::vector<float> colours(const Grid& grid, const std::vector<uint8_t>& rgb, in
   return means;
 }
 
-// The intensity that 95 of 100 do not exceed, as salanet.sampling.features has it; 1 if there is none.
+// In two digits, as salanet.adapt.alignment has it.
+double two_digits(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2g", value);
+  return std::strtod(text, nullptr);
+}
+
+// The intensity that 95 of 100 do not exceed, in two digits: any sample of the points would give it.
+// 1 if there is none.
 double scale_of(std::vector<float> values) {
   std::erase_if(values, [](float value) { return !std::isfinite(value); });
   if (values.empty()) return 1;
@@ -93,7 +103,7 @@ double scale_of(std::vector<float> values) {
                           ? low
                           : *std::min_element(values.begin() + at + 1, values.end());
   const double scale = low + (high - low) * (place - static_cast<double>(at));
-  return scale > 0 ? scale : 1;
+  return scale > 0 ? two_digits(scale) : 1;
 }
 
 // Points without a value do not count; cells of them alone have none, which is 0.

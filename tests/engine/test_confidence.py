@@ -39,10 +39,13 @@ def test_a_file_unlike_the_training_is_said_if_the_model_is_calibrated() -> None
     counts = np.zeros(LEVELS + 1, np.int64)
     counts[LEVELS], counts[LEVELS // 2] = 40, 60  # 40 % sure, 60 % at one half
     found = Certainty.of(model(temperature=1.4), counts)
-    assert found == Certainty(0.699, 0.6, True)
+    assert found == Certainty(0.699, 0.6, True, int(counts.sum()))
     (remark,) = found.remarks()
     assert "only about 70% of the labels" in remark and "60% of the points" in remark
     assert Certainty.of(model(), counts).remarks() == []
+    chosen = Certainty.of(model(temperature=1.4), counts, chosen=True)
+    assert chosen is not None and "that were chosen are harder" in chosen.remarks()[0]
+    assert Certainty.of(model(temperature=1.4), counts // 4).remarks() == []  # of 25 points
     counts[LEVELS] = 400
     assert Certainty.of(model(temperature=1.4), counts).remarks() == []
     assert Certainty.of(model(), counts * 0) is None

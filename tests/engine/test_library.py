@@ -20,8 +20,10 @@ from safetensors.numpy import save_file
 
 import salanet
 from salanet import _engine
+from salanet.adapt.alignment import AlignmentOptions
 from salanet.cloud import PointCloud
 from salanet.datasets.town import town
+from salanet.engine import segment
 from salanet.engine.opening import as_runner
 from salanet.io import read, write
 from salanet.models import load
@@ -188,6 +190,23 @@ def test_aerial_finds_the_terrain(library: Library, bright: bool, low_noise: flo
     library.c.salanet_close(model)
     assert (status, text) == (OK, "") and len(np.unique(labels)) > 3
     assert (labels == wanted).mean() > 0.9995
+
+
+def test_intensities_are_scaled_alike(library: Library) -> None:
+    """By the range of the cloud in two digits: labels of the library are those of Python."""
+    cloud = town(7, size=40, density=10)
+    rng = np.random.default_rng(0)
+    status, model, _ = library.open(WEIGHTS / "aerial.safetensors")
+    assert status == OK
+    for bright in (1049.0, 1149.0, 37.4):
+        intensity = (bright / 0.95 * rng.random(len(cloud))).astype(np.float32)
+        cloud.intensity, cloud.attributes = intensity, {}
+        asked = AlignmentOptions(units="m", up="z", grid=0.2)
+        wanted = segment("aerial", cloud, alignment=asked, probabilities=True)
+        status, _, shares, _ = library.segment(model, cloud.xyz, None, intensity)
+        assert status == OK and wanted.probabilities is not None
+        assert np.abs(shares - wanted.probabilities).max() < 1e-4
+    library.c.salanet_close(model)
 
 
 def test_a_model_tells_its_classes(library: Library, rooms: ctypes.c_void_p) -> None:

@@ -134,8 +134,13 @@ def test_the_budget_stops_the_run_and_resume_goes_on(town_scenes: Path, tmp_path
     assert 0 < stopped.step < 20_000
     assert stopped.run.checkpoint.exists() and stopped.run.best.exists()
     assert stopped.rate < 0.002, "the learning rate has come down in time"
-    again = train(town_scenes, tmp_path / "run", wanted, resume=True, budget=0.2)
-    assert again.step > stopped.step
+    again = train(town_scenes, tmp_path / "run", wanted, resume=True, budget=1.0)
+    assert again.step == stopped.step, "no time is left"
+    longer = train(town_scenes, tmp_path / "run", wanted, resume=True, budget=3.0)
+    assert longer.step > stopped.step
+    assert longer.elapsed >= 3.0 and longer.elapsed < 3.0 + stopped.elapsed
+    rates = [float(row["learning_rate"]) for row in longer.run.read_metrics()]
+    assert rates[-1] < 0.002, "it has come down again when the longer time is up"
 
 
 def test_resume_needs_the_same_recipe_and_a_run(town_scenes: Path, tmp_path: Path) -> None:

@@ -136,6 +136,9 @@ def test_inputs_are_spared(town_model: Path, corrected: Path, tmp_path: Path) ->
         refine([corrected], town_model, corrected, WEST, STEPS)
     with pytest.raises(FileError, match="is an input"):
         refine([corrected], town_model, town_model, WEST, STEPS)
+    with pytest.raises(FileError, match=r"end in \.safetensors"):
+        refine([corrected], town_model, tmp_path / "new.onnx", WEST, STEPS)
+    assert not (tmp_path / "new.onnx").exists()
     with pytest.raises(FileError, match="no such folder"):
         refine([corrected], town_model, tmp_path / "nowhere" / "m.safetensors", WEST, STEPS)
     with pytest.raises(ConfigError, match="share"):

@@ -16,6 +16,7 @@ from salanet.model_file import Described
 
 LEVELS = 255  # confidences are kept in so many steps, which streaming holds for every cell
 DOUBTFUL = 0.6
+FEWEST = 100  # points: fewer say nothing of a file
 EXPECTED = 0.8  # share of right points below which a file is worth a warning
 
 
@@ -51,14 +52,20 @@ class Certainty:
         expected: mean confidence: for a calibrated model about the share of points that are right.
         doubtful: share of points with a confidence below `DOUBTFUL`.
         calibrated: whether the model's confidence was fitted on held-out sites.
+        points: how many those are.
+        chosen: somebody chose some points of the file, which say nothing of the others.
     """
 
     expected: float
     doubtful: float
     calibrated: bool
+    points: int = FEWEST
+    chosen: bool = False
 
     @classmethod
-    def of(cls, model: Described, counts: NDArray[np.integer]) -> Certainty | None:
+    def of(
+        cls, model: Described, counts: NDArray[np.integer], *, chosen: bool = False
+    ) -> Certainty | None:
         """From the number of points at each level (LEVELS + 1,); None without points."""
         total = int(counts.sum())
         if not total:
@@ -68,15 +75,24 @@ class Certainty:
             round(float(counts @ steps) / total, 3),
             round(float(counts[steps < DOUBTFUL].sum()) / total, 3),
             temperature(model) is not None,
+            total,
+            chosen,
         )
 
     def remarks(self) -> list[str]:
         """A remark if the file is so unlike the training that the labels are in doubt."""
-        if not self.calibrated or self.expected >= EXPECTED:
+        if not self.calibrated or self.expected >= EXPECTED or self.points < FEWEST:
             return []
+        few = f"only about {self.expected:.0%} of the labels are expected to be right"
+        share = f"{self.doubtful:.0%} of the points have a confidence below {DOUBTFUL:g}"
+        if self.chosen:
+            return [
+                f"{few}: those that were chosen are harder than others, or the file is unlike what "
+                f"the model was trained on ({share}); look at the confidence of each point before "
+                "you use them"
+            ]
         return [
-            f"only about {self.expected:.0%} of the labels are expected to be right: the file is "
-            f"unlike what the model was trained on ({self.doubtful:.0%} of the points have a "
-            f"confidence below {DOUBTFUL:g}); look at the confidence of each point before you use "
-            "them, or train the model further on some labelled points of your own"
+            f"{few}: the file is unlike what the model was trained on ({share}); look at the "
+            "confidence of each point before you use them, or train the model further on some "
+            "labelled points of your own"
         ]

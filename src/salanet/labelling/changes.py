@@ -114,7 +114,9 @@ class Tally:
             report,
             classes=dict(zip(model.config.classes, self.classes.tolist(), strict=True)),
             codes=tuple(self.decision.codes[:-1].tolist()),
-            certainty=Certainty.of(model, self.sure),
+            certainty=Certainty.of(
+                model, self.sure, chosen=rules.only is not None or rules.area is not None
+            ),
             unsure=self.unsure if rules.min_confidence else None,
             regularised=self._regularised(model),
             kept={} if self.many else dict(sorted(self.kept.items())),

@@ -168,10 +168,7 @@ def trial(
     """One run, from where it stands to its result.json."""
     run = Run(folder)
     resume = run.has_checkpoint
-    spent = float(run.read_checkpoint()[0]["elapsed"]) if resume else 0.0
-    left = None if budget is None else budget - spent
-    if left is None or left > 0:
-        Trainer(recipe, train, [], folder, budget=left, console=console).train(resume=resume)
+    Trainer(recipe, train, [], folder, budget=budget, console=console).train(resume=resume)
     history = run.read_metrics()
     model = load(run.last)
     parameters = sum(p.numel() for p in model.parameters())

@@ -58,8 +58,9 @@ class Trainer:
         validation: labelled ones on which the best model is chosen; none = the last is the best.
         folder: the run folder.
         parent: the model to start from, see `salanet.training.finetune`; none = a new one.
-        budget: seconds after which to stop; the learning rate then follows the clock where that
-            is ahead of the steps, so that it has come down when the time is up.
+        budget: seconds of the whole run after which to stop, those before it was broken off
+            among them; the learning rate then follows the clock where that is ahead of the steps,
+            so that it has come down when the time is up.
         accelerator: as in Lightning Fabric.
         devices: processes on this machine, started by `processes.start_others`; by default one,
             or as torchrun or SLURM says.
@@ -164,7 +165,7 @@ class Trainer:
         self._new_epoch()
 
     def _loop(self) -> None:
-        self.started, self.earlier, self.first = time.monotonic(), self.elapsed, self.done
+        self.started, self.earlier = time.monotonic(), self.elapsed
         self.saved = self.started
         show = TrainingProgress(self.console, self.steps, self.step)
         k = self.recipe.training.accumulate
@@ -180,7 +181,7 @@ class Trainer:
             self.record.end()
 
     def _steps(self, batches: Waiting[Batch], show: TrainingProgress) -> None:
-        over = False
+        over = self._over
         while True:
             # A run may have been killed between the last step of an epoch and its end.
             if self.epoch.steps and (self.step % self.per_epoch == 0 or over):
@@ -189,7 +190,8 @@ class Trainer:
             if self.step == self.steps:
                 return
             if over:
-                self.console.print(f"the time is up after {self.elapsed:.0f} s; --resume goes on")
+                said = f"the time is up after {self.elapsed:.0f} s"
+                self.console.print(f"{said}; --resume goes on, with a longer --budget or with none")
                 return
             over = self._one_step(batches, show)
 
@@ -286,8 +288,8 @@ class Trainer:
         """How far the learning rate's schedule is: by steps, or by the clock if that is ahead."""
         done = self.step / self.steps
         if self.budget:
-            spent = (time.monotonic() - self.started) / self.budget
-            done = max(done, self.first + (1 - self.first) * spent)
+            spent = self.earlier + time.monotonic() - self.started
+            done = max(done, spent / self.budget)
             done = self.processes.largest([done])[0]
         self.done = min(done, 1.0)
         return self.done
@@ -296,10 +298,14 @@ class Trainer:
         """The signal to stop by or 0, whether the time is up, and whether to save."""
         now = time.monotonic()
         self.elapsed = self.earlier + now - self.started
-        over = self.budget is not None and now - self.started >= self.budget
         due = now - self.saved >= CHECKPOINT_SECONDS
-        agreed = self.processes.largest([self.stopping.signal, over, due])
+        agreed = self.processes.largest([self.stopping.signal, self._over, due])
         return int(agreed[0]), bool(agreed[1]), bool(agreed[2])
+
+    @property
+    def _over(self) -> bool:
+        """Whether the time was up after the last step."""
+        return self.budget is not None and self.elapsed >= self.budget
 
     def _stop_now(self, *_: object) -> None:
         """Called while validating, which can take long; all needed to go on is saved."""

@@ -171,6 +171,8 @@ def refine(
     refining = refining or Refining()
     parent = open_parent(model)
     protect(to, [*files, locate(model)])
+    if Path(to).suffix.lower() != ".safetensors":
+        raise FileError(to, "is no name of a model: let it end in .safetensors")
     if not Path(to).parent.is_dir():
         raise FileError(to, "cannot be written: there is no such folder")
     if parent.config.parts:

@@ -35,7 +35,8 @@ class Findings:
         points: of the batch looked at.
         classes: how many of how many classes occur in the batch.
         losses: before and after overfitting, or None without labelled points.
-        step_bytes: memory that a step takes at its peak, None where the system does not tell.
+        step_bytes: memory that a step takes at its peak, None where the system does not tell, or
+            the process holds enough from work that is done.
         other_bytes: what the process or device held besides.
         largest: points of the largest batch the recipe allows; None = unknown.
         warnings: what is likely to go wrong.
@@ -160,7 +161,8 @@ def _one_step(trial: Objective, batch: Batch, channels: Sequence[str], found: Fi
     loss.backward()
     if before is not None:
         found.other_bytes = before
-        found.step_bytes = max(_peak(batch.features.device) - before, 0)
+        grown = _peak(batch.features.device) - before
+        found.step_bytes = grown if grown > batch.features.nbytes else None
     trial.zero_grad()
 
 
