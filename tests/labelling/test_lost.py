@@ -12,6 +12,7 @@ from salanet import io
 from salanet.datasets.town import town
 from salanet.engine import Runner, open_runner
 from salanet.io.convert import convert
+from salanet.io.faces import unkept
 from salanet.io.las import binary
 from salanet.labelling.predict import PredictOptions, predict_file
 
@@ -111,3 +112,15 @@ def test_other_elements(tmp_path: Path, model: Runner, faces: int, cameras: int)
     assert sum("beside its points" in remark for remark in lost) == cameras
     found = predict_file(model, tmp_path / "b.ply", tmp_path / "c.ply", options).remarks
     assert not [remark for remark in found if "not kept" in remark]
+
+
+def test_a_ply_without_faces_loses_none(tmp_path: Path) -> None:
+    head = "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\n"
+    head += (
+        "property float z\nelement face {}\nproperty list uchar int vertex_indices\nend_header\n"
+    )
+    points = "0 0 0\n1 0 0\n0 1 0\n"
+    (tmp_path / "a.ply").write_text(head.format(0) + points)
+    (tmp_path / "b.ply").write_text(head.format(1) + points + "3 0 1 2\n")
+    said = [unkept(io.read(tmp_path / name), tmp_path / "to.pcd") for name in ("a.ply", "b.ply")]
+    assert said[0] == [] and "the faces of the mesh are not kept" in said[1][0]

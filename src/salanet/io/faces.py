@@ -19,7 +19,8 @@ CORNERS = ("vertex_indices", "vertex_index")
 def has_faces(cloud: PointCloud) -> bool:
     """Whether a cloud was read with faces of its points."""
     header = cloud.source.header if isinstance(cloud.source, PlySource) else []
-    return any(line.split()[:2] == ["element", FACES] for line in header)
+    words = [line.split() for line in header]
+    return any(w[:2] == ["element", FACES] and w[2:] != ["0"] for w in words)
 
 
 def promises_faces(path: Path) -> bool:
