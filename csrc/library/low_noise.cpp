@@ -9,7 +9,7 @@ namespace {
 
 constexpr double kPit = 1.0, kBand = 0.75;  // metres
 constexpr int64_t kSquare = 5, kReach = kSquare / 2;  // cells
-constexpr double kShare = 0.01, kDense = 2.0, kSmooth = 0.5;
+constexpr double kShare = 0.01, kDense = 2.0, kSmooth = 0.5, kMostly = 0.3;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 }  // namespace
@@ -79,8 +79,10 @@ std::vector<int64_t> LowNoise::replace(Raster& lowest) const {
       }
     smooth[i] = static_cast<double>(near) > kSmooth * static_cast<double>(there);
   }
+  const auto many = static_cast<double>(std::count(smooth.begin(), smooth.end(), 1));
+  const bool all = many > kMostly * static_cast<double>(alone.size());
   for (size_t i = 0; i < alone.size(); ++i)
-    if (smooth[i])
+    if (all || smooth[i])
       found.push_back(alone[i]);
     else
       lowest[alone[i]] = first[i];

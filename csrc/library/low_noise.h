@@ -17,7 +17,8 @@ class LowNoise {
   void add(int64_t cell, double z, double above);
 
   // Give cells of low noise their next point, in a raster of lowest points above the plane, where
-  // that makes a smooth surface with the cells around; returns which cells those are.
+  // that makes a smooth surface with the cells around, and everywhere if it mostly does; returns
+  // which cells those are.
   std::vector<int64_t> replace(Raster& lowest) const;
 
  private:
