@@ -36,10 +36,14 @@ class LowNoise:
     def __init__(self, lowest: Raster, known: Mask, points: int) -> None:
         density = points / max(int(known.sum()), 1)
         self._least = max(1.0, SHARE * SQUARE**2 * density)
-        heights = lowest.copy() if known.all() else np.where(known, lowest, -np.inf)
-        reach = raster.greatest_around(heights, SQUARE)
-        closed = raster.least_around(reach, SQUARE)
-        suspect = known & (closed - lowest > PIT) & (density >= DENSE)
+        self._cells = np.zeros(0, np.int32)
+        if density < DENSE:
+            return
+        heights = np.where(known, lowest, np.float32(-np.inf))
+        closed = raster.least_around(raster.greatest_around(heights, SQUARE), SQUARE)
+        closed -= lowest
+        suspect = known & (closed > PIT)
+        del closed
         self._cells = raster.cells_of(suspect)
         self._levels = lowest.ravel()[self._cells].astype(np.float64)
         self._company = np.zeros(len(self._cells), np.int64)
@@ -76,13 +80,15 @@ class LowNoise:
 
     def replace(self, lowest: Raster) -> NDArray[np.int32]:
         """Give cells of low noise their next point more than `PIT` above it, in a raster of lowest
-        points above the plane; returns which cells those are.
+        points above the plane; returns which cells those are, ascending.
 
         Where that makes a smooth surface with the cells around, and everywhere if it mostly does.
         What is seen of the ground through dense crowns has little company, too, but the leaves
         above it are at any height: of a hundred such cells 5 to 15 seem smooth, of those with low
         noise 40 to 90.
         """
+        if not len(self._cells):
+            return self._cells
         flat = lowest.ravel()
         alone = self._company - 1 < self._least
         cells, first = self._cells[alone], flat[self._cells[alone]]

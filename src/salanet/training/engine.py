@@ -158,7 +158,7 @@ class Trainer:
         self.per_epoch = training.steps_per_epoch(processes.count)
         self.steps = training.epochs * self.per_epoch
         self.step, self.elapsed, self.best = 0, 0.0, -1.0
-        self.done, self.rate = 0.0, 0.0  # share of the schedule behind us, learning rate
+        self.rate = 0.0  # the learning rate
         self.history: list[dict[str, Any]] = []
         self.latest: Batch | None = None
         self.guard = Guard(self.model, self.run.folder, self.channels, self.everyone)
@@ -289,10 +289,8 @@ class Trainer:
         done = self.step / self.steps
         if self.budget:
             spent = self.earlier + time.monotonic() - self.started
-            done = max(done, spent / self.budget)
-            done = self.processes.largest([done])[0]
-        self.done = min(done, 1.0)
-        return self.done
+            done = self.processes.largest([max(done, spent / self.budget)])[0]
+        return min(done, 1.0)
 
     def _agree(self) -> tuple[int, bool, bool]:
         """The signal to stop by or 0, whether the time is up, and whether to save."""
@@ -380,7 +378,6 @@ class Trainer:
             "processes": self.processes.count,
             "step": self.step,
             "elapsed": self.elapsed,
-            "done": self.done,
             "rate": self.rate,
             "best": self.best,
             "bad": self.guard.in_a_row,
@@ -400,6 +397,6 @@ class Trainer:
             for name, tensor in state["average"].items():
                 self.average.state[name].copy_(tensor)
         self.step, self.elapsed, self.best = state["step"], state["elapsed"], state["best"]
-        self.done, self.rate, self.guard.in_a_row = state["done"], state["rate"], state["bad"]
+        self.rate, self.guard.in_a_row = state["rate"], state["bad"]
         self.history = state["history"]
         self.epoch.restore(state["epoch"])
